@@ -1,0 +1,67 @@
+# One command per intent. Everything is installed into .venv, from the locks, at the first use.
+
+LOG ?= views
+ARGS ?=
+BIN := .venv/bin
+READY := .venv/.ready
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--custom-compile-command "make lock" $(ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup run test test-long lint format bench lock clean
+
+help: ## Print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+setup: $(READY) ## Install into .venv what the others need (they do it themselves)
+
+run: $(READY) ## Process real shop events into an embedded Redis and print what came out (LOG=views)
+	$(BIN)/python -m pipeline.cli demo --log $(LOG)
+
+test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them)
+	$(BIN)/python -m pytest -m "not long" $(ARGS)
+
+test-long: $(READY) ## Run the tests that take their time
+	$(BIN)/python -m pytest -m long $(ARGS)
+
+lint: $(READY) ## Check style, types and the direction of imports; changes nothing
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo --no-cache
+
+format: $(READY) ## Mend what can be mended without thinking
+	$(BIN)/ruff check --fix-only
+	$(BIN)/ruff format
+
+bench: $(READY) ## Measure throughput, with a fixed seed
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(READY) ## Lock the dependencies anew after a change in pyproject.toml (ARGS=--upgrade for newer ones)
+	$(LOCK) --group setup --output-file requirements-setup.lock
+	$(LOCK) pyproject.toml --output-file requirements.lock
+	$(LOCK) pyproject.toml --all-extras --group setup --constraint requirements.lock \
+		--output-file requirements-dev.lock
+
+clean: ## Remove .venv, caches and build results
+	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Each file is checked against the hash in its lock. Two dependencies come as source; they are built with the locked
+# setuptools, not with whatever is the newest today.
+$(READY): pyproject.toml setup.py requirements-setup.lock requirements-dev.lock
+	@if ! $(BIN)/uv --version >/dev/null 2>&1 || ! $(BIN)/python --version 2>&1 | grep -q '^Python 3\.11\.'; then \
+		for python in python3.11 python3; do \
+			if $$python -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null; then \
+				$$python -m venv --clear .venv && \
+				$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes \
+					--requirement requirements-setup.lock; \
+				exit; \
+			fi; \
+		done; \
+		echo "Python 3.11 is needed: neither python3.11 nor python3 on the PATH is one." >&2; \
+		exit 1; \
+	fi
+	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --no-build-isolation requirements-dev.lock
+	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@

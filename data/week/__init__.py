@@ -1,0 +1,9 @@
+"""A synthetic week of a small shop: what its site, its app and its server would send.
+
+The same configuration always gives the same messages. Nothing here reads a clock, a file or the network.
+"""
+
+from data.week.config import Message, WeekConfig
+from data.week.delivery import generate_week
+
+__all__ = ["Message", "WeekConfig", "generate_week"]

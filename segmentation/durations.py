@@ -1,0 +1,35 @@
+"""Durations of the segment language, such as 30s, 10m, 2h, 7d and sums such as 1h30m."""
+
+import re
+
+_UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
+PATTERN = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
+"""What a duration looks like; the empty text matches too and is no duration."""
+_PART = re.compile(r"([0-9]{1,12})([dhms])")
+_WHOLE = re.compile(PATTERN, re.ASCII)
+MIN_MS = 1000
+MAX_MS = 400 * _UNITS_MS["d"]
+
+
+def parse_duration(text: str) -> int:
+    """Returns the milliseconds of a duration.
+
+    Raises:
+      ValueError: not a duration, shorter than 1 s or longer than 400 d.
+    """
+    if not text or len(text) > 64 or _WHOLE.match(text) is None:
+        raise ValueError("expected a duration such as 30s, 10m, 2h, 7d or 1h30m")
+    ms = sum(int(number) * _UNITS_MS[unit] for number, unit in _PART.findall(text))
+    if not MIN_MS <= ms <= MAX_MS:
+        raise ValueError("expected a duration of at least 1s and at most 400d")
+    return ms
+
+
+def format_duration(ms: int) -> str:
+    """Returns the shortest text that `parse_duration` reads as this many milliseconds."""
+    parts = []
+    for unit, unit_ms in _UNITS_MS.items():
+        count, ms = divmod(ms, unit_ms)
+        if count:
+            parts.append(f"{count}{unit}")
+    return "".join(parts) or "0s"

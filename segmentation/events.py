@@ -1,0 +1,159 @@
+"""Events: one accepted message of the Segment spec, and the reasons for which a message is refused."""
+
+import json
+import re
+from typing import Any
+
+import msgspec
+import orjson
+
+from segmentation.timestamps import parse_timestamp
+
+MAX_PAYLOAD_BYTES = 32 * 1024
+MAX_AHEAD_MS = 5 * 60 * 1000
+"""How far a live event's timestamp may lie ahead of its publish time."""
+_TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
+_LONG_DIGITS = re.compile(rb"[0-9]{19}")
+_MAX_INT_DIGITS = 4000
+_MAX_DEPTH = 512
+_OBJECT_FIELDS = ("properties", "traits", "context")
+
+
+class Event(msgspec.Struct, frozen=True):
+    """One accepted event.
+
+    `name` is the `event` of a track call, else `$page`, `$screen`, `$identify`, `$group` or `$alias`.
+    """
+
+    profile_id: str
+    message_id: str
+    name: str
+    timestamp_ms: int
+    message: dict[str, Any]
+    payload: bytes
+
+
+class InvalidEvent(ValueError):
+    """A message that cannot be processed: `reason` is one of the dead letters' reasons."""
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+def parse_event(payload: bytes, publish_time_ms: int | None = None) -> Event:
+    """Returns the event in one JSON message, in UTF-8.
+
+    Args:
+      payload: the message body, or one line of a log.
+      publish_time_ms: live, when it was published; the event's time is at most this. None for a log.
+
+    Raises:
+      InvalidEvent: the message breaks a rule of the event's contract.
+    """
+    message = _parse_object(payload)
+    kind = message.get("type")
+    if kind.__class__ is not str or kind not in _TYPES:
+        raise InvalidEvent("bad_type", f"type: expected one of {', '.join(sorted(_TYPES))}")
+    message_id = _text(message, "messageId")
+    if message_id is None:
+        raise InvalidEvent("missing_message_id", "messageId: expected a non-empty text")
+    user_id, anonymous_id = _text(message, "userId"), _text(message, "anonymousId")
+    profile_id = user_id or anonymous_id
+    if profile_id is None:
+        raise InvalidEvent("missing_id", "userId, anonymousId: expected at least one, a non-empty text")
+    name = _track_name(message) if kind == "track" else "$" + kind
+    timestamp_ms = _timestamp(message)
+    for field in _OBJECT_FIELDS:
+        value = message.get(field)
+        if value.__class__ is not dict and value is not None:
+            raise InvalidEvent("bad_field", f"{field}: expected an object")
+    if publish_time_ms is not None:
+        if timestamp_ms > publish_time_ms + MAX_AHEAD_MS:
+            raise InvalidEvent("future_timestamp", "timestamp: more than 5 minutes after the publish time")
+        timestamp_ms = min(timestamp_ms, publish_time_ms)
+    return Event(profile_id, message_id, name, timestamp_ms, message, payload)
+
+
+def event_of(payload: bytes, timestamp_ms: int) -> Event:
+    """Returns the event of a payload that was accepted before, at the time that it was given then."""
+    return msgspec.structs.replace(parse_event(payload), timestamp_ms=timestamp_ms)
+
+
+def _parse_object(payload: bytes) -> dict[str, Any]:
+    if len(payload) > MAX_PAYLOAD_BYTES:
+        raise InvalidEvent("too_large", f"{len(payload)} bytes: at most {MAX_PAYLOAD_BYTES} are taken")
+    try:
+        # orjson turns an integer beyond 64 bits into a double; ids must stay exact
+        message = orjson.loads(payload) if _LONG_DIGITS.search(payload) is None else _loads_exactly(payload)
+    except orjson.JSONDecodeError:
+        message = _loads_exactly(payload)
+    if message.__class__ is not dict:
+        raise InvalidEvent("not_an_object", "expected a JSON object")
+    return message  # type: ignore[no-any-return]
+
+
+def _loads_exactly(payload: bytes) -> Any:
+    """Parses what orjson refuses or rounds: long integers, 1e400, lone surrogates, deep nesting."""
+    try:
+        text = payload.decode()
+    except UnicodeDecodeError:
+        raise InvalidEvent("not_json", "not UTF-8") from None
+    try:
+        value = json.loads(text, parse_int=_parse_int, parse_constant=_refuse_constant)
+        return _without_surrogates(value, _MAX_DEPTH)
+    except RecursionError:
+        raise InvalidEvent("not_json", "nested too deeply") from None
+    except ValueError:
+        raise InvalidEvent("not_json", "not JSON") from None
+
+
+def _parse_int(digits: str) -> int | float:
+    # past this length int() refuses, and no such number is an id or an amount
+    return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _without_surrogates(value: Any, depth: int) -> Any:
+    """Writes lone surrogates out as text (`\\ud800`), for no encoding can hold them."""
+    if depth == 0:
+        raise RecursionError
+    if value.__class__ is str:
+        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
+    if value.__class__ is list:
+        return [_without_surrogates(item, depth - 1) for item in value]
+    if value.__class__ is dict:
+        return {_without_surrogates(key, 1): _without_surrogates(item, depth - 1) for key, item in value.items()}
+    return value
+
+
+def _text(message: dict[str, Any], field: str) -> str | None:
+    """The field's text; None where it is absent, null or empty."""
+    value = message.get(field)
+    if value is None or value == "":
+        return None
+    if value.__class__ is not str:
+        raise InvalidEvent("bad_field", f"{field}: expected a text")
+    return value  # type: ignore[no-any-return]
+
+
+def _track_name(message: dict[str, Any]) -> str:
+    name = _text(message, "event")
+    if name is None:
+        raise InvalidEvent("missing_event", "event: expected a non-empty text on a track call")
+    if name[0] == "$":
+        raise InvalidEvent("bad_field", "event: names that begin with $ are reserved")
+    return name
+
+
+def _timestamp(message: dict[str, Any]) -> int:
+    value = message.get("timestamp")
+    if value.__class__ is not str:
+        raise InvalidEvent("bad_timestamp", "timestamp: expected a text in RFC 3339")
+    try:
+        return parse_timestamp(value)
+    except ValueError as error:
+        raise InvalidEvent("bad_timestamp", f"timestamp: {error}") from None

@@ -1,0 +1,80 @@
+"""What the profile's evaluation puts out: membership changes and snapshots."""
+
+import hashlib
+import json
+from typing import Any, Literal
+
+import msgspec
+
+from segmentation.timestamps import format_timestamp
+
+Cause = Literal["event", "time", "late_event", "merge", "rules", "erasure", "forgotten"]
+
+
+class Membership(msgspec.Struct, frozen=True, array_like=True):
+    """A profile's current membership of one segment."""
+
+    entered_at_ms: int
+    expires_at_ms: int | None
+    """The instant at which it would leave if nothing more happened; None: never."""
+
+
+class Change(msgspec.Struct, frozen=True, array_like=True):
+    """One entry into, or exit from, a segment."""
+
+    change_id: str
+    profile_id: str
+    segment: str
+    change: Literal["entered", "exited"]
+    event_time_ms: int
+    processed_at_ms: int
+    expires_at_ms: int | None
+    profile_version: int
+    segment_version: str
+    cause: Cause
+    message_id: str | None
+    correction: bool
+
+    def row(self) -> dict[str, Any]:
+        """Returns the row of the history table `segment_changes`, timestamps as RFC 3339 text."""
+        expires_at = self.expires_at_ms
+        return {
+            "change_id": self.change_id,
+            "profile_id": self.profile_id,
+            "segment": self.segment,
+            "change": self.change,
+            "event_time": format_timestamp(self.event_time_ms),
+            "processed_at": format_timestamp(self.processed_at_ms),
+            "expires_at": None if expires_at is None else format_timestamp(expires_at),
+            "profile_version": self.profile_version,
+            "segment_version": self.segment_version,
+            "cause": self.cause,
+            "message_id": self.message_id,
+            "correction": self.correction,
+        }
+
+
+class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+    """Everything that is served of one profile, replacing what was served before."""
+
+    profile_id: str
+    version: int
+    rules_version: str
+    updated_at_ms: int
+    """The profile's clock: the latest event time or timer seen."""
+    processed_at_ms: int
+    segments: dict[str, Membership] = {}
+    scores: dict[str, tuple[float, int]] = {}
+    """Score name to its value and the instant (ms) at which it had that value."""
+    measures: dict[str, Any] = {}
+    traits: dict[str, Any] = {}
+    deleted: bool = False
+    """The profile was forgotten: only its version stays, for an hour."""
+
+
+def change_id(
+    profile_id: str, segment: str, change: str, event_time_ms: int, message_id: str | None, segment_version: str
+) -> str:
+    """Returns the id that the same change gets whenever it is computed again."""
+    identity = json.dumps([profile_id, segment, change, event_time_ms, message_id, segment_version])
+    return hashlib.sha256(identity.encode()).hexdigest()[:32]

@@ -1,0 +1,422 @@
+"""The profile: applies an event, runs time forward, and tells which memberships changed.
+
+Everything here is a function of the state, the event and the rules; `now_ms`, the processing time, only
+stamps what comes out and, in a new state, the version.
+"""
+
+import heapq
+from collections.abc import Iterable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from segmentation import state as states
+from segmentation.conditions import Leaf, Verdict, next_change
+from segmentation.events import Event
+from segmentation.memberships import Cause, Change, Membership, Snapshot, change_id
+from segmentation.measures import settled
+from segmentation.memory import Memory, MemoryKind
+from segmentation.rules.compiled import Rules, Segment
+from segmentation.state import MAX_STATE_BYTES, Member, State
+from segmentation.timestamps import MAX_MS, NEVER
+from segmentation.values import served
+
+VERSIONS_PER_MS = 4096
+DEFAULT_PROFILE_TTL_MS = 400 * 86_400_000
+
+_decode_memory = msgspec.msgpack.Decoder().decode
+
+
+class Outcome(NamedTuple):
+    """What came of an event, or of time."""
+
+    changes: list[Change]
+    snapshot: Snapshot | None
+    late: bool = False
+    repeated: bool = False
+    dropped_events: int = 0
+
+
+class Profile:
+    """One profile's state under some rules, open for changes."""
+
+    def __init__(self, profile_id: str, rules: Rules, profile_ttl_ms: int, state: State | None, now_ms: int) -> None:
+        """Opens a state that was encoded under these or other rules; None begins a new one."""
+        self.profile_id = profile_id
+        self.rules = rules
+        self._ttl_ms = max(profile_ttl_ms, rules.longest_window_ms)
+        self._now_ms = now_ms
+        self.state = state or self._fresh_state()
+        self._changes: list[Change] = []
+        self._served_changed = False
+        self._dropped_events = 0
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is no event: nothing to keep."""
+        return self.state.last_event_ms == -NEVER
+
+    def apply(self, event: Event) -> Outcome:
+        """Takes in one event; one that was taken in before changes nothing."""
+        state = self.state
+        digest = states.digest_of(event.message_id)
+        if states.is_recent(state.recent_messages, digest):
+            return Outcome([], None, repeated=True)
+        self._follow_rules()
+        late = event.timestamp_ms < state.clock_ms
+        if not late:
+            self._run_to(event.timestamp_ms - 1)
+        self._take_in(event, digest)
+        self._bound_size()
+        return self._outcome(late)
+
+    def advance(self, t_ms: int) -> Outcome:
+        """Lets time run to an instant: whatever is due until then changes, each at its own time."""
+        self._follow_rules()
+        self._run_to(t_ms)
+        return self._outcome(late=False)
+
+    def deadline(self) -> int:
+        """Returns the next instant at which anything can change by time alone; NEVER if nothing can."""
+        state = self.state
+        if self.is_empty:
+            return NEVER
+        deadline = min((member.leaves_at_ms for member in state.members.values()), default=NEVER)
+        if state.pending:
+            deadline = min(deadline, *state.pending.values())
+        return min(deadline, self._forgotten_at_ms())
+
+    def encode(self) -> bytes:
+        """Returns the state as bytes."""
+        return states.encode(self.state)
+
+    # Time
+
+    def _run_to(self, t_ms: int) -> None:
+        while (deadline := self.deadline()) <= t_ms:
+            if deadline == self._forgotten_at_ms():
+                self._forget(deadline)
+                return
+            self._decide(deadline, (), "time", None)
+
+    def _forgotten_at_ms(self) -> int:
+        at_ms = self.state.last_event_ms + self._ttl_ms
+        return at_ms if at_ms <= MAX_MS else NEVER
+
+    def _forget(self, t_ms: int) -> None:
+        self.state.clock_ms = t_ms
+        for name in list(self.state.members):
+            self._exit(name, "forgotten", None)
+        fresh = self._fresh_state()
+        fresh.version = max(fresh.version, self.state.version)
+        self.state = fresh
+        self._served_changed = True
+
+    # Events
+
+    def _take_in(self, event: Event, digest: bytes) -> None:
+        state = self.state
+        is_first = self.is_empty
+        cause: Cause = "late_event" if event.timestamp_ms < state.clock_ms else "event"
+        state.recent_messages = states.with_message(state.recent_messages, digest)
+        state.last_event_ms = max(state.last_event_ms, event.timestamp_ms)
+        clock_ms = max(state.clock_ms, event.timestamp_ms)
+        touched = []
+        for kind in self.rules.kinds_reached_by(event.name):
+            found = kind.extract(event)
+            if found is not None:
+                memory = self._memory(kind)
+                self._dropped_events += kind.add(memory, event, found, clock_ms)
+                state.memories[kind.key] = memory
+                touched.append(kind.key)
+                if kind.key in self.rules.served_kinds:
+                    self._served_changed = True
+        always = self.rules.true_when_empty if is_first else ()
+        self._decide(clock_ms, touched, cause, event.message_id, always)
+        if self.rules.measures:
+            self._update_measures(touched)
+
+    def _memory(self, kind: MemoryKind) -> Memory:
+        memory = self.state.memories.get(kind.key)
+        if memory is None:
+            return kind.fresh()
+        if memory.__class__ is msgspec.Raw:
+            memory = self.state.memories[kind.key] = _decode_memory(memory)
+        return memory  # type: ignore[no-any-return]
+
+    def _update_measures(self, touched: Iterable[int]) -> None:
+        """Takes the named measures' values anew, where an event or time may have changed them."""
+        state, names_of = self.state, self.rules.measures_of_kind
+        stale = {name for key in touched for name in names_of.get(key, ())}
+        stale.update(name for name, (_, until_ms) in state.measures.items() if until_ms <= state.clock_ms)
+        for name in stale:
+            before = state.measures.get(name)
+            state.measures[name] = after = self._measure(name)
+            if before is None or before[0] != after[0]:
+                self._served_changed = True
+
+    def _measure(self, name: str) -> tuple[Any, int]:
+        measure = self.rules.measures[name]
+        timeline = settled(measure.timeline(self._memory(measure), self.state.clock_ms))
+        value = next(timeline)[1]
+        return value, min(next(timeline, (NEVER, None))[0], NEVER)
+
+    # Decisions
+
+    def _decide(
+        self, t_ms: int, touched: Iterable[int], cause: Cause, message_id: str | None, also: Iterable[int] = ()
+    ) -> None:
+        """Brings verdicts and memberships to an instant, after the memories in `touched` changed."""
+        state, rules = self.state, self.rules
+        state.clock_ms = t_ms
+        affected = set(also)
+        for key in touched:
+            for leaf in rules.leaves_of_kind.get(key, ()):
+                self._judge(leaf, affected)
+        stale = [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= t_ms]
+        for key in stale:
+            self._judge(rules.leaves[key], affected)
+        if affected:
+            self._settle(affected, cause, message_id)
+
+    def _judge(self, leaf: Leaf, affected: set[int]) -> None:
+        """Takes a leaf's verdict anew, and notes the segments for which that matters."""
+        verdicts = self.state.verdicts
+        before = verdicts.get(leaf.key, leaf.when_empty)
+        after = leaf.of_memory(self._memory(leaf.kind), self.state.clock_ms)
+        if after == before and after[1] == NEVER:
+            return  # else what follows the deadline may have changed, though the verdict did not
+        if after == leaf.when_empty:
+            verdicts.pop(leaf.key, None)
+        else:
+            verdicts[leaf.key] = after
+        affected.update(self.rules.segments_of_leaf.get(leaf.key, ()))
+
+    def _settle(self, affected: set[int], cause: Cause, message_id: str | None) -> None:
+        """Decides the affected segments, each after those that it refers to."""
+        rules = self.rules
+        instants = _Instants(self)
+        queue = sorted(affected)
+        while queue:
+            index = heapq.heappop(queue)
+            segment = rules.segments[index]
+            before = self.verdict_of(index)
+            holds, until_ms = next_change(segment.condition, instants)
+            after = (holds, until_ms if until_ms <= MAX_MS else NEVER)
+            if after != before:
+                self._record(segment, before, after, cause, message_id)
+            if after != before or until_ms < NEVER:
+                for referring in rules.referring.get(index, ()):
+                    if referring not in affected:
+                        affected.add(referring)
+                        heapq.heappush(queue, referring)
+
+    def verdict_of(self, index: int) -> Verdict:
+        """Returns the verdict of a segment as it was last decided."""
+        name = self.rules.segments[index].name
+        member = self.state.members.get(name)
+        if member is not None:
+            return True, member.leaves_at_ms
+        return False, self.state.pending.get(name, NEVER)
+
+    def _record(
+        self, segment: Segment, before: Verdict, after: Verdict, cause: Cause, message_id: str | None
+    ) -> None:
+        state, name = self.state, segment.name
+        holds, until_ms = after
+        if holds and before[0]:
+            state.members[name] = msgspec.structs.replace(state.members[name], leaves_at_ms=until_ms)
+            self._served_changed = True
+        elif holds:
+            state.pending.pop(name, None)
+            self._enter(segment, until_ms, cause, message_id)
+        else:
+            if before[0]:
+                self._exit(name, cause, message_id)
+            state.pending.pop(name, None)
+            if until_ms < NEVER:
+                state.pending[name] = until_ms
+
+    def _enter(self, segment: Segment, until_ms: int, cause: Cause, message_id: str | None) -> None:
+        self.state.members[segment.name] = Member(self.state.clock_ms, until_ms, segment.version)
+        self._add_change(segment.name, segment.version, "entered", until_ms, cause, message_id)
+
+    def _exit(self, name: str, cause: Cause, message_id: str | None) -> None:
+        member = self.state.members.pop(name)
+        self._add_change(name, member.segment_version, "exited", NEVER, cause, message_id)
+
+    def _add_change(
+        self, name: str, segment_version: str, change: Any, until_ms: int, cause: Cause, message_id: str | None
+    ) -> None:
+        state = self.state
+        state.version += 1
+        at_ms = state.clock_ms
+        self._changes.append(
+            Change(
+                change_id=change_id(self.profile_id, name, change, at_ms, message_id, segment_version),
+                profile_id=self.profile_id,
+                segment=name,
+                change=change,
+                event_time_ms=at_ms,
+                processed_at_ms=self._now_ms,
+                expires_at_ms=_optional(until_ms),
+                profile_version=state.version,
+                segment_version=segment_version,
+                cause=cause,
+                message_id=message_id,
+                correction=cause == "late_event",
+            )
+        )
+
+    # Rules, bounds, what comes out
+
+    def _follow_rules(self) -> None:
+        """Brings a state that was last decided under other rules to these, at its clock."""
+        state, rules = self.state, self.rules
+        if state.rules_version == rules.version:
+            return
+        state.rules_version = rules.version
+        if self.is_empty:
+            return
+        state.memories = {key: memory for key, memory in state.memories.items() if key in rules.kinds}
+        state.verdicts = {}
+        state.pending = {}
+        for name, member in list(state.members.items()):
+            segment = rules.segment_by_name.get(name)
+            if segment is None or segment.version != member.segment_version:
+                self._exit(name, "rules", None)
+        for leaf in rules.leaves.values():
+            if leaf.kind.key in state.memories:
+                self._judge(leaf, set())
+        self._settle({segment.index for segment in rules.segments}, "rules", None)
+        state.measures = {}
+        self._update_measures([measure.key for measure in rules.measures.values()])
+        self._served_changed = True
+
+    def _bound_size(self) -> None:
+        """Keeps the encoded state below its bound: the older rows of the largest memory go first."""
+        state = self.state
+        if not state.memories or len(state.recent_messages) + 64 * len(state.memories) < 8192:
+            return
+        while len(states.encode(state)) >= MAX_STATE_BYTES:
+            sizes = {key: len(msgspec.msgpack.encode(memory)) for key, memory in state.memories.items()}
+            largest = max(sizes, key=sizes.__getitem__)
+            kind = self.rules.kinds[largest]
+            memory = self._memory(kind)
+            dropped = kind.shrink(memory)
+            if dropped == 0:
+                del state.memories[largest]
+            self._dropped_events += dropped or 1
+            self._decide(state.clock_ms, (largest,), "event", None)
+
+    def _outcome(self, late: bool) -> Outcome:
+        changes, snapshot = self._changes, None
+        if changes or self._served_changed:
+            if not changes or self.state.version != changes[-1].profile_version:
+                self.state.version += 1
+            snapshot = self._snapshot()
+        dropped = self._dropped_events
+        self.state.dropped_events += dropped
+        self._changes, self._served_changed, self._dropped_events = [], False, 0
+        return Outcome(changes, snapshot, late=late, dropped_events=dropped)
+
+    def _snapshot(self) -> Snapshot:
+        state, rules = self.state, self.rules
+        if self.is_empty:
+            at_ms = self._changes[-1].event_time_ms if self._changes else self._now_ms
+            return Snapshot(self.profile_id, state.version, rules.version, at_ms, self._now_ms, deleted=True)
+        memories = state.memories
+        return Snapshot(
+            profile_id=self.profile_id,
+            version=state.version,
+            rules_version=rules.version,
+            updated_at_ms=state.clock_ms,
+            processed_at_ms=self._now_ms,
+            segments={
+                name: Membership(member.entered_at_ms, _optional(member.leaves_at_ms))
+                for name, member in state.members.items()
+            },
+            scores={
+                name: score.served(self._memory(score))
+                for name, score in rules.scores.items()
+                if score.key in memories
+            },
+            measures={name: served(self._current_measure(name)) for name in rules.measures},
+            traits={
+                path: served(value)
+                for path, trait in rules.traits.items()
+                if trait.key in memories and (value := self._memory(trait)[2]) is not None
+            },
+        )
+
+    def _current_measure(self, name: str) -> Any:
+        value, until_ms = self.state.measures.get(name, (None, 0))
+        return value if until_ms > self.state.clock_ms else self._measure(name)[0]
+
+    def _fresh_state(self) -> State:
+        return State(self._now_ms * VERSIONS_PER_MS, -NEVER, -NEVER, self.rules.version)
+
+
+class _Instants:
+    """The views of one profile, now and later, each made once."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._profile = profile
+        self._later: dict[int, _Later] = {}
+        self.now = _Now(profile)
+
+    def at(self, t_ms: int) -> "_Later":
+        view = self._later.get(t_ms)
+        if view is None:
+            view = self._later[t_ms] = _Later(self._profile, t_ms)
+        return view
+
+
+class _Now:
+    """A profile at its clock: verdicts as they were last taken."""
+
+    def __init__(self, profile: Profile) -> None:
+        self._verdicts = profile.state.verdicts
+        self.segment = profile.verdict_of
+
+    def leaf(self, leaf: Leaf) -> Verdict:
+        return self._verdicts.get(leaf.key) or leaf.when_empty
+
+
+class _Later:
+    """A profile at a later instant, if no further event comes."""
+
+    def __init__(self, profile: Profile, t_ms: int) -> None:
+        self._profile = profile
+        self._t_ms = t_ms
+        self._leaves: dict[int, Verdict] = {}
+        self._segments: dict[int, Verdict] = {}
+
+    def leaf(self, leaf: Leaf) -> Verdict:
+        verdict = self._leaves.get(leaf.key)
+        if verdict is None:
+            profile = self._profile
+            verdict = profile.state.verdicts.get(leaf.key) or leaf.when_empty
+            if verdict[1] <= self._t_ms:
+                verdict = leaf.of_memory(profile._memory(leaf.kind), self._t_ms)
+            self._leaves[leaf.key] = verdict
+        return verdict
+
+    def segment(self, index: int) -> Verdict:
+        verdict = self._segments.get(index)
+        if verdict is None:
+            verdict = self._profile.verdict_of(index)
+            if verdict[1] <= self._t_ms:
+                verdict = self._profile.rules.segments[index].condition.verdict(self)
+            self._segments[index] = verdict
+        return verdict
+
+
+def open_profile(profile_id: str, rules: Rules, profile_ttl_ms: int, encoded: bytes | None, now_ms: int) -> Profile:
+    """Returns the profile in encoded state; None begins a new one."""
+    state = None if encoded is None else states.decode(encoded)
+    return Profile(profile_id, rules, profile_ttl_ms, state, now_ms)
+
+
+def _optional(instant_ms: int) -> int | None:
+    return None if instant_ms == NEVER else instant_ms

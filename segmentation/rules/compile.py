@@ -1,0 +1,265 @@
+"""Definitions to compiled rules."""
+
+from collections.abc import Callable
+from typing import Any
+
+from segmentation import conditions, measures
+from segmentation.conditions import Condition, Leaf
+from segmentation.memory import MemoryKind
+from segmentation.paths import ReachAll, compile_reach_all
+from segmentation.predicates import compile_measure_tests, compile_tests, numeric_operands
+from segmentation.rules import meaning, schema
+from segmentation.rules.checks import events_needed
+from segmentation.rules.compiled import Rules, Segment
+from segmentation.rules.schema import Definitions, EventSelection, Measured, PointsOf
+from segmentation.scores import DecayingScore, Score, fixed_points, points_of
+from segmentation.selection import Selection
+from segmentation.sequences import Sequence, Step, ThenNot
+from segmentation.timestamps import NEVER
+from segmentation.traits import Trait
+
+_MEASURES: dict[str, tuple[type[measures.Measure], type[measures.Measure]]] = {
+    "count": (measures.Count, measures.CountEver),
+    "sum": (measures.Sum, measures.SumEver),
+    "average": (measures.Average, measures.AverageEver),
+    "min": (measures.Min, measures.Min),
+    "max": (measures.Max, measures.Max),
+    "distinct": (measures.Distinct, measures.Distinct),
+    "first": (measures.First, measures.FirstEver),
+    "last": (measures.Last, measures.Last),
+}
+"""Measure name to its class with a window, and without."""
+
+
+def compile_rules(definitions: Definitions) -> Rules:
+    """Returns the compiled form of definitions that passed all checks."""
+    return _Compiler(definitions).rules()
+
+
+class _Compiler:
+    def __init__(self, definitions: Definitions) -> None:
+        self._definitions = definitions
+        self._kinds: dict[int, MemoryKind] = {}
+        self._leaves: dict[int, Leaf] = {}
+        self._traits: dict[str, Trait] = {}
+        self._segments: dict[str, Segment] = {}
+        self._windows_ms = [0]
+        # of the segment that is being compiled
+        self._used_leaves: set[int] = set()
+        self._used_segments: set[int] = set()
+
+    def rules(self) -> Rules:
+        definitions = self._definitions
+        named_measures = {name: self._named_measure(name) for name in definitions.measures}
+        scores = {name: self._score(name) for name in definitions.scores}
+        for name in definitions.segments:
+            self._compile_with_references(name)
+        for path in definitions.export_traits:
+            self._trait(path)
+        version = meaning.digest(
+            [
+                sorted([name, measure.key] for name, measure in named_measures.items()),
+                sorted([name, score.key] for name, score in scores.items()),
+                sorted([segment.name, segment.version] for segment in self._segments.values()),
+                sorted(self._traits),
+            ]
+        )
+        segments = list(self._segments.values())
+        leaves = self._leaves.values()
+        return Rules(version, segments, leaves, named_measures, scores, self._traits, max(self._windows_ms))
+
+    def _compile_with_references(self, name: str) -> None:
+        """Compiles a segment after those that it refers to, so that these come first in the order."""
+        if name in self._segments:
+            return
+        when = self._definitions.segments[name].when
+        for inner in _referred(when):
+            self._compile_with_references(inner)
+        self._used_leaves, self._used_segments = set(), set()
+        condition, condition_meaning = self._condition(when)
+        self._segments[name] = Segment(
+            index=len(self._segments),
+            name=name,
+            version=_hash_of(condition_meaning),
+            condition=condition,
+            leaves=frozenset(self._used_leaves),
+            refers_to=frozenset(self._used_segments),
+        )
+
+    def _condition(self, when: schema.Condition) -> tuple[Condition, Any]:
+        """Returns the compiled condition and its meaning."""
+        match when:
+            case schema.AllCondition():
+                return self._junction("all", conditions.All, when.all)
+            case schema.AnyCondition():
+                return self._junction("any", conditions.Any_, when.any)
+            case schema.NotCondition():
+                inner, inner_meaning = self._condition(when.not_)
+                return conditions.Not(inner), ["not", _hash_of(inner_meaning)]
+            case schema.SegmentCondition():
+                segment = self._segments[when.segment]
+                self._used_segments.add(segment.index)
+                return conditions.SegmentReference(segment.index), segment.version
+            case schema.EventCondition():
+                return self._event_leaf(when)
+            case schema.MeasureCondition():
+                return self._named_measure_leaf(when)
+            case schema.SequenceCondition():
+                return self._leaf(conditions.SequenceLeaf, self._sequence(when), meaning.of_sequence(when))
+            case schema.TraitCondition():
+                return self._trait_leaf(when)
+            case schema.ScoreCondition():
+                return self._score_leaf(when)
+        raise AssertionError(when)
+
+    def _junction(
+        self, form: str, junction: Callable[[list[Condition]], Condition], inner: list[schema.Condition]
+    ) -> tuple[Condition, Any]:
+        compiled = [self._condition(condition) for condition in inner]
+        # a nested meaning is replaced by its hash, so that equal ones count once and their order nothing
+        return junction([condition for condition, _ in compiled]), [
+            form,
+            sorted({_hash_of(inner_meaning) for _, inner_meaning in compiled}),
+        ]
+
+    def _leaf(
+        self, make: Callable[..., Leaf], kind: MemoryKind, leaf_meaning: Any, *arguments: Any
+    ) -> tuple[Condition, Any]:
+        key = meaning.key(["leaf", leaf_meaning])
+        if key not in self._leaves:
+            self._leaves[key] = make(key, kind, *arguments)
+        self._used_leaves.add(key)
+        return self._leaves[key], leaf_meaning
+
+    def _event_leaf(self, when: schema.EventCondition) -> tuple[Condition, Any]:
+        name, path, tests = when.measure()
+        limit = events_needed(tests) if name in ("count", "distinct") else None
+        kind = self._measure(when, name, path, limit)
+        window_ms = self._window_ms(when.within)
+        leaf_meaning = [*meaning.of_memory(name, path, when, window_ms), meaning.of_tests(tests)]
+        passes = compile_measure_tests(tests, kind.tolerant)
+        bounded_count = isinstance(kind, measures.Count)
+        return self._leaf(
+            conditions.CountLeaf if bounded_count else conditions.MeasureLeaf, kind, leaf_meaning, passes
+        )
+
+    def _named_measure_leaf(self, when: schema.MeasureCondition) -> tuple[Condition, Any]:
+        definition = self._definitions.measures[when.measure]
+        kind = self._named_measure(when.measure)
+        name, path, _ = definition.measure()
+        tests = when.tests()
+        memory_meaning = meaning.of_memory(name, path, definition, self._window_ms(definition.within))
+        passes = compile_measure_tests(tests, kind.tolerant)
+        key = meaning.key(["named leaf", memory_meaning, meaning.of_tests(tests)])
+        if key not in self._leaves:
+            self._leaves[key] = conditions.MeasureLeaf(key, kind, passes)
+        self._used_leaves.add(key)
+        return self._leaves[key], [*memory_meaning, meaning.of_tests(tests)]
+
+    def _named_measure(self, name: str) -> measures.Measure:
+        definition = self._definitions.measures[name]
+        measure, path, _ = definition.measure()
+        return self._measure(definition, measure, path, None)
+
+    def _measure(self, selection: Measured, name: str, path: str | None, limit: int | None) -> measures.Measure:
+        window_ms = self._window_ms(selection.within)
+        windowed, ever = _MEASURES[name]
+        measure_class = ever if window_ms == NEVER else windowed
+        bounded = issubclass(measure_class, (measures.Count, measures.Distinct)) and limit is not None
+        key = meaning.key([*meaning.of_memory(name, path, selection, window_ms), limit if bounded else None])
+        if key not in self._kinds:
+            arguments = (key, self._selection(selection, window_ms), compile_reach_all(path or ""))
+            self._kinds[key] = measure_class(*arguments, limit) if bounded else measure_class(*arguments)  # type: ignore[call-arg]
+        kind = self._kinds[key]
+        assert isinstance(kind, measures.Measure)
+        return kind
+
+    def _sequence(self, when: schema.SequenceCondition) -> Sequence:
+        key = meaning.key(meaning.of_sequence(when))
+        if key not in self._kinds:
+            window_ms = self._window_ms(when.within)
+            steps = [
+                Step(self._selection(step, window_ms), self._same(when, step.same), step.max_gap or NEVER)
+                for step in when.sequence
+            ]
+            then_not = [
+                ThenNot(
+                    self._selection(entry, window_ms),
+                    self._same(when, entry.same),
+                    entry.for_ or entry.during or 0,
+                    entry.for_ is not None,
+                )
+                for entry in when.then_not
+            ]
+            self._kinds[key] = Sequence(key, steps, then_not, window_ms)
+        kind = self._kinds[key]
+        assert isinstance(kind, Sequence)
+        return kind
+
+    def _same(self, when: schema.SequenceCondition, own: str | None) -> ReachAll | None:
+        path = own or when.same
+        return None if path is None else compile_reach_all(path)
+
+    def _trait_leaf(self, when: schema.TraitCondition) -> tuple[Condition, Any]:
+        tests = when.tests()
+        leaf_meaning = ["trait", when.trait, meaning.of_tests(tests)]
+        return self._leaf(conditions.TraitLeaf, self._trait(when.trait), leaf_meaning, compile_tests(tests))
+
+    def _trait(self, path: str) -> Trait:
+        if path not in self._traits:
+            self._traits[path] = Trait(meaning.key(["trait", path]), path)
+        return self._traits[path]
+
+    def _score_leaf(self, when: schema.ScoreCondition) -> tuple[Condition, Any]:
+        tests = when.tests()
+        leaf_meaning = [meaning.of_score(self._definitions.scores[when.score]), meaning.of_tests(tests)]
+        passes = compile_measure_tests(tests, tolerant=True)
+        operands = numeric_operands(tests)
+        return self._leaf(conditions.ScoreLeaf, self._score(when.score), leaf_meaning, passes, operands)
+
+    def _score(self, name: str) -> Score:
+        definition = self._definitions.scores[name]
+        key = meaning.key(meaning.of_score(definition))
+        if key not in self._kinds:
+            earn = [
+                (
+                    self._selection(entry, NEVER),
+                    points_of(entry.points.of, entry.points.times)
+                    if isinstance(entry.points, PointsOf)
+                    else fixed_points(entry.points),
+                )
+                for entry in definition.earn
+            ]
+            half_life_ms = definition.half_life
+            self._kinds[key] = Score(key, earn) if half_life_ms is None else DecayingScore(key, earn, half_life_ms)
+        kind = self._kinds[key]
+        assert isinstance(kind, Score)
+        return kind
+
+    def _selection(self, selection: EventSelection, window_ms: int) -> Selection:
+        where = {path: tests.tests() for path, tests in selection.where.items()}
+        return Selection(selection.event, where, window_ms)
+
+    def _window_ms(self, within_ms: int | None) -> int:
+        if within_ms is None:
+            return NEVER
+        self._windows_ms.append(within_ms)
+        return within_ms
+
+
+def _hash_of(condition_meaning: Any) -> str:
+    # a reference to a segment means what that segment's condition means: its version is that hash
+    return condition_meaning if isinstance(condition_meaning, str) else meaning.digest(condition_meaning)
+
+
+def _referred(when: Any) -> list[str]:
+    match when:
+        case schema.SegmentCondition():
+            return [when.segment]
+        case schema.AllCondition():
+            return [name for inner in when.all for name in _referred(inner)]
+        case schema.AnyCondition():
+            return [name for inner in when.any for name in _referred(inner)]
+        case schema.NotCondition():
+            return _referred(when.not_)
+    return []

@@ -1,0 +1,22 @@
+"""A file of definitions to compiled rules."""
+
+from segmentation.rules.checks import check_meaning
+from segmentation.rules.compile import compile_rules
+from segmentation.rules.compiled import Rules
+from segmentation.rules.document import read_document
+from segmentation.rules.problems import Problems
+from segmentation.rules.structure import check_structure
+
+
+def load_rules(text: str) -> Rules:
+    """Returns the rules in a YAML text.
+
+    Raises:
+      Problems: every mistake in the text, each with its line, what was found and what would be right.
+    """
+    document = read_document(text)
+    definitions, problems = check_structure(document)
+    problems += check_meaning(document)
+    if problems or definitions is None:
+        raise Problems(problems)
+    return compile_rules(definitions)

@@ -1,0 +1,52 @@
+"""Instants: RFC 3339 text to whole milliseconds since the epoch, and back."""
+
+import re
+from datetime import date
+
+_RFC3339 = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)[Tt]([01]\d|2[0-3]):([0-5]\d):([0-5]\d)(?:\.(\d+))?"
+    r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
+    re.ASCII,
+)
+_EPOCH_DAY = date(1970, 1, 1).toordinal()
+_DAY_MS = 86_400_000
+NEVER = 1 << 60
+"""An instant later than all others; as a window: everything that ever happened."""
+MIN_MS = -62_135_596_800_000
+"""0001-01-01T00:00:00.000Z."""
+MAX_MS = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z."""
+
+
+def parse_timestamp(text: str) -> int:
+    """Returns the milliseconds since the epoch of an RFC 3339 timestamp, truncated.
+
+    Raises:
+      ValueError: no RFC 3339 timestamp with an offset, or outside the years 1 to 9999 in UTC.
+    """
+    match = _RFC3339.fullmatch(text)
+    if match is None:
+        raise ValueError("expected RFC 3339 with an offset, such as 2026-01-31T12:00:00.000Z")
+    year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
+    ms = (date(int(year), int(month), int(day)).toordinal() - _EPOCH_DAY) * _DAY_MS
+    ms += (int(hour) * 3600 + int(minute) * 60 + int(second)) * 1000
+    if fraction is not None:
+        ms += int(fraction[:3].ljust(3, "0"))
+    if sign is not None:
+        offset_ms = (int(offset_hours) * 60 + int(offset_minutes)) * 60_000
+        ms += -offset_ms if sign == "+" else offset_ms
+    if not MIN_MS <= ms <= MAX_MS:
+        raise ValueError("expected a year from 1 to 9999 in UTC")
+    return ms
+
+
+def format_timestamp(ms: int) -> str:
+    """Returns milliseconds since the epoch as RFC 3339 in UTC, always 24 characters wide."""
+    days, rest = divmod(ms, _DAY_MS)
+    seconds, milliseconds = divmod(rest, 1000)
+    minutes, second = divmod(seconds, 60)
+    hour, minute = divmod(minutes, 60)
+    day = date.fromordinal(days + _EPOCH_DAY)
+    return (
+        f"{day.year:04d}-{day.month:02d}-{day.day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"
+    )

@@ -1,0 +1,29 @@
+"""What tests of several packages share."""
+
+from collections.abc import Iterator
+
+import pytest
+import redis
+
+from pipeline.embedded_redis import EmbeddedRedis
+
+
+@pytest.fixture(scope="session")
+def redis_server() -> Iterator[EmbeddedRedis]:
+    with EmbeddedRedis() as server:
+        yield server
+
+
+@pytest.fixture
+def redis_client(redis_server: EmbeddedRedis) -> Iterator[redis.Redis]:
+    """A client of the session's server, which is empty when a test begins."""
+    with redis.Redis.from_url(redis_server.url, decode_responses=True) as client:
+        client.flushall()
+        client.script_flush()
+        yield client
+
+
+@pytest.fixture
+def redis_url(redis_server: EmbeddedRedis, redis_client: redis.Redis) -> str:
+    """The address of the session's server, which is empty when a test begins."""
+    return redis_server.url

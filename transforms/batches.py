@@ -1,0 +1,80 @@
+"""What the steps that write to Redis share: shards, and the batches of a bundle."""
+
+import time
+import zlib
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+
+import transforms.coders  # noqa: F401 (registers the coders of Snapshot and Change)
+from transforms.redis_client import connect
+from transforms.segment_store import SegmentStore
+
+SHARDS = 32
+"""How many keys the writers' input has: enough to spread them, few enough for full batches."""
+
+
+def shard_of(profile_id: str) -> int:
+    """Returns the shard that a profile always falls into, whichever process asks."""
+    return zlib.crc32(profile_id.encode("utf-8", "surrogatepass")) % SHARDS
+
+
+class WriteBatchesFn(beam.DoFn):
+    """Gathers the (shard, value) pairs of a bundle and writes them in batches; emits nothing.
+
+    A bundle is done when all its values are written, and fails otherwise: at least once. The client
+    is the process's own, because a local runner sets its DoFns up anew for every bundle.
+
+    Counts seconds of waiting for Redis in `cumulativeThrottlingSeconds`, by which Dataflow knows
+    that more workers would not help.
+
+    Args:
+      name: of the step, as its metrics' namespace.
+      redis_url: of the server.
+      max_batch_size: how many values go into one write at most.
+      store_options: of `SegmentStore`.
+    """
+
+    def __init__(self, name: str, redis_url: str, max_batch_size: int, **store_options: Any) -> None:
+        self._redis_url = redis_url
+        self._max_batch_size = max_batch_size
+        self._store_options = store_options
+        self._write_ms = Metrics.distribution(name, "redis_write_ms")
+        self._throttling_seconds = Metrics.counter(name, "cumulativeThrottlingSeconds")
+        self._uncounted_seconds = 0.0
+
+    def write(self, store: SegmentStore, batch: list[Any]) -> None:
+        """Writes the batch and counts what came of it."""
+        raise NotImplementedError
+
+    def setup(self) -> None:
+        self._store = SegmentStore(
+            connect(self._redis_url), on_throttled=self._count_throttling, **self._store_options
+        )
+
+    def start_bundle(self) -> None:
+        self._batch: list[Any] = []
+
+    def process(self, element: tuple[int, Any]) -> None:
+        self._batch.append(element[1])
+        if len(self._batch) >= self._max_batch_size:
+            self._flush()
+
+    def finish_bundle(self) -> None:
+        if self._batch:
+            self._flush()
+
+    def _flush(self) -> None:
+        started = time.monotonic()
+        self.write(self._store, self._batch)
+        self._write_ms.update(round((time.monotonic() - started) * 1000))
+        self._batch = []
+
+    def _count_throttling(self, seconds: float) -> None:
+        """Counts whole seconds, and keeps the rest for the next time."""
+        self._uncounted_seconds += seconds
+        whole = int(self._uncounted_seconds)
+        if whole:
+            self._throttling_seconds.inc(whole)
+            self._uncounted_seconds -= whole

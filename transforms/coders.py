@@ -1,0 +1,78 @@
+"""How values travel between steps: msgspec's msgpack for the types that it describes."""
+
+import functools
+import json
+from typing import Any
+
+import msgspec
+from apache_beam import coders
+
+from segmentation.memberships import Change, Snapshot
+
+_TEXT_INTEGER_BITS = 14_000
+"""Python writes longer integers out only when told to (4300 digits)."""
+
+
+class MsgspecCoder(coders.Coder):
+    """Codes one msgspec Struct type; the order of names in a dict does not show in the bytes.
+
+    What msgpack cannot hold (an integer beyond 64 bits, half a surrogate pair) makes the value
+    travel as JSON text: its first byte is one that begins no Struct in msgpack. An integer of more
+    than 4200 digits comes out as infinite.
+    """
+
+    def __init__(self, struct_type: type[Any]) -> None:
+        self._struct_type: Any = struct_type
+
+    def encode(self, value: Any) -> bytes:
+        try:
+            return _encoder().encode(value)
+        except (OverflowError, UnicodeEncodeError):
+            return json.dumps(_textual(msgspec.to_builtins(value)), sort_keys=True).encode()
+
+    def decode(self, encoded: bytes) -> Any:
+        if encoded[:1] in (b"[", b"{"):
+            return msgspec.convert(json.loads(encoded), self._struct_type)
+        return _decoder(self._struct_type).decode(encoded)
+
+    def is_deterministic(self) -> bool:
+        return True
+
+    def to_type_hint(self) -> Any:
+        return self._struct_type
+
+    @classmethod
+    def from_type_hint(cls, typehint: Any, registry: Any) -> Any:
+        return cls(typehint)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MsgspecCoder) and self._struct_type is other._struct_type
+
+    def __hash__(self) -> int:
+        return hash((MsgspecCoder, self._struct_type))
+
+
+@functools.cache
+def _encoder() -> msgspec.msgpack.Encoder:
+    return msgspec.msgpack.Encoder(order="deterministic")
+
+
+@functools.cache
+def _decoder(struct_type: Any) -> msgspec.msgpack.Decoder[Any]:
+    return msgspec.msgpack.Decoder(struct_type)
+
+
+def _textual(value: Any) -> Any:
+    match value:
+        case dict():
+            return {name: _textual(member) for name, member in value.items()}
+        case list() | tuple():
+            return [_textual(member) for member in value]
+        case int() if value.bit_length() > _TEXT_INTEGER_BITS:
+            return float("inf") if value > 0 else float("-inf")
+        case _:
+            return value
+
+
+coders.registry.register_coder(Snapshot, MsgspecCoder)
+coders.registry.register_coder(Change, MsgspecCoder)

@@ -1,0 +1,72 @@
+"""Writes profiles' snapshots to the segment store."""
+
+import dataclasses
+import time
+from collections.abc import Callable
+
+import apache_beam as beam
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.util import ReshufflePerKey
+
+from segmentation.memberships import Snapshot
+from transforms.batches import WriteBatchesFn, shard_of
+from transforms.segment_store import SegmentStore
+
+
+@dataclasses.dataclass
+class WriteSegments(beam.PTransform):
+    """Writes each profile's newest snapshot to Redis; emits nothing.
+
+    At least once and idempotent: a snapshot is taken only if its version is higher than the stored
+    one, and a bundle that is retried writes the same snapshots, because they come through a shuffle.
+    Snapshots may arrive in any order. Time and watermarks play no part.
+
+    A bundle fails, and is retried by the runner, when Redis stays full or out of reach.
+
+    Args:
+      redis_url: redis://, rediss:// or unix://.
+      key_prefix: begins every key.
+      ttl_ms: how long a profile stays after its last write.
+      max_batch_size: how many snapshots go into one round trip at most.
+      sleep: pauses for so many seconds before a write is tried again.
+    """
+
+    redis_url: str = dataclasses.field(repr=False)
+    key_prefix: str
+    ttl_ms: int
+    max_batch_size: int = 200
+    sleep: Callable[[float], None] = time.sleep
+
+    def expand(self, snapshots: beam.PCollection[Snapshot]) -> beam.PCollection[None]:
+        write = _WriteSnapshotsFn(
+            "WriteSegments",
+            self.redis_url,
+            self.max_batch_size,
+            key_prefix=self.key_prefix,
+            ttl_ms=self.ttl_ms,
+            sleep=self.sleep,
+        )
+        return (
+            snapshots
+            | "KeyByShard" >> beam.Map(_by_shard)
+            | "StableInput" >> ReshufflePerKey()
+            | "WriteSnapshots" >> beam.ParDo(write).with_output_types(None)
+        )
+
+
+class _WriteSnapshotsFn(WriteBatchesFn):
+    def __init__(self, name: str, redis_url: str, max_batch_size: int, **store_options: object) -> None:
+        super().__init__(name, redis_url, max_batch_size, **store_options)
+        self._accepted = Metrics.counter(name, "redis_writes_accepted")
+        self._stale = Metrics.counter(name, "redis_writes_stale")
+        self._repeated = Metrics.counter(name, "redis_writes_repeated")
+
+    def write(self, store: SegmentStore, batch: list[Snapshot]) -> None:
+        result = store.write_snapshots(batch)
+        self._accepted.inc(result.accepted)
+        self._stale.inc(result.stale)
+        self._repeated.inc(result.repeated)
+
+
+def _by_shard(snapshot: Snapshot) -> tuple[int, Snapshot]:
+    return shard_of(snapshot.profile_id), snapshot
