@@ -7,7 +7,7 @@ several true conditions of an `any` ends), never late. `next_change` walks on fr
 from collections.abc import Sequence
 from typing import Protocol
 
-from segmentation.measures import Count, Measure, settled
+from segmentation.measures import Count, Distinct, Measure, settled
 from segmentation.memory import Memory, MemoryKind
 from segmentation.predicates import Predicate, tolerance
 from segmentation.scores import Score
@@ -153,9 +153,9 @@ class MeasureLeaf(Leaf):
 
 
 class CountLeaf(Leaf):
-    """A test on the number of events in a window, decided by the newest `Count.limit` of them."""
+    """A test on how many events, or different values, a window has, decided by the newest `limit` of them."""
 
-    def __init__(self, key: int, kind: Count, passes: Predicate) -> None:
+    def __init__(self, key: int, kind: Count | Distinct, passes: Predicate) -> None:
         assert kind.limit is not None
         self._window_ms = kind.window_ms
         self._passes = [passes(count) for count in range(kind.limit + 1)]

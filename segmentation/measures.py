@@ -306,7 +306,7 @@ class Distinct(Measure):
 
     def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
         times, values = memory
-        for value in sorted(found, key=repr):
+        for value in found:
             if value in values:
                 row = values.index(value)
                 if times[row] >= event.timestamp_ms:

@@ -67,7 +67,7 @@ class Profile:
         if not late:
             self._run_to(event.timestamp_ms - 1)
         self._take_in(event, digest)
-        self._bound_size()
+        self._bound_size("late_event" if late else "event", event.message_id)
         return self._outcome(late)
 
     def advance(self, t_ms: int) -> Outcome:
@@ -78,13 +78,7 @@ class Profile:
 
     def deadline(self) -> int:
         """Returns the next instant at which anything can change by time alone; NEVER if nothing can."""
-        state = self.state
-        if self.is_empty:
-            return NEVER
-        deadline = min((member.leaves_at_ms for member in state.members.values()), default=NEVER)
-        if state.pending:
-            deadline = min(deadline, *state.pending.values())
-        return min(deadline, self._forgotten_at_ms())
+        return self.state.deadline_ms
 
     def encode(self) -> bytes:
         """Returns the state as bytes."""
@@ -93,11 +87,24 @@ class Profile:
     # Time
 
     def _run_to(self, t_ms: int) -> None:
-        while (deadline := self.deadline()) <= t_ms:
-            if deadline == self._forgotten_at_ms():
-                self._forget(deadline)
+        while (deadline_ms := self.state.deadline_ms) <= t_ms:
+            if deadline_ms == self._forgotten_at_ms():
+                self._forget(deadline_ms)
                 return
-            self._decide(deadline, (), "time", None)
+            self.state.clock_ms = deadline_ms
+            self._decide("time", None, set())
+            self._set_deadline()
+
+    def _set_deadline(self) -> None:
+        state = self.state
+        deadline_ms = self._forgotten_at_ms()
+        for member in state.members.values():
+            if member.leaves_at_ms < deadline_ms:
+                deadline_ms = member.leaves_at_ms
+        for entered_at_ms in state.pending.values():
+            if entered_at_ms < deadline_ms:
+                deadline_ms = entered_at_ms
+        state.deadline_ms = deadline_ms
 
     def _forgotten_at_ms(self) -> int:
         at_ms = self.state.last_event_ms + self._ttl_ms
@@ -117,24 +124,27 @@ class Profile:
     def _take_in(self, event: Event, digest: bytes) -> None:
         state = self.state
         is_first = self.is_empty
-        cause: Cause = "late_event" if event.timestamp_ms < state.clock_ms else "event"
+        time_ms = event.timestamp_ms
+        cause: Cause = "late_event" if time_ms < state.clock_ms else "event"
         state.recent_messages = states.with_message(state.recent_messages, digest)
-        state.last_event_ms = max(state.last_event_ms, event.timestamp_ms)
-        clock_ms = max(state.clock_ms, event.timestamp_ms)
-        touched = []
-        for kind in self.rules.kinds_reached_by(event.name):
-            found = kind.extract(event)
-            if found is not None:
-                memory = self._memory(kind)
-                self._dropped_events += kind.add(memory, event, found, clock_ms)
-                state.memories[kind.key] = memory
-                touched.append(kind.key)
-                if kind.key in self.rules.served_kinds:
-                    self._served_changed = True
-        always = self.rules.true_when_empty if is_first else ()
-        self._decide(clock_ms, touched, cause, event.message_id, always)
-        if self.rules.measures:
-            self._update_measures(touched)
+        state.last_event_ms = max(state.last_event_ms, time_ms)
+        state.clock_ms = clock_ms = max(state.clock_ms, time_ms)
+        affected = set(self.rules.true_when_empty) if is_first else set()
+        touched_measures: list[str] = []
+        for reach in self.rules.reached_by(event.name):
+            found = reach.kind.extract(event)
+            if found is None:
+                continue
+            memory = self._memory(reach.kind)
+            state.memories[reach.kind.key] = memory
+            self._dropped_events += reach.kind.add(memory, event, found, clock_ms)
+            for leaf in reach.leaves:
+                self._judge(leaf, memory, affected)
+            touched_measures += reach.measures
+            self._served_changed |= reach.is_served
+        self._decide(cause, event.message_id, affected)
+        self._set_deadline()
+        self._update_measures(touched_measures)
 
     def _memory(self, kind: MemoryKind) -> Memory:
         memory = self.state.memories.get(kind.key)
@@ -144,12 +154,11 @@ class Profile:
             memory = self.state.memories[kind.key] = _decode_memory(memory)
         return memory  # type: ignore[no-any-return]
 
-    def _update_measures(self, touched: Iterable[int]) -> None:
+    def _update_measures(self, touched: list[str]) -> None:
         """Takes the named measures' values anew, where an event or time may have changed them."""
-        state, names_of = self.state, self.rules.measures_of_kind
-        stale = {name for key in touched for name in names_of.get(key, ())}
-        stale.update(name for name, (_, until_ms) in state.measures.items() if until_ms <= state.clock_ms)
-        for name in stale:
+        state = self.state
+        stale = [name for name, (_, until_ms) in state.measures.items() if until_ms <= state.clock_ms]
+        for name in {*touched, *stale} if touched or stale else ():
             before = state.measures.get(name)
             state.measures[name] = after = self._measure(name)
             if before is None or before[0] != after[0]:
@@ -163,27 +172,21 @@ class Profile:
 
     # Decisions
 
-    def _decide(
-        self, t_ms: int, touched: Iterable[int], cause: Cause, message_id: str | None, also: Iterable[int] = ()
-    ) -> None:
-        """Brings verdicts and memberships to an instant, after the memories in `touched` changed."""
+    def _decide(self, cause: Cause, message_id: str | None, affected: set[int]) -> None:
+        """Brings verdicts and memberships to the clock; the segments in `affected` for sure."""
         state, rules = self.state, self.rules
-        state.clock_ms = t_ms
-        affected = set(also)
-        for key in touched:
-            for leaf in rules.leaves_of_kind.get(key, ()):
-                self._judge(leaf, affected)
-        stale = [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= t_ms]
-        for key in stale:
-            self._judge(rules.leaves[key], affected)
+        clock_ms = state.clock_ms
+        for key in [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= clock_ms]:
+            leaf = rules.leaves[key]
+            self._judge(leaf, self._memory(leaf.kind), affected)
         if affected:
             self._settle(affected, cause, message_id)
 
-    def _judge(self, leaf: Leaf, affected: set[int]) -> None:
+    def _judge(self, leaf: Leaf, memory: Memory, affected: set[int]) -> None:
         """Takes a leaf's verdict anew, and notes the segments for which that matters."""
         verdicts = self.state.verdicts
         before = verdicts.get(leaf.key, leaf.when_empty)
-        after = leaf.of_memory(self._memory(leaf.kind), self.state.clock_ms)
+        after = leaf.of_memory(memory, self.state.clock_ms)
         if after == before and after[1] == NEVER:
             return  # else what follows the deadline may have changed, though the verdict did not
         if after == leaf.when_empty:
@@ -287,13 +290,14 @@ class Profile:
                 self._exit(name, "rules", None)
         for leaf in rules.leaves.values():
             if leaf.kind.key in state.memories:
-                self._judge(leaf, set())
+                self._judge(leaf, self._memory(leaf.kind), set())
         self._settle({segment.index for segment in rules.segments}, "rules", None)
+        self._set_deadline()
         state.measures = {}
-        self._update_measures([measure.key for measure in rules.measures.values()])
+        self._update_measures(list(rules.measures))
         self._served_changed = True
 
-    def _bound_size(self) -> None:
+    def _bound_size(self, cause: Cause, message_id: str | None) -> None:
         """Keeps the encoded state below its bound: the older rows of the largest memory go first."""
         state = self.state
         if not state.memories or len(state.recent_messages) + 64 * len(state.memories) < 8192:
@@ -306,8 +310,13 @@ class Profile:
             dropped = kind.shrink(memory)
             if dropped == 0:
                 del state.memories[largest]
+                memory = kind.fresh()
             self._dropped_events += dropped or 1
-            self._decide(state.clock_ms, (largest,), "event", None)
+            affected: set[int] = set()
+            for leaf in self.rules.leaves_of_kind.get(largest, ()):
+                self._judge(leaf, memory, affected)
+            self._settle(affected, cause, message_id)
+            self._set_deadline()
 
     def _outcome(self, late: bool) -> Outcome:
         changes, snapshot = self._changes, None

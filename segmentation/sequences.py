@@ -53,15 +53,20 @@ class Sequence(MemoryKind):
         self.window_ms = window_ms
         self._steps = steps
         self._then_not = then_not
-        self._slots = slots
+        self._slot_count = len(slots)
+        self._every_name = [(index, slot) for index, slot in enumerate(slots) if "*" in slot.selection.names]
+        self._slots_by_name = {
+            name: [(index, slot) for index, slot in enumerate(slots) if not slot.selection.names.isdisjoint((name, "*"))]
+            for name in self.names
+        }
         self._shares = steps[0].same is not None
+        self._step_indexes = range(len(steps))
         self._wait_ms = max((entry.duration_ms for entry in then_not), default=0)
 
     def extract(self, event: Event) -> Any:
         found = []
-        for index, slot in enumerate(self._slots):
-            names = slot.selection.names
-            if (event.name in names or "*" in names) and slot.selection.matches(event.message):
+        for index, slot in self._slots_by_name.get(event.name, self._every_name):
+            if slot.selection.matches(event.message):
                 if slot.same is None:
                     found.append((index, None))
                 else:
@@ -69,7 +74,7 @@ class Sequence(MemoryKind):
         return found or None
 
     def fresh(self) -> Memory:
-        return [[[], []] if self._shares else [[]] for _ in self._slots]
+        return [[[], []] if self._shares else [[]] for _ in range(self._slot_count)]
 
     def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
         dropped = 0
@@ -77,10 +82,13 @@ class Sequence(MemoryKind):
         cutoff_ms = clock_ms - self.window_ms
         for index, value in found:
             columns = memory[index]
-            if not _holds(columns, time_ms, value):
+            times = columns[0]
+            if not times or times[-1] < time_ms or not _holds(columns, time_ms, value):
                 rows.insert(columns, time_ms, *(() if value is None else (value,)))
-            rows.drop_until(columns, cutoff_ms)
-            dropped += rows.drop_instants_beyond(columns, MAX_EVENTS)
+            if times[0] <= cutoff_ms:
+                rows.drop_until(columns, cutoff_ms)
+            if len(times) > MAX_EVENTS:
+                dropped += rows.drop_instants_beyond(columns, MAX_EVENTS)
         return dropped
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
@@ -95,8 +103,9 @@ class Sequence(MemoryKind):
 
     def spans(self, memory: Memory) -> list[Span]:
         """Returns when some instance holds if no further event comes: disjoint spans, ascending."""
-        if not all(columns[0] for columns in memory[: len(self._steps)]):
-            return []
+        for index in self._step_indexes:
+            if not memory[index][0]:
+                return []
         if not self._shares:
             spans = self._instance_spans([columns[0] for columns in memory])
         else:
@@ -142,8 +151,6 @@ def _shared_values(same: ReachAll, event: Event) -> set[Any]:
 def _holds(columns: Memory, time_ms: int, value: Any) -> bool:
     """Whether the row stands there already: an instant counts once."""
     times = columns[0]
-    if not times or times[-1] < time_ms:
-        return False
     first, after = bisect_left(times, time_ms), bisect_right(times, time_ms)
     return first < after if value is None else value in columns[1][first:after]
 

@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from segmentation.timestamps import NEVER
+
 MAX_STATE_BYTES = 1024 * 1024
 MAX_RECENT_MESSAGES = 1000
 _FORMAT = b"\x01"
@@ -46,6 +48,8 @@ class State(msgspec.Struct, array_like=True):
     """By name of a segment that will be entered by time alone: the instant."""
     measures: dict[str, tuple[Any, int]] = {}
     """By name of a measure: the value at the last update, and the instant until which it stays so."""
+    deadline_ms: int = NEVER
+    """The next instant at which anything can change by time alone."""
     armed_ms: int = 0
     """The instant for which the timer is set; 0 if it is not."""
     dropped_events: int = 0

@@ -2,7 +2,7 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -31,11 +31,19 @@ local version = tonumber(ARGV[1])
 if version == stored then return 0 end
 if version < stored then return -1 end
 if #ARGV == 2 then redis.call('DEL', KEYS[1]) end
-redis.call('HSET', KEYS[1], 'version', ARGV[1], unpack(ARGV, 3))
-local written = {version = true}
-for i = 3, #ARGV, 2 do written[ARGV[i]] = true end
-for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
-  if not written[field] then redis.call('HDEL', KEYS[1], field) end
+local fields = {'segments', 'scores', 'measures', 'predictions', 'traits',
+  'rules_version', 'updated_at', 'processed_at'}
+local written, kept = {'version', ARGV[1]}, {version = true}
+for i = 3, #ARGV do
+  local field = fields[i - 2]
+  written[#written + 1], written[#written + 2] = field, ARGV[i]
+  kept[field] = true
+end
+redis.call('HSET', KEYS[1], unpack(written))
+if redis.call('HLEN', KEYS[1]) * 2 > #written then
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if not kept[field] then redis.call('HDEL', KEYS[1], field) end
+  end
 end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
@@ -147,8 +155,7 @@ class SegmentStore:
         key = _utf8(f"{self._key_prefix}profile:{snapshot.profile_id}")
         if snapshot.deleted:
             return key, (snapshot.version, DELETED_TTL_MS)
-        fields = (part for field in _hash_fields(snapshot).items() for part in field)
-        return key, (snapshot.version, self._ttl_ms, *fields)
+        return key, (snapshot.version, self._ttl_ms, *_hash_values(snapshot))
 
     def _evaluate(self, script: str, calls: Sequence[_Call]) -> list[int]:
         """Returns the script's reply to every call, having sent again what found no answer."""
@@ -209,22 +216,24 @@ def _newest(snapshots: Iterable[Snapshot]) -> Iterable[Snapshot]:
     return newest.values()
 
 
-def _hash_fields(snapshot: Snapshot) -> Mapping[str, str | bytes]:
+def _hash_values(snapshot: Snapshot) -> Sequence[str | bytes]:
+    """Returns the values of the fields that the script names, in its order."""
     segments = {
-        name: {"entered_at": _timestamp(held.entered_at_ms), "expires_at": _timestamp(held.expires_at_ms)}
+        name: {"entered_at": _timestamp(held.entered_at_ms), "expires_at": _expiry(held.expires_at_ms)}
         for name, held in snapshot.segments.items()
     }
     scores = {name: {"value": value, "at": _timestamp(at)} for name, (value, at) in snapshot.scores.items()}
-    return {
-        "segments": _json(segments),
-        "scores": _json(scores),
-        "measures": _json(snapshot.measures),
-        "predictions": b"{}",
-        "traits": _json(snapshot.traits),
-        "rules_version": snapshot.rules_version,
-        "updated_at": format_timestamp(_bounded(snapshot.updated_at_ms)),
-        "processed_at": format_timestamp(_bounded(snapshot.processed_at_ms)),
-    }
+    predictions = b"{}"
+    return (
+        _json(segments),
+        _json(scores),
+        _json(snapshot.measures),
+        predictions,
+        _json(snapshot.traits),
+        snapshot.rules_version,
+        _timestamp(snapshot.updated_at_ms),
+        _timestamp(snapshot.processed_at_ms),
+    )
 
 
 def _stream_values(change: Change) -> Sequence[str | bytes | int]:
@@ -233,19 +242,19 @@ def _stream_values(change: Change) -> Sequence[str | bytes | int]:
         _utf8(change.profile_id),
         change.segment,
         change.change,
-        format_timestamp(_bounded(change.event_time_ms)),
-        _timestamp(change.expires_at_ms) or "",
+        _timestamp(change.event_time_ms),
+        _expiry(change.expires_at_ms) or "",
         change.profile_version,
     )
 
 
-def _timestamp(ms: int | None) -> str | None:
-    return None if ms is None else format_timestamp(_bounded(ms))
+def _expiry(ms: int | None) -> str | None:
+    return None if ms is None else _timestamp(ms)
 
 
-def _bounded(ms: int) -> int:
-    """Keeps an instant, such as a deadline behind the last year, within what the text can say."""
-    return min(max(ms, MIN_MS), MAX_MS)
+def _timestamp(ms: int) -> str:
+    """Says an instant; one outside the years that can be said, such as a far deadline, becomes the nearest."""
+    return format_timestamp(ms if MIN_MS <= ms <= MAX_MS else MIN_MS if ms < MIN_MS else MAX_MS)
 
 
 def _json(value: Any) -> bytes:

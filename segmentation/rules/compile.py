@@ -8,6 +8,7 @@ from segmentation.conditions import Condition, Leaf
 from segmentation.memory import MemoryKind
 from segmentation.paths import ReachAll, compile_reach_all
 from segmentation.predicates import compile_measure_tests, compile_tests, numeric_operands
+from segmentation.rows import MAX_EVENTS
 from segmentation.rules import meaning, schema
 from segmentation.rules.checks import events_needed
 from segmentation.rules.compiled import Rules, Segment
@@ -138,7 +139,7 @@ class _Compiler:
         window_ms = self._window_ms(when.within)
         leaf_meaning = [*meaning.of_memory(name, path, when, window_ms), meaning.of_tests(tests)]
         passes = compile_measure_tests(tests, kind.tolerant)
-        bounded_count = isinstance(kind, measures.Count)
+        bounded_count = isinstance(kind, (measures.Count, measures.Distinct)) and (kind.limit or 0) <= MAX_EVENTS
         return self._leaf(
             conditions.CountLeaf if bounded_count else conditions.MeasureLeaf, kind, leaf_meaning, passes
         )

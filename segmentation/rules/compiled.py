@@ -31,6 +31,17 @@ class Segment(msgspec.Struct, frozen=True):
     """Indexes of the segments that the condition names itself."""
 
 
+class Reach(msgspec.Struct, frozen=True):
+    """A memory that an event can reach, and what depends on it."""
+
+    kind: MemoryKind
+    leaves: tuple[Leaf, ...]
+    measures: tuple[str, ...]
+    """Names of the measures that are this memory's value."""
+    is_served: bool
+    """It is a score or a trait, whose every change is served."""
+
+
 class Rules:
     """A valid file of definitions, compiled once and used for every profile."""
 
@@ -58,18 +69,16 @@ class Rules:
         self.kinds: dict[int, MemoryKind] = {
             kind.key: kind for kind in [*(leaf.kind for leaf in self.leaves.values()), *served]
         }
-        self._kinds_by_name = self._index_kinds()
-        self._kinds_of_every_event = self._kinds_by_name.get("*", ())
         self.leaves_of_kind = _grouped((leaf.kind.key, leaf) for leaf in self.leaves.values())
-        self.measures_of_kind = _grouped((measure.key, name) for name, measure in measures.items())
         self.segments_of_leaf = _grouped((leaf, segment.index) for segment in segments for leaf in segment.leaves)
         self.referring = _grouped((inner, segment.index) for segment in segments for inner in segment.refers_to)
         self.segment_by_name = {segment.name: segment for segment in segments}
-        self.served_kinds = frozenset(kind.key for kind in [*scores.values(), *traits.values()])
+        self._reached_by_name = self._index_by_name()
+        self._reached_by_every_event = self._reached_by_name["*"]
 
-    def kinds_reached_by(self, event_name: str) -> tuple[MemoryKind, ...]:
+    def reached_by(self, event_name: str) -> tuple[Reach, ...]:
         """Returns the memories that an event of this name can reach."""
-        return self._kinds_by_name.get(event_name, self._kinds_of_every_event)
+        return self._reached_by_name.get(event_name, self._reached_by_every_event)
 
     @cached_property
     def true_when_empty(self) -> tuple[int, ...]:
@@ -80,16 +89,16 @@ class Rules:
             verdicts.append(segment.condition.verdict(empty))
         return tuple(index for index, (holds, _) in enumerate(verdicts) if holds)
 
-    def _index_kinds(self) -> dict[str, tuple[MemoryKind, ...]]:
-        by_name: dict[str, list[MemoryKind]] = {}
-        every_event = [kind for kind in self.kinds.values() if "*" in kind.names]
-        for kind in self.kinds.values():
-            for name in kind.names:
-                if name != "*" and "*" not in kind.names:
-                    by_name.setdefault(name, []).append(kind)
-        index = {name: (*kinds, *every_event) for name, kinds in by_name.items()}
-        index["*"] = tuple(every_event)
-        return index
+    def _index_by_name(self) -> dict[str, tuple[Reach, ...]]:
+        names_of_measures = _grouped((measure.key, name) for name, measure in self.measures.items())
+        served = {kind.key for kind in [*self.scores.values(), *self.traits.values()]}
+        by_name: dict[str, list[Reach]] = {"*": []}
+        for key, kind in self.kinds.items():
+            reach = Reach(kind, self.leaves_of_kind.get(key, ()), names_of_measures.get(key, ()), key in served)
+            for name in ("*",) if "*" in kind.names else kind.names:
+                by_name.setdefault(name, []).append(reach)
+        every_event = by_name["*"]
+        return {name: tuple(reached if name == "*" else reached + every_event) for name, reached in by_name.items()}
 
 
 class _Empty:

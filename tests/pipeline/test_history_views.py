@@ -1,8 +1,8 @@
 """The views over the history, run in DuckDB on hand-made rows.
 
-A telling is what one state of a profile writes: its versions grow, and a later telling's are all greater. A change is
-drawn as `+10` (entered at minute 10) or `-20` (exited at minute 20), with `@v2` where another rule is meant, and the
-cause where it is not an event.
+A telling is what one state of a profile writes: its versions grow, and a later telling's are all greater.
+A change is drawn as `+10` (entered at minute 10) or `-20` (exited at minute 20), with `@v2` where another
+rule is meant, and the cause where it is not an event.
 """
 
 import functools
@@ -11,7 +11,7 @@ import random
 from collections.abc import Iterable, Iterator
 from importlib import resources
 from itertools import chain
-from typing import Any, get_args
+from typing import Any, Literal, cast, get_args
 
 import duckdb
 import pytest
@@ -51,7 +51,7 @@ def told(
         minute, _, other_rule = moment[1:].partition("@")
         event_time_ms = int(minute) * MINUTE_MS
         message_id = None if cause in ("time", "rules") else f"message at {minute}"
-        name = {"+": "entered", "-": "exited"}[moment[0]]
+        name: Literal["entered", "exited"] = "entered" if moment[0] == "+" else "exited"
         segment_version = other_rule or rule
         change = Change(
             change_id=change_id(profile, segment, name, event_time_ms, message_id, segment_version),
@@ -63,7 +63,7 @@ def told(
             expires_at_ms=event_time_ms + 30 * MINUTE_MS if name == "entered" else None,
             profile_version=telling * 4096 + sequence,
             segment_version=segment_version,
-            cause=cause or "event",
+            cause=cast(Cause, cause or "event"),
             message_id=message_id,
             correction=correction,
         )
@@ -125,9 +125,9 @@ def test_a_stay_carries_what_its_two_rows_said():
     (stay,) = read_view(
         "segment_intervals",
         rows,
-        "profile_id, segment, segment_version, epoch_ms(expires_at), entered_by, exited_by, entered_message_id, "
-        "exited_message_id, entered_correction, exited_correction, entered_change_id, exited_change_id, "
-        "exited_segment_version",
+        "profile_id, segment, segment_version, epoch_ms(expires_at), entered_by, exited_by, "
+        "entered_message_id, exited_message_id, entered_correction, exited_correction, "
+        "entered_change_id, exited_change_id, exited_segment_version",
     )
     entered, exited = rows
     assert stay == (
@@ -140,7 +140,8 @@ def test_an_open_stay_has_no_word_of_an_exit():
     (stay,) = read_view(
         "segment_intervals",
         told(1, "+10") + told(2, "+15", "-20"),
-        "exited_at, exited_by, exited_message_id, exited_correction, exited_change_id, exited_segment_version",
+        "exited_at, exited_by, exited_message_id, exited_correction, exited_change_id, "
+        "exited_segment_version",
     )[:1]
     assert stay == (None,) * 6
 
@@ -255,7 +256,7 @@ def test_an_entry_taken_back_and_made_again_at_the_same_instant_counts_once():
 
 
 def test_a_stay_that_begins_where_the_last_one_ended_continues_it():
-    rows = told(1, "+10", "-20 time", "+20", "-30", "+30", "-40 time")
+    rows = told(1, "+10", "-20", "+20", "-30", "+30", "-40 time")
     assert stays(rows) == [(10, 40, "v1")]
     found = read_view("segment_intervals", rows, "entered_message_id, exited_by, exited_change_id")
     assert found == [("message at 10", "time", rows[-1]["change_id"])]

@@ -70,7 +70,7 @@ def event_of(message: Mapping) -> Event:
     )
 
 
-# Values ----------
+# Values
 
 
 def values_at(value: object, path: str) -> list[object]:
@@ -136,7 +136,7 @@ def is_long(value: object) -> bool:
     return len(text.encode("utf-8", "surrogatepass")) > 256
 
 
-# Tests ----------
+# Tests
 
 
 def passes_on_message(tests: Mapping, value: object) -> bool:
@@ -211,7 +211,7 @@ def _passes(test: str, operand: Any, value: object, number: Any) -> bool:
     raise ValueError(f"there is no test {test!r}")
 
 
-# Rules ----------
+# Rules
 
 
 def form_of(condition: Mapping) -> str:
@@ -404,10 +404,12 @@ class Reference:
     def _points(self, name: str) -> list[tuple[int, float]]:
         """The timestamp and points of each event that earns some, once for each entry that it matches."""
         if name not in self._points_of:
-            earned = []
+            earned: list[tuple[int, float]] = []
             for entry in self._rules["scores"][name]["earn"]:
                 points = entry["points"]
-                for event in filter(lambda event, entry=entry: selects(entry, event), self._events):
+                for event in self._events:
+                    if not selects(entry, event):
+                        continue
                     if isinstance(points, dict):
                         numbers = numbers_in(values_at(event.message, points["of"]))
                         earned.append((event.timestamp, math.fsum(numbers) * points.get("times", 1)))

@@ -119,7 +119,7 @@ def _weighted(*choices: tuple[int, SearchStrategy[Any]]) -> SearchStrategy[Any]:
     return st.integers(0, len(listed) - 1).flatmap(listed.__getitem__)
 
 
-# Rules ----------
+# Rules
 
 
 @cache
@@ -382,7 +382,7 @@ def rule_files(draw: st.DrawFn, max_segments: int = 4) -> dict:
     scores = draw(st.dictionaries(st.sampled_from(["engagement", "spend"]), _scores()))
     kinds = tuple((name, *(set(measures[name]) - {"event", "where", "within"})) for name in measures)
     names = draw(st.permutations([f"s{number}" for number in range(draw(st.integers(1, max_segments)))]))
-    segments = {}
+    segments: dict[str, Mapping] = {}
     for number, name in enumerate(names):
         segments[name] = {"when": draw(_conditions(kinds, tuple(scores), tuple(names[:number])))}
         if draw(st.booleans()):
@@ -398,7 +398,7 @@ def rule_files(draw: st.DrawFn, max_segments: int = 4) -> dict:
     return rules
 
 
-# Logs ----------
+# Logs
 
 
 @cache

@@ -17,7 +17,7 @@ from tests.reference.strategies import DURATIONS_MS, arrivals, message_logs, rul
 CASES = sorted((Path(__file__).parents[1] / "conformance").glob("*/expected.json"))
 
 
-# The conformance cases ----------
+# The conformance cases
 
 
 def near(a: int | None, b: int | None) -> bool:
@@ -80,7 +80,7 @@ def test_there_are_ten_conformance_cases():
     assert len(CASES) == 10
 
 
-# Sentence by sentence ----------
+# Sentence by sentence
 
 T = 1_700_000_000_000
 """2023-11-14T22:13:20Z."""
@@ -188,6 +188,7 @@ def test_of_copies_that_differ_the_first_accepted_counts():
         ({"properties.p": {"contains": "A"}}, ["AA"], False),
         ({"properties.p": {"contains": "A"}}, "BAB", True),
         ({"properties.p": {"not_equals": "A"}}, None, True),
+        ({"properties.p": {"not_in": ["A"]}}, None, True),
         ({"properties.p": {"at_most": 1}}, None, False),
         ({"properties.p": {"exists": True}}, None, False),
         ({"properties.p": {"exists": True}}, False, True),
@@ -341,6 +342,8 @@ def test_each_shared_value_makes_an_instance():
     assert spans(same, *messages, track(3, "C", sku=1)) == [(1_002, 10_001)]
     assert spans(same, *messages, track(3, "C", sku=1), track(4, "C", sku="2")) == []
     assert spans(same, track(0, sku=None), track(2, "B", p=[{"sku": None}])) == []
+    one_step = {"sequence": [{"event": "A"}], "within": "1s", "same": "properties.sku"}
+    assert spans(one_step, track(0), track(1, sku=["x"]), track(2, sku="x")) == [(2, 1_002)]
 
 
 def test_for_keeps_being_required_and_during_does_not():
@@ -390,7 +393,7 @@ def test_expires_at_supposes_that_nothing_more_happens():
     assert reference({"event": "A"}, track(0)).expires_at("s", T) is None
 
 
-# Against time ----------
+# Against time
 
 
 @pytest.mark.parametrize(
@@ -439,12 +442,17 @@ def forms_in(condition: dict) -> Iterator[str]:
             yield from forms_in(inner)
 
 
-def test_random_rules_and_logs():
-    """What the strategies draw is evaluated, the answers fit each other, and every form is seen to change."""
+def check_random(max_examples: int) -> Counter[str]:
+    """Evaluates what the strategies draw and checks that the answers fit each other.
+
+    Returns how often conditions with each form in them changed.
+    """
     seen: Counter[str] = Counter()
 
     @given(rules=rule_files(), log=message_logs(), data=st.data())
-    @settings(max_examples=300, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck))
+    @settings(
+        max_examples=max_examples, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
+    )
     def check(rules, log, data):
         json.dumps(rules)
         asked = Reference(rules, log)
@@ -480,6 +488,16 @@ def test_random_rules_and_logs():
             assert all(asked.score(name, t) == shuffled.score(name, t) for t in starts[-3:])
 
     check()
+    return seen
+
+
+def test_random_rules_and_logs():
+    check_random(max_examples=60)
+
+
+@pytest.mark.long
+def test_random_rules_and_logs_of_every_form():
+    seen = check_random(max_examples=400)
     forms = {"all", "any", "not", "segment", "event", "measure", "sequence", "trait", "score"}
     forms |= {"1 steps", "2 steps", "3 steps", "same", "then_not", "max_gap", "for", "during"}
     assert {form for form in forms if not seen[form]} == set()

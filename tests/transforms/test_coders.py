@@ -5,6 +5,7 @@ import math
 import apache_beam as beam
 import pytest
 from apache_beam.coders import coders, registry
+from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -85,7 +86,7 @@ def test_the_order_of_names_does_not_show(value):
 @pytest.mark.parametrize("struct_type", [Snapshot, Change])
 def test_beam_chooses_it(struct_type):
     assert registry.get_coder(struct_type) == MsgspecCoder(struct_type)
-    assert registry.get_coder(tuple[int, struct_type]) == coders.TupleCoder(
+    assert registry.get_coder(convert_to_beam_type(tuple[int, struct_type])) == coders.TupleCoder(
         [coders.VarIntCoder(), MsgspecCoder(struct_type)]
     )
     assert MsgspecCoder(Snapshot) != MsgspecCoder(Change)

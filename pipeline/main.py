@@ -1,0 +1,88 @@
+"""Entry point of the main job: `python -m pipeline.main`, the same as `segments run`."""
+
+import argparse
+import difflib
+import logging
+import sys
+from collections.abc import Sequence
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.runners.runner import PipelineResult
+
+from pipeline.config import ConfigError, SegmentationConfig
+from pipeline.graph import build
+from pipeline.options import SegmentationOptions
+from transforms.clock import system_clock_ms
+
+LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
+"""Chosen by its full name, for plain DirectRunner downloads another runner where it has a network."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the job; returns the exit status: 2 where a flag, a file or a rule is wrong."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    try:
+        run(list(sys.argv[1:] if argv is None else argv))
+    except ConfigError as error:
+        print(f"segments run: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+def run(argv: list[str]) -> PipelineResult:
+    """Builds and starts the job; on a local runner waits for its end.
+
+    A template's launcher must not wait: on any other runner this returns when the job is submitted.
+
+    Raises:
+      ConfigError: a wrong flag, an unreadable file or an invalid rule.
+    """
+    options = parse_options(argv)
+    config = SegmentationConfig.from_options(options.view_as(SegmentationOptions), system_clock_ms())
+    standard = options.view_as(StandardOptions)
+    is_local = standard.runner in (None, "DirectRunner", LOCAL_RUNNER)
+    if is_local:
+        standard.runner = LOCAL_RUNNER
+    if config.input_subscription is not None:
+        standard.streaming = True
+    pipeline = beam.Pipeline(options=options)
+    build(pipeline, config)
+    result = pipeline.run()
+    if is_local:
+        result.wait_until_finish()
+    return result
+
+
+def parse_options(argv: list[str]) -> PipelineOptions:
+    """Returns the options in flags.
+
+    Raises:
+      ConfigError: a flag that neither this job nor Beam knows, or a value that does not fit.
+    """
+    parser = _Parser(prog="segments run", allow_abbrev=False, conflict_handler="resolve")
+    for options_class in [PipelineOptions, *_all_subclasses(PipelineOptions)]:
+        options_class._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(argv)
+    if unknown:
+        known = [option for action in parser._actions for option in action.option_strings]
+        flag = unknown[0].split("=")[0]
+        close = difflib.get_close_matches(flag, known, n=1)
+        hint = f"; did you mean {close[0]}?" if close else "; see --help"
+        raise ConfigError(f"unknown flag {flag}{hint}")
+    return PipelineOptions(argv)
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> None:  # type: ignore[override]
+        raise ConfigError(message)
+
+
+def _all_subclasses(options_class: type[PipelineOptions]) -> list[type[PipelineOptions]]:
+    direct = options_class.__subclasses__()
+    return [*direct, *(inner for subclass in direct for inner in _all_subclasses(subclass))]
+
+
+if __name__ == "__main__":
+    sys.exit(main())

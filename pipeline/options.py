@@ -1,0 +1,31 @@
+"""The job's own flags; Beam's are never declared again."""
+
+import argparse
+
+from apache_beam.options.pipeline_options import PipelineOptions
+
+
+class SegmentationOptions(PipelineOptions):  # type: ignore[misc]
+    """Flags of the main job. None is required here, for Beam parses the flags of all its options classes."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        add = parser.add_argument
+        add("--events", metavar="FILE_OR_GLOB", help="Bounded: JSON lines, .gz too; a path, a glob or gs://.")
+        add("--input_subscription", metavar="projects/P/subscriptions/S", help="Unbounded: a Pub/Sub subscription.")
+        add("--segments", metavar="FILE", help="The file of definitions: a local path or gs://.")
+        add("--redis_url", metavar="URL", help="redis://, rediss:// or unix:///.")
+        add("--redis_key_prefix", default="segments:", help="Begins every key in Redis. Default: segments:")
+        add("--history_path", metavar="PREFIX", help="Membership changes as JSON lines, in files PREFIX*.")
+        add("--dead_letter_path", metavar="PREFIX", help="Dead letters as JSON lines, in files PREFIX*.")
+        add(
+            "--as_of",
+            metavar="TIMESTAMP",
+            help="Bounded only: time stops here. Default: the greatest timestamp that is not later than now.",
+        )
+        add(
+            "--profile_ttl",
+            default="400d",
+            metavar="DURATION",
+            help="A profile silent for that long is forgotten; never shorter than the longest window. Default: 400d",
+        )

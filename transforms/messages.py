@@ -1,0 +1,71 @@
+"""What travels from the input to the first decisions: messages as they came, and dead letters."""
+
+import base64
+from typing import Any
+
+import msgspec
+from apache_beam import coders
+
+from segmentation.events import Event, event_of
+from segmentation.timestamps import format_timestamp
+from transforms.coders import MsgspecCoder
+
+
+class Message(msgspec.Struct, frozen=True, array_like=True):
+    """One line of a log, or one Pub/Sub message."""
+
+    payload: bytes
+    publish_time_ms: int | None = None
+    """None for a line of a log."""
+    attributes: dict[str, str] = {}
+
+
+class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
+    """An input that cannot be processed, whole, and why."""
+
+    payload: bytes
+    step: str
+    reason: str
+    message: str
+    """What was wrong, with the field's path; never a value of the user's."""
+    received_at_ms: int
+    attributes: dict[str, str] = {}
+
+    def row(self) -> dict[str, Any]:
+        """Returns the dead letter as it is kept; a payload that is not UTF-8 is in base64."""
+        try:
+            payload = {"payload": self.payload.decode()}
+        except UnicodeDecodeError:
+            payload = {"payload": base64.b64encode(self.payload).decode(), "encoding": "base64"}
+        return {
+            **payload,
+            "step": self.step,
+            "reason": self.reason,
+            "message": self.message,
+            "received_at": format_timestamp(self.received_at_ms),
+            "attributes": self.attributes,
+        }
+
+
+class EventCoder(coders.Coder):
+    """Codes an event as the time it was given and its payload, which is parsed again where it arrives."""
+
+    _time = msgspec.msgpack.Decoder(tuple[int, bytes])
+
+    def encode(self, event: Event) -> bytes:
+        return msgspec.msgpack.encode((event.timestamp_ms, event.payload))
+
+    def decode(self, encoded: bytes) -> Event:
+        timestamp_ms, payload = self._time.decode(encoded)
+        return event_of(payload, timestamp_ms)
+
+    def is_deterministic(self) -> bool:
+        return True
+
+    def to_type_hint(self) -> Any:
+        return Event
+
+
+coders.registry.register_coder(Event, EventCoder)
+coders.registry.register_coder(Message, MsgspecCoder)
+coders.registry.register_coder(DeadLetter, MsgspecCoder)

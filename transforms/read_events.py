@@ -1,0 +1,76 @@
+"""Reads messages: a bounded log, in order, or a subscription."""
+
+import dataclasses
+import gzip
+from collections.abc import Iterator
+
+import apache_beam as beam
+from apache_beam.io.filesystem import CompressionTypes
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.io.gcp.pubsub import PubsubMessage
+
+from transforms.messages import Message
+
+
+@dataclasses.dataclass
+class ReadLog(beam.PTransform):
+    """Emits each line of a log once; one reader reads all files, in the order given.
+
+    Blank lines are skipped, and files that end in .gz are unpacked. On a local runner the lines keep their
+    order; a distributed runner keeps none.
+
+    Args:
+      paths: local paths or gs:// addresses.
+    """
+
+    paths: tuple[str, ...]
+
+    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[Message]:
+        return (
+            root
+            | "Paths" >> beam.Create([self.paths], reshuffle=False)
+            | "ReadLines" >> beam.ParDo(_ReadLinesFn()).with_output_types(Message)
+        )
+
+
+class _ReadLinesFn(beam.DoFn):
+    def process(self, paths: tuple[str, ...]) -> Iterator[Message]:
+        for path in paths:
+            for line in read_lines(path):
+                yield Message(line)
+
+
+def read_lines(path: str) -> Iterator[bytes]:
+    """Yields the lines of a file that are not blank, without their ends; a .gz file is unpacked.
+
+    Raises:
+      OSError, EOFError, zlib.error: the file cannot be read, or is no whole gzip file.
+    """
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
+        for line in gzip.open(raw) if path.endswith(".gz") else raw:
+            line = line.rstrip(b"\r\n")
+            if line.strip():
+                yield line
+
+
+@dataclasses.dataclass
+class ReadSubscription(beam.PTransform):
+    """Emits each Pub/Sub message; at least once, in no order. The watermark follows publish time.
+
+    Args:
+      subscription: projects/P/subscriptions/S.
+    """
+
+    subscription: str
+
+    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[Message]:
+        return (
+            root
+            | "Pull" >> beam.io.ReadFromPubSub(subscription=self.subscription, with_attributes=True)
+            | "ToMessages" >> beam.Map(_to_message)
+        )
+
+
+def _to_message(message: PubsubMessage) -> Message:
+    published_at = message.publish_time
+    return Message(message.data, int(published_at.timestamp() * 1000), dict(message.attributes or {}))

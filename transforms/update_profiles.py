@@ -1,0 +1,209 @@
+"""Keeps each profile, and decides which segments it is in."""
+
+import dataclasses
+import logging
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import apache_beam as beam
+import msgspec
+from apache_beam import coders
+from apache_beam.metrics import Metrics
+from apache_beam.transforms.timeutil import TimeDomain
+from apache_beam.transforms.userstate import (
+    ReadModifyWriteRuntimeState,
+    ReadModifyWriteStateSpec,
+    RuntimeTimer,
+    TimerSpec,
+    on_timer,
+)
+from apache_beam.utils.timestamp import Timestamp
+
+from segmentation.events import Event
+from segmentation.memberships import Change, Snapshot
+from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
+from segmentation.rules.compiled import Rules
+from segmentation.rules.load import load_rules
+from transforms.clock import Clock, system_clock_ms
+from transforms.coders import MsgspecCoder
+from transforms.tallies import Tallies
+
+_LOGGER = logging.getLogger(__name__)
+_STEP = "UpdateProfiles"
+DRAIN_MS = 5 * 60 * 1000
+"""A live timer that fires further ahead of the clock than this is fired by a drain."""
+PROGRESS_EVENTS = 100_000
+
+
+class ProfileUpdate(msgspec.Struct, frozen=True, array_like=True):
+    """What an event or a timer changed of one profile."""
+
+    changes: list[Change]
+    snapshot: Snapshot | None
+
+
+coders.registry.register_coder(ProfileUpdate, MsgspecCoder)
+
+
+class UpdatedProfiles(NamedTuple):
+    """The two outputs of `UpdateProfiles`."""
+
+    changes: beam.PCollection[Change]
+    snapshots: beam.PCollection[Snapshot]
+
+
+@dataclasses.dataclass
+class UpdateProfiles(beam.PTransform):
+    """Keeps one state cell and one event-time timer per profile; emits membership changes and snapshots.
+
+    To `UpdatedProfiles`. Emits with an event, at once, and with the profile's timer, when the watermark passes its instant: the
+    changes, in order, and one snapshot if anything that is served differs. An event first lets time run up
+    to it. A late event (before the profile's clock) is added to the past; what that changes is emitted at
+    the clock, as a correction. A repeated event emits nothing.
+
+    Bounded, time ends at `as_of_ms`. Live, a timer that fires more than five minutes ahead of the clock is
+    fired by a drain: it changes nothing and arms nothing.
+
+    Args:
+      rules_text: the file of definitions, valid.
+      profile_ttl_ms: how long a silent profile is kept; never shorter than the longest window.
+      as_of_ms: bounded, the end of time; None live.
+      clock: the processing time.
+    """
+
+    rules_text: str = dataclasses.field(repr=False)
+    profile_ttl_ms: int = DEFAULT_PROFILE_TTL_MS
+    as_of_ms: int | None = None
+    clock: Clock = system_clock_ms
+
+    def expand(self, events: beam.PCollection[tuple[str, Event]]) -> Any:
+        update = _UpdateProfilesFn(self.rules_text, self.profile_ttl_ms, self.as_of_ms, self.clock)
+        updates = events | "Update" >> beam.ParDo(update).with_output_types(ProfileUpdate)
+        return UpdatedProfiles(
+            updates | "Changes" >> beam.FlatMap(_changes).with_output_types(Change),
+            updates | "Snapshots" >> beam.FlatMap(_snapshot).with_output_types(Snapshot),
+        )
+
+
+class _UpdateProfilesFn(beam.DoFn):
+    PROFILE = ReadModifyWriteStateSpec("profile", coders.BytesCoder())
+    DEADLINE = TimerSpec("deadline", TimeDomain.WATERMARK)
+
+    def __init__(self, rules_text: str, profile_ttl_ms: int, as_of_ms: int | None, clock: Clock) -> None:
+        self._rules_text = rules_text
+        self._profile_ttl_ms = profile_ttl_ms
+        self._as_of_ms = as_of_ms
+        self._clock = clock
+        self._event_lag_ms = Metrics.distribution(_STEP, "event_lag_ms")
+        self._exit_lag_ms = Metrics.distribution(_STEP, "exit_lag_ms")
+        self._state_bytes = Metrics.distribution(_STEP, "state_bytes")
+
+    def setup(self) -> None:
+        self._rules = rules_of(self._rules_text)
+
+    def start_bundle(self) -> None:
+        self._tallies = Tallies(_STEP)
+        self._events = 0
+
+    def process(
+        self,
+        element: tuple[str, Event],
+        cell: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(PROFILE),
+        timer: RuntimeTimer = beam.DoFn.TimerParam(DEADLINE),
+    ) -> Iterator[ProfileUpdate]:
+        profile_id, event = element
+        now_ms = self._clock()
+        profile = self._open(profile_id, cell.read(), now_ms)
+        outcome = profile.apply(event)
+        if outcome.repeated:
+            self._tallies.add("events_repeated")
+            return
+        if outcome.late:
+            self._tallies.add("events_late")
+        if self._as_of_ms is None:
+            self._event_lag_ms.update(now_ms - event.timestamp_ms)
+        self._report_progress()
+        self._keep(profile, cell, timer)
+        yield from self._emit(outcome)
+
+    @on_timer(DEADLINE)
+    def on_deadline(
+        self,
+        profile_id: str = beam.DoFn.KeyParam,
+        fired: Timestamp = beam.DoFn.TimestampParam,
+        cell: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(PROFILE),
+        timer: RuntimeTimer = beam.DoFn.TimerParam(DEADLINE),
+    ) -> Iterator[ProfileUpdate]:
+        now_ms = self._clock()
+        fired_ms = fired.micros // 1000
+        encoded = cell.read()
+        if encoded is None:
+            return
+        if self._as_of_ms is None and fired_ms > now_ms + DRAIN_MS:
+            self._tallies.add("timers_drained")
+            return
+        self._tallies.add("timers_fired")
+        profile = self._open(profile_id, encoded, now_ms)
+        profile.state.armed_ms = 0
+        # bounded, timers fire when every event has been taken in, so that time may run to its end at once
+        outcome = profile.advance(fired_ms if self._as_of_ms is None else self._as_of_ms)
+        if self._as_of_ms is None:
+            for change in outcome.changes:
+                self._exit_lag_ms.update(now_ms - change.event_time_ms)
+        self._keep(profile, cell, timer)
+        yield from self._emit(outcome)
+
+    def finish_bundle(self) -> None:
+        self._tallies.flush()
+
+    def _open(self, profile_id: str, encoded: bytes | None, now_ms: int) -> Profile:
+        return open_profile(profile_id, self._rules, self._profile_ttl_ms, encoded, now_ms)
+
+    def _keep(self, profile: Profile, cell: ReadModifyWriteRuntimeState, timer: RuntimeTimer) -> None:
+        if profile.is_empty:
+            cell.clear()
+            self._tallies.add("profiles_forgotten")
+            return
+        deadline_ms, state = profile.deadline(), profile.state
+        due = deadline_ms <= self._as_of_ms if self._as_of_ms is not None else deadline_ms <= _MAX_TIMER_MS
+        if due and (state.armed_ms == 0 or deadline_ms < state.armed_ms):
+            state.armed_ms = deadline_ms
+            timer.set(Timestamp(micros=deadline_ms * 1000))
+            self._tallies.add("timers_set")
+        encoded = profile.encode()
+        cell.write(encoded)
+        self._state_bytes.update(len(encoded))
+
+    def _emit(self, outcome: Outcome) -> Iterator[ProfileUpdate]:
+        for change in outcome.changes:
+            self._tallies.add("segments_entered" if change.change == "entered" else "segments_exited")
+            if change.correction:
+                self._tallies.add("corrections")
+        if outcome.dropped_events:
+            self._tallies.add("events_forgotten", outcome.dropped_events)
+            self._tallies.add("profiles_capped")
+        if outcome.changes or outcome.snapshot is not None:
+            yield ProfileUpdate(outcome.changes, outcome.snapshot)
+
+    def _report_progress(self) -> None:
+        self._events += 1
+        if self._events % PROGRESS_EVENTS == 0 and self._as_of_ms is not None:
+            _LOGGER.info("%s events decided", f"{self._events:,}")
+
+
+_MAX_TIMER_MS = Timestamp.of(beam.transforms.window.GlobalWindow().max_timestamp()).micros // 1000
+
+
+@lru_cache(maxsize=4)
+def rules_of(rules_text: str) -> Rules:
+    """Returns the compiled rules of a text, compiled once in a process."""
+    return load_rules(rules_text)
+
+
+def _changes(update: ProfileUpdate) -> list[Change]:
+    return update.changes
+
+
+def _snapshot(update: ProfileUpdate) -> list[Snapshot]:
+    return [] if update.snapshot is None else [update.snapshot]

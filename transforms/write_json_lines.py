@@ -1,0 +1,50 @@
+"""Writes rows as JSON lines: to whole files in a bounded run, appended to one in an unbounded one."""
+
+import dataclasses
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+import apache_beam as beam
+import orjson
+
+
+@dataclasses.dataclass
+class WriteJsonLines(beam.PTransform):
+    """Writes each row as one line; emits nothing. At least once: a retried bundle may repeat its lines.
+
+    Bounded, files `PREFIX-RUN-00000-of-00001.jsonl` appear when all rows are in, whole. Unbounded, lines are
+    appended to `PREFIX.jsonl` on this machine when a bundle finishes.
+
+    Args:
+      prefix: how the files' names begin.
+      run: tells the files of one bounded run from those of another; None in an unbounded one.
+    """
+
+    prefix: str
+    run: str | None
+
+    def expand(self, rows: beam.PCollection[dict[str, Any]]) -> Any:
+        lines = rows | "ToJson" >> beam.Map(orjson.dumps).with_output_types(bytes)
+        if self.run is None:
+            return lines | "Append" >> beam.ParDo(_AppendFn(f"{self.prefix}.jsonl"))
+        return lines | "Write" >> beam.io.WriteToText(
+            f"{self.prefix}-{self.run}", file_name_suffix=".jsonl", coder=beam.coders.BytesCoder()
+        )
+
+
+class _AppendFn(beam.DoFn):
+    def __init__(self, path: str) -> None:
+        self._path = path
+
+    def start_bundle(self) -> None:
+        self._lines: list[bytes] = []
+
+    def process(self, line: bytes) -> Iterator[None]:
+        self._lines.append(line + b"\n")
+        yield from ()
+
+    def finish_bundle(self) -> None:
+        if self._lines:
+            file: BinaryIO
+            with open(self._path, "ab") as file:
+                file.write(b"".join(self._lines))
