@@ -2,6 +2,7 @@
 
 import json
 import re
+from functools import cached_property
 from typing import Any
 
 import msgspec
@@ -19,7 +20,7 @@ _MAX_DEPTH = 512
 _OBJECT_FIELDS = ("properties", "traits", "context")
 
 
-class Event(msgspec.Struct, frozen=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, dict=True):
     """One accepted event.
 
     `name` is the `event` of a track call, else `$page`, `$screen`, `$identify`, `$group` or `$alias`.
@@ -29,8 +30,12 @@ class Event(msgspec.Struct, frozen=True):
     message_id: str
     name: str
     timestamp_ms: int
-    message: dict[str, Any]
     payload: bytes
+
+    @cached_property
+    def message(self) -> dict[str, Any]:
+        """The whole message; parsed when it is first asked for, so that an event that no rule names stays small."""
+        return _parse_object(self.payload)
 
 
 class InvalidEvent(ValueError):
@@ -72,12 +77,7 @@ def parse_event(payload: bytes, publish_time_ms: int | None = None) -> Event:
         if timestamp_ms > publish_time_ms + MAX_AHEAD_MS:
             raise InvalidEvent("future_timestamp", "timestamp: more than 5 minutes after the publish time")
         timestamp_ms = min(timestamp_ms, publish_time_ms)
-    return Event(profile_id, message_id, name, timestamp_ms, message, payload)
-
-
-def event_of(payload: bytes, timestamp_ms: int) -> Event:
-    """Returns the event of a payload that was accepted before, at the time that it was given then."""
-    return msgspec.structs.replace(parse_event(payload), timestamp_ms=timestamp_ms)
+    return Event(profile_id, message_id, name, timestamp_ms, payload)
 
 
 def _parse_object(payload: bytes) -> dict[str, Any]:

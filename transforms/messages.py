@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 from apache_beam import coders
 
-from segmentation.events import Event, event_of
+from segmentation.events import Event
 from segmentation.timestamps import format_timestamp
 from transforms.coders import MsgspecCoder
 
@@ -47,25 +47,6 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
         }
 
 
-class EventCoder(coders.Coder):
-    """Codes an event as the time it was given and its payload, which is parsed again where it arrives."""
-
-    _time = msgspec.msgpack.Decoder(tuple[int, bytes])
-
-    def encode(self, event: Event) -> bytes:
-        return msgspec.msgpack.encode((event.timestamp_ms, event.payload))
-
-    def decode(self, encoded: bytes) -> Event:
-        timestamp_ms, payload = self._time.decode(encoded)
-        return event_of(payload, timestamp_ms)
-
-    def is_deterministic(self) -> bool:
-        return True
-
-    def to_type_hint(self) -> Any:
-        return Event
-
-
-coders.registry.register_coder(Event, EventCoder)
+coders.registry.register_coder(Event, MsgspecCoder)
 coders.registry.register_coder(Message, MsgspecCoder)
 coders.registry.register_coder(DeadLetter, MsgspecCoder)

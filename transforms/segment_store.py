@@ -253,7 +253,7 @@ def _expiry(ms: int | None) -> str | None:
 
 
 def _timestamp(ms: int) -> str:
-    """Says an instant; one outside the years that can be said, such as a far deadline, becomes the nearest."""
+    """Says an instant; one outside the years that can be said, such as a far deadline, is moved there."""
     return format_timestamp(ms if MIN_MS <= ms <= MAX_MS else MIN_MS if ms < MIN_MS else MAX_MS)
 
 

@@ -2,15 +2,20 @@
 
 import dataclasses
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.metrics import Metrics
 from apache_beam.transforms.util import ReshufflePerKey
+from apache_beam.utils.windowed_value import WindowedValue
 
 from segmentation.memberships import Snapshot
 from transforms.batches import WriteBatchesFn, shard_of
 from transforms.segment_store import SegmentStore
+
+_MAX_KEPT_PROFILES = 10_000
+"""What a bundle may hold back: the bundle of a bounded run has no end."""
 
 
 @dataclasses.dataclass
@@ -48,10 +53,34 @@ class WriteSegments(beam.PTransform):
         )
         return (
             snapshots
-            | "KeyByShard" >> beam.Map(_by_shard)
+            | "KeepNewest" >> beam.ParDo(_KeepNewestFn()).with_output_types(tuple[int, Snapshot])
             | "StableInput" >> ReshufflePerKey()
             | "WriteSnapshots" >> beam.ParDo(write).with_output_types(None)
         )
+
+
+class _KeepNewestFn(beam.DoFn):
+    """Emits a bundle's newest snapshot of each profile, by shard: a log read in one bundle has many."""
+
+    def start_bundle(self) -> None:
+        self._newest: dict[str, WindowedValue] = {}
+
+    def process(
+        self,
+        snapshot: Snapshot,
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+    ) -> Iterator[WindowedValue]:
+        known = self._newest.get(snapshot.profile_id)
+        if known is None or snapshot.version > known.value[1].version:
+            keyed = shard_of(snapshot.profile_id), snapshot
+            self._newest[snapshot.profile_id] = WindowedValue(keyed, timestamp, [window])
+        if len(self._newest) >= _MAX_KEPT_PROFILES:
+            yield from self.finish_bundle()
+
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        yield from self._newest.values()
+        self._newest = {}
 
 
 class _WriteSnapshotsFn(WriteBatchesFn):
@@ -66,7 +95,3 @@ class _WriteSnapshotsFn(WriteBatchesFn):
         self._accepted.inc(result.accepted)
         self._stale.inc(result.stale)
         self._repeated.inc(result.repeated)
-
-
-def _by_shard(snapshot: Snapshot) -> tuple[int, Snapshot]:
-    return shard_of(snapshot.profile_id), snapshot

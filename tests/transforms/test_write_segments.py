@@ -37,6 +37,11 @@ def change(number, profile_id="alice"):
     )
 
 
+def versions_of_two_profiles(count):
+    for version in range(count):
+        yield from (snapshot("a", version), snapshot("b", count - version))
+
+
 def give_up_waiting(seconds):
     """A sleep that takes no time."""
 
@@ -100,6 +105,20 @@ class TestWriteSegments:
         assert metrics.get("redis_writes_repeated", 0) == 0
         assert metrics["redis_write_ms"].count >= 1
         assert "cumulativeThrottlingSeconds" not in metrics
+
+    def test_only_the_newest_of_a_bundle_is_sent(self, runner, redis_url, redis_client):
+        versions = beam.FlatMap(versions_of_two_profiles).with_output_types(Snapshot)
+        metrics = metrics_of(run(runner, [20], versions | write_segments(redis_url)))
+        assert metrics["redis_writes_accepted"] == 2
+        assert metrics["redis_writes_stale"] == metrics["redis_writes_repeated"] == 0
+        assert redis_client.hget("segments:profile:a", "version") == "19"
+
+    def test_a_bundle_holds_no_more_than_it_may(self, runner, redis_url, redis_client, monkeypatch):
+        monkeypatch.setattr("transforms.write_segments._MAX_KEPT_PROFILES", 2)
+        elements = [snapshot(str(number % 9), number) for number in range(100)]
+        run(runner, elements, write_segments(redis_url))
+        for number in range(91, 100):
+            assert redis_client.hget(f"segments:profile:{number % 9}", "version") == str(number)
 
     def test_a_second_run_changes_nothing_and_counts_it(self, runner, redis_url, redis_client):
         run(runner, [snapshot(str(number), 5) for number in range(10)], write_segments(redis_url))
@@ -198,7 +217,7 @@ def test_labels_are_what_updates_of_a_running_job_rely_on(redis_url: str, redis_
     _ = pipeline | beam.Create([snapshot("alice", 1)]) | write_segments(redis_url)
     names = {t.unique_name for t in pipeline.to_runner_api().components.transforms.values()}
     assert {
-        "WriteSegments/KeyByShard",
+        "WriteSegments/KeepNewest",
         "WriteSegments/StableInput",
         "WriteSegments/WriteSnapshots",
     } <= names
