@@ -5,8 +5,9 @@ import re
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
 PATTERN = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
 """What a duration looks like; the empty text matches too and is no duration."""
-_PART = re.compile(r"([0-9]{1,12})([dhms])")
-_WHOLE = re.compile(PATTERN, re.ASCII)
+MAX_CHARACTERS = 64
+_WHOLE = re.compile(PATTERN)
+_PART = re.compile(r"([0-9]+)([dhms])")
 MIN_MS = 1000
 MAX_MS = 400 * _UNITS_MS["d"]
 
@@ -17,7 +18,7 @@ def parse_duration(text: str) -> int:
     Raises:
       ValueError: not a duration, shorter than 1 s or longer than 400 d.
     """
-    if not text or len(text) > 64 or _WHOLE.match(text) is None:
+    if not text or len(text) > MAX_CHARACTERS or _WHOLE.fullmatch(text) is None:
         raise ValueError("expected a duration such as 30s, 10m, 2h, 7d or 1h30m")
     ms = sum(int(number) * _UNITS_MS[unit] for number, unit in _PART.findall(text))
     if not MIN_MS <= ms <= MAX_MS:

@@ -130,6 +130,7 @@ class Profile:
         state.last_event_ms = max(state.last_event_ms, time_ms)
         state.clock_ms = clock_ms = max(state.clock_ms, time_ms)
         affected = set(self.rules.true_when_empty) if is_first else set()
+        self._served_changed |= is_first  # what an earlier state wrote may still be served
         touched_measures: list[str] = []
         for reach in self.rules.reached_by(event.name):
             found = reach.kind.extract(event)

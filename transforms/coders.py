@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from apache_beam import coders
 
+from segmentation.events import Event
 from segmentation.memberships import Change, Snapshot
 
 _TEXT_INTEGER_BITS = 14_000
@@ -74,5 +75,6 @@ def _textual(value: Any) -> Any:
             return value
 
 
+coders.registry.register_coder(Event, MsgspecCoder)
 coders.registry.register_coder(Snapshot, MsgspecCoder)
 coders.registry.register_coder(Change, MsgspecCoder)

@@ -6,7 +6,6 @@ from typing import Any
 import msgspec
 from apache_beam import coders
 
-from segmentation.events import Event
 from segmentation.timestamps import format_timestamp
 from transforms.coders import MsgspecCoder
 
@@ -47,6 +46,5 @@ class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
         }
 
 
-coders.registry.register_coder(Event, MsgspecCoder)
 coders.registry.register_coder(Message, MsgspecCoder)
 coders.registry.register_coder(DeadLetter, MsgspecCoder)

@@ -5,12 +5,11 @@ from collections.abc import Iterator
 from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 
 from segmentation.events import Event, InvalidEvent, parse_event
 from transforms.clock import Clock, system_clock_ms
 from transforms.messages import DeadLetter, Message
-from transforms.tallies import Tallies
+from transforms.step_metrics import StepMetrics
 
 _STEP = "ParseEvents"
 _DEAD_LETTERS = "dead_letters"
@@ -53,34 +52,34 @@ class _ParseEventsFn(beam.DoFn):
         self._clock = clock
 
     def start_bundle(self) -> None:
-        self._tallies = Tallies(_STEP)
+        self._metrics = StepMetrics(_STEP)
 
     def process(self, message: Message) -> Iterator[Event | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]]:
-        tallies = self._tallies
-        tallies.add("events_read")
+        metrics = self._metrics
+        metrics.count("events_read")
         try:
             if message.attributes and CONTROL_ATTRIBUTE in message.attributes:
                 self._take_control(message)
                 return
             event = parse_event(message.payload, message.publish_time_ms)
         except InvalidEvent as error:
-            tallies.add(f"events_dead_lettered_{error.reason}")
+            metrics.count(f"events_dead_lettered_{error.reason}")
             yield beam.pvalue.TaggedOutput(_DEAD_LETTERS, self._dead_letter(message, error))
             return
         if self._as_of_ms is not None and event.timestamp_ms > self._as_of_ms:
-            tallies.add("events_after_as_of")
+            metrics.count("events_after_as_of")
             return
-        tallies.add("events_parsed")
+        metrics.count("events_parsed")
         yield event
 
     def finish_bundle(self) -> None:
-        self._tallies.flush()
+        self._metrics.flush()
 
     def _take_control(self, message: Message) -> None:
         control = message.attributes[CONTROL_ATTRIBUTE]
         if control != "heartbeat":
-            raise InvalidEvent("bad_type", f"attribute control: this version knows heartbeat only")
-        self._tallies.add("heartbeats")
+            raise InvalidEvent("bad_type", "attribute control: this version knows heartbeat only")
+        self._metrics.count("heartbeats")
 
     def _dead_letter(self, message: Message, error: InvalidEvent) -> DeadLetter:
         return DeadLetter(message.payload, _STEP, error.reason, str(error), self._clock(), message.attributes)

@@ -193,10 +193,9 @@ class SegmentStore:
         pipeline = self._client.pipeline(transaction=False)
         for index in waiting:
             key, arguments = calls[index]
-            if index == waiting[0] or isinstance(self._client, RedisCluster):
-                pipeline.eval(script, 1, key, *arguments)
-            else:
-                pipeline.evalsha(digest, 1, key, *arguments)
+            with_text = index == waiting[0] or isinstance(self._client, RedisCluster)
+            command = ("EVAL", script) if with_text else ("EVALSHA", digest)
+            pipeline.execute_command(*command, 1, key, *arguments)  # a cluster's has no method for it
         errors = []
         for index, reply in zip(waiting, pipeline.execute(raise_on_error=False), strict=True):
             if isinstance(reply, Exception):

@@ -9,12 +9,9 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 import msgspec
 from apache_beam import coders
-from apache_beam.metrics import Metrics
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
-    ReadModifyWriteRuntimeState,
     ReadModifyWriteStateSpec,
-    RuntimeTimer,
     TimerSpec,
     on_timer,
 )
@@ -27,7 +24,7 @@ from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from transforms.clock import Clock, system_clock_ms
 from transforms.coders import MsgspecCoder
-from transforms.tallies import Tallies
+from transforms.step_metrics import StepMetrics
 
 _LOGGER = logging.getLogger(__name__)
 _STEP = "UpdateProfiles"
@@ -95,34 +92,31 @@ class _UpdateProfilesFn(beam.DoFn):
         self._profile_ttl_ms = profile_ttl_ms
         self._as_of_ms = as_of_ms
         self._clock = clock
-        self._event_lag_ms = Metrics.distribution(_STEP, "event_lag_ms")
-        self._exit_lag_ms = Metrics.distribution(_STEP, "exit_lag_ms")
-        self._state_bytes = Metrics.distribution(_STEP, "state_bytes")
 
     def setup(self) -> None:
         self._rules = rules_of(self._rules_text)
 
     def start_bundle(self) -> None:
-        self._tallies = Tallies(_STEP)
+        self._metrics = StepMetrics(_STEP)
         self._events = 0
 
     def process(
         self,
         element: tuple[str, Event],
-        cell: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(PROFILE),
-        timer: RuntimeTimer = beam.DoFn.TimerParam(DEADLINE),
+        cell: Any = beam.DoFn.StateParam(PROFILE),
+        timer: Any = beam.DoFn.TimerParam(DEADLINE),
     ) -> Iterator[ProfileUpdate]:
         profile_id, event = element
         now_ms = self._clock()
         profile = self._open(profile_id, cell.read(), now_ms)
         outcome = profile.apply(event)
         if outcome.repeated:
-            self._tallies.add("events_repeated")
+            self._metrics.count("events_repeated")
             return
         if outcome.late:
-            self._tallies.add("events_late")
+            self._metrics.count("events_late")
         if self._as_of_ms is None:
-            self._event_lag_ms.update(now_ms - event.timestamp_ms)
+            self._metrics.observe("event_lag_ms", now_ms - event.timestamp_ms)
         self._report_progress()
         self._keep(profile, cell, timer)
         yield from self._emit(outcome)
@@ -130,10 +124,10 @@ class _UpdateProfilesFn(beam.DoFn):
     @on_timer(DEADLINE)
     def on_deadline(
         self,
-        profile_id: str = beam.DoFn.KeyParam,
-        fired: Timestamp = beam.DoFn.TimestampParam,
-        cell: ReadModifyWriteRuntimeState = beam.DoFn.StateParam(PROFILE),
-        timer: RuntimeTimer = beam.DoFn.TimerParam(DEADLINE),
+        profile_id: Any = beam.DoFn.KeyParam,
+        fired: Any = beam.DoFn.TimestampParam,
+        cell: Any = beam.DoFn.StateParam(PROFILE),
+        timer: Any = beam.DoFn.TimerParam(DEADLINE),
     ) -> Iterator[ProfileUpdate]:
         now_ms = self._clock()
         fired_ms = fired.micros // 1000
@@ -141,48 +135,48 @@ class _UpdateProfilesFn(beam.DoFn):
         if encoded is None:
             return
         if self._as_of_ms is None and fired_ms > now_ms + DRAIN_MS:
-            self._tallies.add("timers_drained")
+            self._metrics.count("timers_drained")
             return
-        self._tallies.add("timers_fired")
+        self._metrics.count("timers_fired")
         profile = self._open(profile_id, encoded, now_ms)
         profile.state.armed_ms = 0
         # bounded, timers fire when every event has been taken in, so that time may run to its end at once
         outcome = profile.advance(fired_ms if self._as_of_ms is None else self._as_of_ms)
         if self._as_of_ms is None:
             for change in outcome.changes:
-                self._exit_lag_ms.update(now_ms - change.event_time_ms)
+                self._metrics.observe("exit_lag_ms", now_ms - change.event_time_ms)
         self._keep(profile, cell, timer)
         yield from self._emit(outcome)
 
     def finish_bundle(self) -> None:
-        self._tallies.flush()
+        self._metrics.flush()
 
     def _open(self, profile_id: str, encoded: bytes | None, now_ms: int) -> Profile:
         return open_profile(profile_id, self._rules, self._profile_ttl_ms, encoded, now_ms)
 
-    def _keep(self, profile: Profile, cell: ReadModifyWriteRuntimeState, timer: RuntimeTimer) -> None:
+    def _keep(self, profile: Profile, cell: Any, timer: Any) -> None:
         if profile.is_empty:
             cell.clear()
-            self._tallies.add("profiles_forgotten")
+            self._metrics.count("profiles_forgotten")
             return
         deadline_ms, state = profile.deadline(), profile.state
         due = deadline_ms <= self._as_of_ms if self._as_of_ms is not None else deadline_ms <= _MAX_TIMER_MS
         if due and (state.armed_ms == 0 or deadline_ms < state.armed_ms):
             state.armed_ms = deadline_ms
             timer.set(Timestamp(micros=deadline_ms * 1000))
-            self._tallies.add("timers_set")
+            self._metrics.count("timers_set")
         encoded = profile.encode()
         cell.write(encoded)
-        self._state_bytes.update(len(encoded))
+        self._metrics.observe("state_bytes", len(encoded))
 
     def _emit(self, outcome: Outcome) -> Iterator[ProfileUpdate]:
         for change in outcome.changes:
-            self._tallies.add("segments_entered" if change.change == "entered" else "segments_exited")
+            self._metrics.count("segments_entered" if change.change == "entered" else "segments_exited")
             if change.correction:
-                self._tallies.add("corrections")
+                self._metrics.count("corrections")
         if outcome.dropped_events:
-            self._tallies.add("events_forgotten", outcome.dropped_events)
-            self._tallies.add("profiles_capped")
+            self._metrics.count("events_forgotten", outcome.dropped_events)
+            self._metrics.count("profiles_capped")
         if outcome.changes or outcome.snapshot is not None:
             yield ProfileUpdate(outcome.changes, outcome.snapshot)
 

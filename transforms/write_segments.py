@@ -74,7 +74,7 @@ class _KeepNewestFn(beam.DoFn):
         known = self._newest.get(snapshot.profile_id)
         if known is None or snapshot.version > known.value[1].version:
             keyed = shard_of(snapshot.profile_id), snapshot
-            self._newest[snapshot.profile_id] = WindowedValue(keyed, timestamp, [window])
+            self._newest[snapshot.profile_id] = WindowedValue(keyed, timestamp, (window,))
         if len(self._newest) >= _MAX_KEPT_PROFILES:
             yield from self.finish_bundle()
 

@@ -99,7 +99,11 @@ class _Checks:
     ) -> Iterator[Problem]:
         name = condition[form]
         if isinstance(name, str) and name not in named:
-            known = f"known are {', '.join(sorted(map(str, named))[:20])}" if named else f"the file names no {form}"
+            known = (
+                f"known are {', '.join(sorted(map(str, named))[:20])}"
+                if named
+                else f"the file names no {form}"
+            )
             yield self._problem((*path, form), f"unknown {form} {name!r}", known)
 
     def _check_event_condition(self, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
@@ -145,7 +149,9 @@ class _Checks:
             except re2.error as error:
                 reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
                 found = f"an expression that RE2 refuses: {reason}"
-                yield self._problem((*path, "matches"), found, "see the syntax of RE2 (no look-around, no back-reference)")
+                yield self._problem(
+                    (*path, "matches"), found, "see the syntax of RE2 (no look-around, no back-reference)"
+                )
 
     def _check_selection(self, selection: dict[str, Any], path: Path) -> Iterator[Problem]:
         for key, tests in _mapping(selection.get("where")).items():
@@ -189,11 +195,14 @@ class _Checks:
     def _check_cycles(self) -> Iterator[Problem]:
         """Reports each cycle once, and chains of references that are too long to follow."""
         references = {
-            name: sorted(set(_referred(_mapping(segment).get("when")))) for name, segment in self._segments.items()
+            name: sorted(set(_referred(_mapping(segment).get("when"))))
+            for name, segment in self._segments.items()
         }
         depth: dict[str, int] = {}
         for start in references:
-            trail: list[tuple[str, Iterator[str]]] = [(start, iter(references[start]))] if start not in depth else []
+            trail: list[tuple[str, Iterator[str]]] = (
+                [(start, iter(references[start]))] if start not in depth else []
+            )
             on_trail = {start}
             while trail:
                 name, pending = trail[-1]

@@ -139,7 +139,9 @@ class _Compiler:
         window_ms = self._window_ms(when.within)
         leaf_meaning = [*meaning.of_memory(name, path, when, window_ms), meaning.of_tests(tests)]
         passes = compile_measure_tests(tests, kind.tolerant)
-        bounded_count = isinstance(kind, (measures.Count, measures.Distinct)) and (kind.limit or 0) <= MAX_EVENTS
+        bounded_count = (
+            isinstance(kind, (measures.Count, measures.Distinct)) and (kind.limit or 0) <= MAX_EVENTS
+        )
         return self._leaf(
             conditions.CountLeaf if bounded_count else conditions.MeasureLeaf, kind, leaf_meaning, passes
         )
@@ -162,7 +164,9 @@ class _Compiler:
         measure, path, _ = definition.measure()
         return self._measure(definition, measure, path, None)
 
-    def _measure(self, selection: Measured, name: str, path: str | None, limit: int | None) -> measures.Measure:
+    def _measure(
+        self, selection: Measured, name: str, path: str | None, limit: int | None
+    ) -> measures.Measure:
         window_ms = self._window_ms(selection.within)
         windowed, ever = _MEASURES[name]
         measure_class = ever if window_ms == NEVER else windowed
@@ -232,7 +236,9 @@ class _Compiler:
                 for entry in definition.earn
             ]
             half_life_ms = definition.half_life
-            self._kinds[key] = Score(key, earn) if half_life_ms is None else DecayingScore(key, earn, half_life_ms)
+            self._kinds[key] = (
+                Score(key, earn) if half_life_ms is None else DecayingScore(key, earn, half_life_ms)
+            )
         kind = self._kinds[key]
         assert isinstance(kind, Score)
         return kind

@@ -70,8 +70,12 @@ class Rules:
             kind.key: kind for kind in [*(leaf.kind for leaf in self.leaves.values()), *served]
         }
         self.leaves_of_kind = _grouped((leaf.kind.key, leaf) for leaf in self.leaves.values())
-        self.segments_of_leaf = _grouped((leaf, segment.index) for segment in segments for leaf in segment.leaves)
-        self.referring = _grouped((inner, segment.index) for segment in segments for inner in segment.refers_to)
+        self.segments_of_leaf = _grouped(
+            (leaf, segment.index) for segment in segments for leaf in segment.leaves
+        )
+        self.referring = _grouped(
+            (inner, segment.index) for segment in segments for inner in segment.refers_to
+        )
         self.segment_by_name = {segment.name: segment for segment in segments}
         self._reached_by_name = self._index_by_name()
         self._reached_by_every_event = self._reached_by_name["*"]
@@ -94,11 +98,16 @@ class Rules:
         served = {kind.key for kind in [*self.scores.values(), *self.traits.values()]}
         by_name: dict[str, list[Reach]] = {"*": []}
         for key, kind in self.kinds.items():
-            reach = Reach(kind, self.leaves_of_kind.get(key, ()), names_of_measures.get(key, ()), key in served)
+            reach = Reach(
+                kind, self.leaves_of_kind.get(key, ()), names_of_measures.get(key, ()), key in served
+            )
             for name in ("*",) if "*" in kind.names else kind.names:
                 by_name.setdefault(name, []).append(reach)
         every_event = by_name["*"]
-        return {name: tuple(reached if name == "*" else reached + every_event) for name, reached in by_name.items()}
+        return {
+            name: tuple(reached if name == "*" else reached + every_event)
+            for name, reached in by_name.items()
+        }
 
 
 class _Empty:

@@ -1,28 +1,36 @@
 """YAML 1.2 text to plain values, with the line on which each stands."""
 
 import re
+from math import inf, nan
 from typing import Any
 
 import yaml
 
-from segmentation.rules.problems import Problem, Problems
+from segmentation.rules.problems import Problem, Problems, shown
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
-MAX_NODES = 1_000_000
+MAX_VALUES = 600_000
+"""More than a file of that size holds, unless aliases multiply what they name."""
 
 Path = tuple[str | int, ...]
 """Keys and indexes from the document's root, such as ("segments", "cart_abandoner", "when")."""
 
 _PLAIN = "plain"
-_TEXT = "tag:yaml.org,2002:str"
-_MAX_NUMBER_CHARACTERS = 400
+_TAG_PREFIX = "tag:yaml.org,2002:"
+_HARMLESS_TAGS = frozenset(_TAG_PREFIX + kind for kind in ("str", "map", "seq"))
+_NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_MAX_NUMBER_CHARACTERS = 4000
+"""Past this length `int` refuses."""
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL"), None),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
+    **dict.fromkeys((".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF"), inf),
+    **dict.fromkeys(("-.inf", "-.Inf", "-.INF"), -inf),
+    **dict.fromkeys((".nan", ".NaN", ".NAN"), nan),
 }
 
 
@@ -36,39 +44,82 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 class Document:
-    """A YAML document's value, and the line of each part of it."""
+    """A YAML document's value, the line of each part of it, and the mistakes that reading met."""
 
-    def __init__(self, value: Any, lines: dict[Path, int]) -> None:
-        self.value = value
-        self._lines = lines
+    def __init__(self, root: yaml.Node | None) -> None:
+        self._root = root
+        self._parts: dict[yaml.Node, dict[str | int, tuple[int, yaml.Node]]] = {}
+        reader = _Reader()
+        self.value = None if root is None else reader.read(root, ())
+        self.problems = reader.problems
 
     def line(self, path: Path) -> int:
         """Returns the line on which the value at a path, or else its nearest parent, stands."""
-        while path and path not in self._lines:
-            path = path[:-1]
-        return self._lines.get(path, 1)
+        node = self._root
+        line = 1 if node is None else _line(node)
+        for part in path:
+            if node is None or part not in (parts := self._parts_of(node)):
+                break
+            line, node = parts[part]
+        return line
+
+    def value_at(self, path: Path) -> Any:
+        """Returns the value at a path."""
+        value: Any = self.value
+        for part in path:
+            value = value[part]
+        return value
+
+    def read_as(self, path: Path, key: str) -> None:
+        """Reads the last key of a path, which is misspelt, as another, so that it hides no other mistake."""
+        mapping = self.value_at(path[:-1])
+        mapping[key] = mapping.pop(path[-1])
+        parts = self._parts_of(self._node(path[:-1]))
+        parts[key] = parts[path[-1]]
+
+    def _node(self, path: Path) -> yaml.Node:
+        assert self._root is not None
+        node = self._root
+        for part in path:
+            node = self._parts_of(node)[part][1]
+        return node
+
+    def _parts_of(self, node: yaml.Node) -> dict[str | int, tuple[int, yaml.Node]]:
+        """Returns the line and the node of each key or index."""
+        if node not in self._parts:
+            parts: dict[str | int, tuple[int, yaml.Node]] = {}
+            if isinstance(node, yaml.MappingNode):
+                for key_node, value_node in node.value:
+                    parts.setdefault(str(key_node.value), (_line(key_node), value_node))
+            elif isinstance(node, yaml.SequenceNode):
+                parts.update((index, (_line(item), item)) for index, item in enumerate(node.value))
+            self._parts[node] = parts
+        return self._parts[node]
 
 
 def read_document(text: str) -> Document:
-    """Returns the value of a YAML 1.2 text (`on` and `yes` are words).
+    """Returns the document of a YAML 1.2 text (`on` and `yes` are words).
 
     Raises:
-      Problems: no YAML, duplicate keys, or larger than a limit.
+      Problems: no YAML, or larger than a limit.
     """
-    if len(text.encode()) > MAX_BYTES:
-        raise Problems([Problem(1, (), f"the file is larger than {MAX_BYTES} bytes", "split it")])
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise Problems([Problem(1, (), f"the file is larger than {MAX_BYTES} bytes", "make it smaller")])
+    _refuse_characters(text)
     try:
         _refuse_deep_nesting(text)
         root = yaml.compose(text, Loader=_Loader)
     except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        found = getattr(error, "problem", None) or str(error).splitlines()[0]
-        raise Problems([Problem(1 if mark is None else mark.line + 1, (), f"not YAML: {found}")]) from None
-    reader = _Reader()
-    value = None if root is None else reader.read(root, ())
-    if reader.problems:
-        raise Problems(reader.problems)
-    return Document(value, reader.lines)
+        raise Problems([_not_yaml(error)]) from None
+    return Document(root)
+
+
+def _refuse_characters(text: str) -> None:
+    match = _NOT_YAML.search(text)
+    if match is not None:
+        found = f"the character U+{ord(match[0]):04X}, which YAML does not allow"
+        mend = "leave it out, or write it as an escape in double quotes"
+        raise Problems([Problem(text.count("\n", 0, match.start()) + 1, (), found, mend)])
 
 
 def _refuse_deep_nesting(text: str) -> None:
@@ -78,55 +129,69 @@ def _refuse_deep_nesting(text: str) -> None:
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
-                line = event.start_mark.line + 1
-                raise Problems([Problem(line, (), f"nested more than {MAX_DEPTH} levels deep", "flatten it")])
+                raise Problems([_too_deep(event)])
         elif isinstance(event, yaml.CollectionEndEvent):
             depth -= 1
 
 
+def _too_deep(part: Any) -> Problem:
+    return Problem(_line(part), (), f"nested more than {MAX_DEPTH} levels deep", "flatten it")
+
+
+def _not_yaml(error: yaml.YAMLError) -> Problem:
+    if not isinstance(error, yaml.MarkedYAMLError) or error.problem_mark is None:
+        return Problem(1, (), f"not YAML: {error}")
+    found = f"not YAML: {error.problem}"
+    if error.context and error.context_mark:
+        found += f" {error.context} that begins on line {error.context_mark.line + 1}"
+    mend = 'indent by spaces, close what is open, and quote a text with special characters, such as "*"'
+    return Problem(error.problem_mark.line + 1, (), found, mend)
+
+
 class _Reader:
     def __init__(self) -> None:
-        self.lines: dict[Path, int] = {}
         self.problems: list[Problem] = []
-        self._nodes = 0
+        self._values = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:
-        self._nodes += 1
-        self.lines.setdefault(path, node.start_mark.line + 1)
-        if len(path) > MAX_DEPTH or self._nodes > MAX_NODES:  # aliases multiply what they name
-            self._refuse(node, (), f"more than {MAX_NODES} values or {MAX_DEPTH} levels", "use fewer aliases")
-            return None
+        self._values += 1
+        if self._values > MAX_VALUES:
+            found = f"more than {MAX_VALUES} values, with those that aliases repeat"
+            raise Problems([*self.problems, Problem(_line(node), (), found, "use fewer aliases")])
+        if len(path) > MAX_DEPTH:  # an alias may name what contains it
+            raise Problems([*self.problems, _too_deep(node)])
+        if node.tag != _PLAIN and node.tag not in _HARMLESS_TAGS:
+            tag = node.tag.replace(_TAG_PREFIX, "!!")
+            self.problems.append(Problem(_line(node), path, f"the tag {tag}", "leave the tag out"))
         if isinstance(node, yaml.MappingNode):
             return self._read_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
             return [self.read(item, (*path, index)) for index, item in enumerate(node.value)]
-        return self._read_scalar(node, path)
+        return _plain_scalar(node.value) if node.tag == _PLAIN else node.value
 
     def _read_mapping(self, node: yaml.MappingNode, path: Path) -> dict[str, Any]:
         mapping: dict[str, Any] = {}
+        lines: dict[str, int] = {}
         for key_node, value_node in node.value:
+            line = _line(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self._refuse(key_node, path, "a key that is no text", "use a plain word as the key")
+                self.problems.append(
+                    Problem(line, path, "a key that is no text", "use a plain word as the key")
+                )
                 continue
             key = str(key_node.value)
-            inner = (*path, key)
             if key in mapping:
-                self._refuse(key_node, inner, f"the key {key!r} stands twice", "keep one of them")
+                found = f"the key {shown(key)} stands twice, first on line {lines[key]}"
+                self.problems.append(Problem(line, (*path, key), found, "keep one of them"))
                 continue
-            self.lines[inner] = key_node.start_mark.line + 1
-            mapping[key] = self.read(value_node, inner)
+            lines[key] = line
+            mapping[key] = self.read(value_node, (*path, key))
         return mapping
 
-    def _read_scalar(self, node: yaml.Node, path: Path) -> Any:
-        if node.tag == _PLAIN:
-            return _plain_scalar(node.value)
-        if node.tag != _TEXT:
-            self._refuse(node, path, f"the tag {node.tag}", "leave the tag out")
-        return node.value
 
-    def _refuse(self, node: yaml.Node, path: Path, found: str, mend: str) -> None:
-        if len(self.problems) < 100:
-            self.problems.append(Problem(node.start_mark.line + 1, path, found, mend))
+def _line(part: Any) -> int:
+    """Returns the line on which a node or an event begins."""
+    return int(part.start_mark.line) + 1
 
 
 def _plain_scalar(text: str) -> Any:
@@ -137,6 +202,4 @@ def _plain_scalar(text: str) -> Any:
         return text
     if _INT.fullmatch(text):
         return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
-    if _FLOAT.fullmatch(text):
-        return float(text)
-    return text
+    return float(text) if _FLOAT.fullmatch(text) else text

@@ -1,146 +1,221 @@
 """Checks a document against the schema, and tells of each mistake what would be right."""
 
-import difflib
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any, NamedTuple, get_args, get_origin
 
 import pydantic
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel
 from pydantic_core import ErrorDetails
+from typing_extensions import TypeAliasType
 
 from segmentation.rules import schema
 from segmentation.rules.document import Document, Path
-from segmentation.rules.problems import Problem
-from segmentation.rules.schema import FORMS, Definitions
+from segmentation.rules.problems import Problem, listed, nearest, shown
+from segmentation.rules.schema import FORMS, Definitions, Tests
 
-_FORM_KEYS = {
-    "<all>": schema.AllCondition, "<any>": schema.AnyCondition, "<not>": schema.NotCondition,
-    "<segment>": schema.SegmentCondition, "<event>": schema.EventCondition, "<measure>": schema.MeasureCondition,
-    "<sequence>": schema.SequenceCondition, "<trait>": schema.TraitCondition, "<score>": schema.ScoreCondition,
-}  # fmt: skip
-_LIST_ITEM_MODELS = {
-    "sequence": schema.StepDefinition, "then_not": schema.ThenNotDefinition, "earn": schema.EarnDefinition,
-}  # fmt: skip
-_NAMED_MODELS = {
-    "measures": schema.MeasureDefinition, "scores": schema.ScoreDefinition, "segments": schema.SegmentDefinition,
-}  # fmt: skip
+Location = tuple[str | int, ...]
+"""Where pydantic found a mistake: a path, with the tags of unions and the marks of keys in it."""
+
+
+class _Mistake(NamedTuple):
+    problem: Problem
+    meant: str | None = None
+    """The key that a misspelt one probably stands for."""
 
 
 def check_structure(document: Document) -> tuple[Definitions | None, list[Problem]]:
-    """Returns the definitions, None where there are problems, and the problems."""
-    value = document.value if isinstance(document.value, dict) else {}
-    if value is not document.value:
-        return None, [Problem(1, (), "the file is no mapping", "begin with version: 1 and segments:")]
-    try:
-        return Definitions.model_validate(value), []
-    except pydantic.ValidationError as error:
-        return None, [_problem(document, details) for details in error.errors(include_url=False)]
+    """Returns the definitions, None where there are problems, and the problems, with those met in reading.
+
+    In the document a misspelt key is then read as the one that was probably meant, so that it hides no mistake.
+    """
+    problems = list(document.problems)
+    if not isinstance(document.value, dict):
+        mend = "begin with version: 1 and segments:"
+        return None, [*problems, Problem(document.line(()), (), "the file is no mapping", mend)]
+    while True:
+        try:
+            definitions = Definitions.model_validate(document.value)
+        except pydantic.ValidationError as error:
+            mistakes = list(_mistakes(document, (), error))
+        else:
+            return None if problems else definitions, problems
+        misspelt = {mistake.problem for mistake in mistakes if _read_as_meant(document, mistake)}
+        if not misspelt:
+            return None, problems + [mistake.problem for mistake in mistakes]
+        problems += misspelt
 
 
-def _problem(document: Document, details: ErrorDetails) -> Problem:
-    path = _document_path(details["loc"])
-    kind = details["type"]
-    if kind == "extra_forbidden":
-        return Problem(document.line(path), path, f"unknown key {path[-1]!r}", _nearest(details["loc"]))
-    if kind == "missing":
-        parent = path[:-1]
-        return Problem(document.line(parent), parent, f"the key {path[-1]!r} is missing", "add it")
-    if kind == "union_tag_not_found":
-        return Problem(document.line(path), path, *_no_form(details["input"]))
-    if kind == "string_pattern_mismatch" and "[key]" in details["loc"]:
-        mend = "expected a name: a to z, 0 to 9 and _, beginning with a letter, at most 64 characters"
-        if "where" in path:
-            mend = _MENDS["path"]
-        return Problem(document.line(path), path, f"found {path[-1]!r}", mend)
-    return Problem(document.line(path), path, f"found {_shown(details['input'])}", _mend(details))
+def _read_as_meant(document: Document, mistake: _Mistake) -> bool:
+    path = mistake.problem.path
+    if mistake.meant is None or mistake.meant in document.value_at(path[:-1]):
+        return False
+    document.read_as(path, mistake.meant)
+    return True
 
 
-def _document_path(location: tuple[str | int, ...]) -> Path:
-    """Drops what pydantic adds to the way to a value: tags of unions and the marks of keys."""
-    return tuple(part for part in location if not (isinstance(part, str) and part[:1] in "<[" and part[-1:] in ">]"))
+def _mistakes(document: Document, prefix: Location, error: pydantic.ValidationError) -> Iterator[_Mistake]:
+    for details in error.errors(include_url=False):
+        location = (*prefix, *details["loc"])
+        path = _path(document, location)
+        kind = details["type"]
+        if kind == "extra_forbidden":
+            yield _unknown_key(document, path, _keys(_model_at(location[:-1])))
+        elif kind == "missing":
+            key = str(location[-1])
+            found, mend = f"the key {key!r} is missing", f"add it, such as {_EXAMPLES.get(key, key)}"
+            yield _Mistake(Problem(document.line(path[:-1]), path[:-1], found, mend))
+        elif kind == "union_tag_not_found":
+            yield from _mistakes_of_form(document, location, path, details["input"])
+        else:
+            yield _Mistake(Problem(document.line(path), path, _found(details), _mend(details)))
 
 
-def _shown(value: Any) -> str:
-    if isinstance(value, dict):
-        return "a mapping"
-    if isinstance(value, list):
-        return "a list" if value else "an empty list"
-    if value is None:
-        return "nothing"
-    text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= 80 else text[:77] + "..."
+def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
+    line, key = document.line(path), str(path[-1])
+    if path[0] == "measures" and key in Tests.TEST_NAMES:
+        mend = "put the test into the condition that refers to the measure"
+        return _Mistake(Problem(line, path, "a test on a named measure", mend))
+    meant = nearest(key, keys)
+    mend = f"did you mean {meant!r}?" if meant else f"expected {'one of ' + listed(keys) if keys else 'none'}"
+    return _Mistake(Problem(line, path, f"unknown key {shown(key)}", mend), meant)
 
 
+def _mistakes_of_form(
+    document: Document, location: Location, path: Path, condition: Any
+) -> Iterator[_Mistake]:
+    """Yields the mistakes of a condition that has no form, or several."""
+    forms = [form for form in FORMS if isinstance(condition, dict) and form in condition]
+    if forms:
+        found, mend = f"two forms in one condition: {' and '.join(forms)}", "join them under all: or any:"
+        yield _Mistake(Problem(document.line(path), path, found, mend))
+        yield from _mistakes_in_each(document, location, condition, forms)
+        return
+    for key in condition if isinstance(condition, dict) else ():
+        if nearest(key, FORMS) is not None:
+            yield _unknown_key(document, (*path, key), list(FORMS))
+            return
+    found = "no form of condition" if isinstance(condition, dict) else f"found {shown(condition)}"
+    mend = f"expected a condition: a mapping with one of {', '.join(FORMS)}"
+    yield _Mistake(Problem(document.line(path), path, found, mend))
+
+
+def _mistakes_in_each(
+    document: Document, location: Location, condition: dict[str, Any], forms: list[str]
+) -> Iterator[_Mistake]:
+    """Yields the mistakes in what stands together in one condition, by each of its forms."""
+    valid_keys = []
+    for form in forms:
+        tagged = (*location, f"<{form}>")
+        model = _model_at(tagged)
+        keys = _keys(model)
+        valid_keys += keys
+        try:
+            model.model_validate({key: value for key, value in condition.items() if key in keys})
+        except pydantic.ValidationError as error:
+            yield from _mistakes(document, tagged, error)
+    for key in condition:
+        if key not in valid_keys:
+            yield _unknown_key(document, (*_path(document, location), key), valid_keys)
+
+
+def _path(document: Document, location: Location) -> Path:
+    """Returns where a mistake stands in the document, in which one may stand for a list of one."""
+    path: Path = ()
+    value: Any = document.value
+    for part in location:
+        if isinstance(value, dict) and part in value or isinstance(value, list) and isinstance(part, int):
+            value = value[part]
+        elif isinstance(part, int) or part[:1] in ("<", "["):
+            continue
+        path = (*path, part)
+    return path
+
+
+# What the schema says of a place
+
+
+def _model_at(location: Location) -> type[BaseModel]:
+    """Returns the model of the mapping at a location."""
+    kind: Any = Definitions
+    for part in location:
+        kind = _bare(_part_of(kind, part))
+    model: type[BaseModel] = kind
+    return model
+
+
+def _part_of(kind: Any, part: str | int) -> Any:
+    if get_origin(kind) in (list, dict):
+        return get_args(kind)[-1]
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return next(
+            field.annotation for name, field in kind.model_fields.items() if part in (name, field.alias)
+        )
+    return next(choice for choice in get_args(kind) if pydantic.Tag(str(part)) in choice.__metadata__)
+
+
+def _bare(kind: Any) -> Any:
+    """Returns a type without its name, annotations and None."""
+    if isinstance(kind, TypeAliasType):
+        return _bare(kind.__value__)
+    if get_origin(kind) is Annotated:
+        return _bare(get_args(kind)[0])
+    choices = [choice for choice in get_args(kind) if choice is not type(None)]
+    return _bare(choices[0]) if type(None) in get_args(kind) and len(choices) == 1 else kind
+
+
+def _keys(model: type[BaseModel]) -> list[str]:
+    return [field.alias or name for name, field in model.model_fields.items()]
+
+
+# What was found, and what would be right
+
+_EXAMPLES = {
+    "version": "version: 1",
+    "when": "when: {event: Order Completed}",
+    "event": "event: Order Completed",
+    "of": "of: properties.total",
+    "within": "within: 24h",
+    "earn": "earn: [{event: Product Viewed, points: 1}]",
+    "points": "points: 1",
+}
+_PATTERN_MENDS = {
+    schema.NAME_PATTERN: "expected a name of a to z, 0 to 9 and _, a letter first, at most 64 characters",
+    schema.LIST_PATH_PATTERN: "expected a dotted path, such as properties.price or properties.products[].sku",
+    schema.PLAIN_PATH_PATTERN: "expected a dotted path without [], such as properties.category",
+    schema.EVENT_NAME_PATTERN: "expected an event's name, or $page, $screen, $identify, $group or $alias",
+}
+_MODEL_MENDS = {
+    "Tests": "expected a mapping of tests, such as {at_least: 1}",
+    "TestsOfPath": "expected a path and tests, such as {of: properties.total, at_least: 1}",
+    "TestsOfPlainPath": "expected a path and tests, such as {of: properties.category, equals: shoes}",
+    "NoTests": "expected {}",
+    "OfPath": "expected a path, such as {of: properties.total}",
+    "OfPlainPath": "expected a path, such as {of: properties.category}",
+}
 _MENDS = {
-    "path": "expected a dotted path into the message, such as properties.price",
     "string_type": "expected a text",
     "list_type": "expected a list",
     "dict_type": "expected a mapping",
-    "model_type": "expected a mapping",
     "bool_type": "expected true or false",
     "too_short": "expected at least one entry",
     "string_too_short": "expected a text that is not empty",
 }
 
 
+def _found(details: ErrorDetails) -> str:
+    if details["type"] == "string_pattern_mismatch" and details["loc"][-1] == "[key]":
+        return f"found {shown(details['loc'][-2])}"
+    if details["type"] == "too_long":
+        return f"found {len(details['input'])} entries"
+    return f"found {shown(details['input'])}"
+
+
 def _mend(details: ErrorDetails) -> str:
-    kind = details["type"]
+    kind, context = details["type"], details.get("ctx", {})
     if kind == "string_pattern_mismatch":
-        plain = "[]" in str(details["input"]) and r"\[" not in str(details.get("ctx", {}).get("pattern", ""))[12:]
-        return _MENDS["path"] + (", without [] here" if plain else "") if "." in details["ctx"]["pattern"] else (
-            "expected a name: a to z, 0 to 9 and _"
-        )
-    if kind == "literal_error":
-        return f"expected {details['ctx']['expected']}"
+        return _PATTERN_MENDS[context["pattern"]]
+    if kind == "model_type":
+        return _MODEL_MENDS.get(context["class_name"], "expected a mapping")
     if kind in ("too_long", "string_too_long"):
-        return f"a limit is exceeded: at most {details['ctx'].get('max_length')} are taken"
+        return f"a limit is exceeded: at most {context['max_length']} are taken"
     return _MENDS.get(kind, details["msg"])
-
-
-def _no_form(value: Any) -> tuple[str, str]:
-    forms = ", ".join(FORMS)
-    if not isinstance(value, dict):
-        return f"found {_shown(value)}", f"expected a condition: a mapping with one of {forms}"
-    written = [form for form in FORMS if form in value]
-    if written:
-        return f"two forms in one condition: {' and '.join(written)}", "keep one, or join them under all: or any:"
-    for key in value:
-        close = difflib.get_close_matches(str(key), FORMS, n=1)
-        if close:
-            return f"unknown key {key!r}", f"did you mean {close[0]!r}?"
-    found = f"unknown key {next(iter(value))!r}" if value else "an empty mapping"
-    return found, f"expected a condition: a mapping with one of {forms}"
-
-
-def _nearest(location: tuple[str | int, ...]) -> str:
-    keys = sorted(_valid_keys(location[:-1]))
-    close = difflib.get_close_matches(str(location[-1]), keys, n=1, cutoff=0.5)
-    return f"did you mean {close[0]!r}?" if close else f"expected one of {', '.join(keys)}"
-
-
-def _valid_keys(location: tuple[str | int, ...]) -> list[str]:
-    """Returns the keys that are valid in the mapping at a place, found by walking the models."""
-    model: type[pydantic.BaseModel] = Definitions
-    for index, part in enumerate(location):
-        if part in _FORM_KEYS:
-            model = _FORM_KEYS[str(part)]
-        elif part == "<of>":
-            model = schema.PointsOf
-        elif isinstance(part, int) and location[index - 1] in _LIST_ITEM_MODELS:
-            model = _LIST_ITEM_MODELS[str(location[index - 1])]
-        elif index == 1 and location[0] in _NAMED_MODELS:
-            model = _NAMED_MODELS[str(location[0])]
-        elif part in schema.Measured.MEASURES and issubclass(model, schema.Measured):
-            model = _measure_model(str(part))
-        elif index and location[index - 1] == "where":
-            model = schema.Tests
-    return [_written_as(name, field) for name, field in model.model_fields.items()]
-
-
-def _measure_model(measure: str) -> type[pydantic.BaseModel]:
-    if measure == "count":
-        return schema.Tests
-    return schema.TestsOfPlainPath if measure in ("first", "last") else schema.TestsOfPath
-
-
-def _written_as(name: str, field: FieldInfo) -> str:
-    return field.alias or name

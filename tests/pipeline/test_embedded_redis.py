@@ -110,7 +110,7 @@ def test_is_started_again_after_it_was_killed():
         assert server.pid != first
 
 
-@pytest.mark.parametrize("password", ["simple", 's p"a\'c\\e/@:?#%\n\té'])
+@pytest.mark.parametrize("password", ["simple", "s p\"a'c\\e/@:?#%\n\té"])
 def test_wants_its_password_and_shows_it_to_no_one(tmp_path, password):
     with EmbeddedRedis(tmp_path, password=password) as server:
         with client_of(server) as client:

@@ -1,69 +1,25 @@
-"""The segment store against a real server: what it writes, what it refuses, what it survives."""
+"""What the segment store writes to a real server, and what it leaves as it was."""
 
-import contextlib
 import json
-import math
-import multiprocessing
-import select
-import socket
-import threading
-import traceback
-from concurrent.futures import ThreadPoolExecutor
-from urllib.parse import urlsplit
 
 import pytest
-import redis
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.embedded_redis import EmbeddedRedis
-from segmentation.memberships import Change, Membership, Snapshot
+from segmentation.memberships import Membership
+from tests.transforms.samples import (
+    DAY_MS,
+    HOUR_MS,
+    KEY,
+    NOON_MS,
+    change,
+    client_of,
+    deleted,
+    snapshot,
+    store_of,
+)
 from transforms.redis_client import connect
 from transforms.segment_store import SegmentStore, SegmentStoreError, WriteResult
-
-HOUR_MS = 3_600_000
-DAY_MS = 24 * HOUR_MS
-NOON_MS = 1_769_860_800_000  # 2026-01-31T12:00:00.000Z
-KEY = "segments:profile:alice"
-
-
-def snapshot(version=1, profile_id="alice", **fields):
-    return Snapshot(profile_id, version, f"rules-{version}", NOON_MS, NOON_MS + 1, **fields)
-
-
-def deleted(version, profile_id="alice"):
-    return snapshot(version, profile_id, deleted=True)
-
-
-def change(number, profile_id="alice", expires_at_ms=None):
-    return Change(
-        f"change-{number}", profile_id, "loyal", "entered", NOON_MS + number, NOON_MS, expires_at_ms, number,
-        "segment-version", "event", "message", False,
-    )  # fmt: skip
-
-
-def no_sleep(seconds):
-    raise AssertionError("nothing should have to be tried again")
-
-
-@pytest.fixture
-def store(redis_url):
-    return SegmentStore(connect(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
-
-
-@pytest.fixture
-def own_server(tmp_path):
-    """A server that a test may stop, fill and start again."""
-    with EmbeddedRedis(tmp_path) as server:
-        yield server
-
-
-def store_of(server, **options):
-    return SegmentStore(connect(server.url), ttl_ms=DAY_MS, **options)
-
-
-def client_of(server):
-    return redis.Redis.from_url(server.url, decode_responses=True)
 
 
 class TestSnapshot:
@@ -150,64 +106,6 @@ class TestSnapshot:
         batch = [snapshot(1, str(number), traits={"text": "x" * 10_000}) for number in range(2_000)]
         assert store.write_snapshots(batch).accepted == 2_000
         assert redis_client.dbsize() == 2_000
-
-
-class TestValues:
-    @pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
-    def test_what_is_no_number_is_null(self, store, redis_client, value):
-        store.write_snapshots(
-            [snapshot(scores={"s": (value, NOON_MS)}, measures={"m": [value]}, traits={"t": {"a": value}})]
-        )
-        fields = {name: strict_json(text) for name, text in redis_client.hgetall(KEY).items() if "{" in text}
-        assert fields["scores"]["s"]["value"] is None
-        assert fields["measures"] == {"m": [None]}
-        assert fields["traits"] == {"t": {"a": None}}
-
-    def test_integers_keep_their_digits_as_long_as_a_number_can_be_so_great(self, store, redis_client):
-        store.write_snapshots([snapshot(measures={"long": 2**70, "endless": 10**5000, "least": -(2**63)})])
-        assert strict_json(redis_client.hget(KEY, "measures")) == {
-            "long": 2**70,
-            "endless": None,
-            "least": -(2**63),
-        }
-
-    def test_half_a_character_is_replaced(self, store, redis_client):
-        store.write_snapshots([snapshot(traits={"a\ud800": ["\udc00b"], "whole": "\U0001f600"})])
-        expected = {"a\ufffd": ["\ufffdb"], "whole": "\U0001f600"}
-        assert strict_json(redis_client.hget(KEY, "traits")) == expected
-
-    def test_instants_outside_the_years_are_kept_within(self, store, redis_client):
-        store.write_snapshots([snapshot(segments={"s": Membership(-(10**15), 10**15)})])
-        assert strict_json(redis_client.hget(KEY, "segments"))["s"] == {
-            "entered_at": "0001-01-01T00:00:00.000Z",
-            "expires_at": "9999-12-31T23:59:59.999Z",
-        }
-
-    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-    @given(
-        st.dictionaries(
-            st.text(st.characters()),
-            st.recursive(
-                st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()),
-                lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
-                max_leaves=5,
-            ),
-            max_size=5,
-        )
-    )
-    def test_every_value_becomes_valid_json(self, store, redis_client, values):
-        redis_client.delete(KEY)
-        store.write_snapshots([snapshot(traits=values, measures=values)])
-        traits = strict_json(redis_client.hget(KEY, "traits"))
-        assert len(traits) <= len(values)
-        assert strict_json(redis_client.hget(KEY, "measures")) == traits
-
-
-def strict_json(text):
-    def refuse(constant):
-        raise AssertionError(f"{constant} is no JSON")
-
-    return json.loads(text, parse_constant=refuse)
 
 
 class TestTimeToLive:
@@ -353,217 +251,3 @@ class TestScriptCache:
             assert store.write_snapshots(batch).accepted == 10
             store.append_changes([change(version)])
         assert redis_client.xlen("segments:changes") == 3
-
-
-@contextlib.contextmanager
-def losing_replies(server, path, losses):
-    """Stands before a server, and breaks the connection instead of giving the first replies to scripts."""
-
-    def forward(client, upstream):
-        nonlocal losses
-        lost = False
-        while True:
-            for ready in select.select([client, upstream], [], [])[0]:
-                data = ready.recv(65536)
-                if not data or (ready is upstream and lost):
-                    return
-                if ready is client and b"EVAL" in data and losses:
-                    losses -= 1
-                    lost = True
-                (upstream if ready is client else client).sendall(data)
-
-    def serve():
-        with contextlib.suppress(OSError):  # the listener was shut
-            while True:
-                client, _ = listener.accept()
-                with client, socket.socket(socket.AF_UNIX) as upstream:
-                    upstream.connect(urlsplit(server.url).path)
-                    forward(client, upstream)
-
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        thread = threading.Thread(target=serve)
-        thread.start()
-        url = f"unix://{path}"
-        yield url
-        connect(url).close()
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
-
-
-class TestServerInTrouble:
-    def test_a_restart_between_writes_is_not_felt(self, own_server):
-        store = store_of(own_server, sleep=no_sleep)
-        store.write_snapshots([snapshot(1)])
-        own_server.stop()
-        own_server.start()
-        assert store.write_snapshots([snapshot(2), snapshot(1, "bob")]) == WriteResult(2, 0)
-        with client_of(own_server) as client:
-            assert client.hget(KEY, "version") == "2"
-
-    def test_a_lost_reply_is_a_repeated_write(self, own_server, tmp_path):
-        pauses = []
-        with losing_replies(own_server, tmp_path / "one.sock", losses=2) as url:
-            store = SegmentStore(connect(url), ttl_ms=DAY_MS, sleep=pauses.append)
-            assert store.write_snapshots([snapshot(1), snapshot(1, "bob")]) == WriteResult(0, 0, repeated=2)
-        assert len(pauses) == 2
-        with losing_replies(own_server, tmp_path / "two.sock", losses=1) as url:
-            store = SegmentStore(connect(url), ttl_ms=DAY_MS, sleep=pauses.append)
-            assert store.append_changes([change(1)]) == 1
-        assert len(pauses) == 3
-        with client_of(own_server) as client:
-            assert client.hget(KEY, "version") == "1"
-            entries = [fields for _, fields in client.xrange("segments:changes")]
-            assert [fields["change_id"] for fields in entries] == ["change-1", "change-1"], "at least once"
-
-    def test_writes_wait_until_it_is_back_and_say_for_how_long(self, own_server):
-        pauses, throttled = [], []
-
-        def sleep(seconds):
-            pauses.append(seconds)
-            if len(pauses) == 3:
-                own_server.start()
-
-        store = store_of(own_server, sleep=sleep, on_throttled=throttled.append)
-        store.write_snapshots([snapshot(1)])
-        own_server.stop()
-        assert store.append_changes([change(1)]) == 1
-        assert len(pauses) == 3
-        assert throttled == pauses
-        assert all(0.1 <= pause <= 5.5 for pause in pauses)
-
-    @pytest.mark.parametrize("attempts", [1, 4])
-    def test_one_that_stays_away_fails_the_write(self, tmp_path, attempts):
-        pauses = []
-        with EmbeddedRedis(tmp_path, password="secret") as server:
-            store = store_of(server, attempts=attempts, sleep=pauses.append)
-            server.stop()
-            for write in (
-                lambda: store.write_snapshots([snapshot(1), snapshot(1, "bob")]),
-                lambda: store.append_changes([change(1)]),
-            ):
-                with pytest.raises(SegmentStoreError, match="check that --redis_url leads to") as caught:
-                    write()
-                shown = "".join(traceback.format_exception(caught.value))
-                assert "secret" not in shown
-                assert "alice" not in str(caught.value)
-                assert "redis.exceptions" not in shown
-        assert len(pauses) == 2 * (attempts - 1)
-
-    def test_a_full_one_takes_no_half_profile_and_drops_nothing(self, own_server):
-        pauses = []
-        store = store_of(own_server, sleep=pauses.append)
-        with client_of(own_server) as client:
-            client.config_set("maxmemory", client.info("memory")["used_memory"] + 2**20)
-            taken, refused = [], None
-            while refused is None:
-                ids = [f"{len(taken)}-{number}" for number in range(50)]
-                batch = [snapshot(1, profile_id, traits={"t": "x" * 1_000}) for profile_id in ids]
-                try:
-                    assert store.write_snapshots(batch).accepted == 50
-                    taken += batch
-                except SegmentStoreError as error:
-                    refused = batch
-                    assert "OOM: the server is full: raise its maxmemory" in str(error)
-            assert len(pauses) == 7
-            assert all(len(client.hgetall(key)) in (0, 9) for key in client.keys())
-            first = taken[0].profile_id
-            with pytest.raises(SegmentStoreError):
-                store.write_snapshots([snapshot(2, first)])
-            assert client.hget(f"segments:profile:{first}", "version") == "1"
-            client.config_set("maxmemory", 0)
-            result = store.write_snapshots(refused)
-            assert result.accepted + result.repeated == 50
-            assert {key.removeprefix("segments:profile:") for key in client.keys()} == {
-                one.profile_id for one in taken + refused
-            }
-
-    def test_a_full_one_still_forgets(self, own_server):
-        store = store_of(own_server, sleep=no_sleep)
-        store.write_snapshots([snapshot(1)])
-        with client_of(own_server) as client:
-            client.config_set("maxmemory", 1)
-            assert store.write_snapshots([deleted(2)]).accepted == 1
-            assert client.hgetall(KEY) == {"version": "2"}
-
-    def test_one_that_makes_room_goes_on_with_the_rest_only(self, own_server):
-        with client_of(own_server) as client:
-            client.config_set("maxmemory", 1)
-            store = store_of(own_server, sleep=lambda seconds: client.config_set("maxmemory", 0))
-            assert store.write_snapshots([deleted(1), snapshot(1, "bob")]) == WriteResult(accepted=2, stale=0)
-
-    def test_a_replica_is_named_as_such(self, own_server):
-        pauses = []
-        store = store_of(own_server, sleep=pauses.append)
-        with client_of(own_server) as client, EmbeddedRedis() as other:
-            client.config_set("replica-serve-stale-data", "yes")
-            client.replicaof("127.0.0.1", "1")
-            with pytest.raises(SegmentStoreError, match="leads to a replica: give the primary"):
-                store.write_snapshots([snapshot()])
-            assert len(pauses) == 7
-            assert store_of(other).write_snapshots([snapshot()]).accepted == 1
-
-    def test_a_foreign_key_fails_at_once_and_leaves_the_others_written(self, store, redis_client):
-        redis_client.set(KEY, "something else")
-        with pytest.raises(SegmentStoreError, match="2 of 3 writes, then: WRONGTYPE: .* --redis_key_prefix"):
-            store.write_snapshots([snapshot(1, "bob"), snapshot(), snapshot(1, "carol")])
-        assert redis_client.get(KEY) == "something else"
-        assert redis_client.dbsize() == 3
-
-
-class TestConnect:
-    def test_is_one_client_per_address(self, redis_url):
-        assert connect(redis_url) is connect(redis_url)
-        assert connect(redis_url).client_getname() == "live-segments"
-
-    @pytest.mark.parametrize("password", [None, "wrong"])
-    def test_a_wrong_password_fails_at_once(self, tmp_path, password):
-        with EmbeddedRedis(tmp_path, password="right") as server:
-            client = connect(f"unix://{tmp_path}/redis.sock", password=password)
-            with pytest.raises(SegmentStoreError, match="--redis_auth_secret"):
-                SegmentStore(client, ttl_ms=1, sleep=no_sleep).write_snapshots([snapshot()])
-            right = connect(f"unix://{tmp_path}/redis.sock", password="right")
-            assert right.ping()
-            assert connect(server.url).ping()
-
-    @pytest.mark.parametrize(
-        "url",
-        ["", "localhost:6379", "http://localhost", "redis://:pass/word@localhost:6379", "redis://host:port"],
-    )
-    def test_a_bad_address_is_refused_without_being_repeated(self, url):
-        with pytest.raises(ValueError, match="--redis_url must be redis://") as caught:
-            connect(url)
-        assert "word" not in "".join(traceback.format_exception(caught.value))
-
-    def test_certificates_need_tls(self):
-        with pytest.raises(ValueError, match="rediss:// only"):
-            connect("redis://localhost:6379", ca_pem="certificate")
-        options = connect("rediss://localhost:6379", ca_pem="certificate").get_connection_kwargs()
-        assert options["ssl_ca_data"] == "certificate"
-
-    def test_is_slow_to_wait_and_checks_idle_connections(self):
-        options = connect("redis://localhost:6379/3").get_connection_kwargs()
-        assert options["socket_timeout"] == options["socket_connect_timeout"] == 5
-        assert options["health_check_interval"] > 0
-        assert options["db"] == 3
-
-    def test_threads_may_share_it(self, redis_url, redis_client):
-        store = SegmentStore(connect(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
-        with ThreadPoolExecutor(8) as threads:
-            results = list(
-                threads.map(lambda version: store.write_snapshots([snapshot(version)]), range(1, 201))
-            )
-        assert sum(result.accepted + result.stale for result in results) == 200
-        assert redis_client.hget(KEY, "version") == "200"
-
-    def test_a_forked_process_may_go_on_with_it(self, redis_url, redis_client):
-        store = SegmentStore(connect(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
-        store.write_snapshots([snapshot(1)])
-        fork = multiprocessing.get_context("fork")
-        child = fork.Process(target=store.write_snapshots, args=([snapshot(2)],))
-        child.start()
-        child.join()
-        assert child.exitcode == 0
-        assert redis_client.hget(KEY, "version") == "2"
-        assert store.write_snapshots([snapshot(3)]).accepted == 1

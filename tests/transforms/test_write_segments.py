@@ -223,7 +223,9 @@ def test_labels_are_what_updates_of_a_running_job_rely_on(redis_url: str, redis_
     } <= names
 
 
-@pytest.mark.parametrize("element, step", [(snapshot("alice", 1), write_segments), (change(1), write_changes)])
+@pytest.mark.parametrize(
+    "element, step", [(snapshot("alice", 1), write_segments), (change(1), write_changes)]
+)
 def test_the_shuffle_uses_the_coder(element, step):
     pipeline = beam.Pipeline(runner="FnApiRunner")
     _ = pipeline | beam.Create([element]) | "Write" >> step("redis://localhost")

@@ -1,0 +1,20 @@
+"""Stores of the session's server, and servers of a test's own."""
+
+import pytest
+
+from pipeline.embedded_redis import EmbeddedRedis
+from tests.transforms.samples import DAY_MS, no_sleep
+from transforms.redis_client import connect
+from transforms.segment_store import SegmentStore
+
+
+@pytest.fixture
+def store(redis_url):
+    return SegmentStore(connect(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that a test may stop, fill and start again."""
+    with EmbeddedRedis(tmp_path) as server:
+        yield server
