@@ -2,6 +2,7 @@
 
 import dataclasses
 import glob
+import re
 import zlib
 from urllib.parse import urlsplit
 
@@ -17,6 +18,16 @@ from segmentation.timestamps import parse_timestamp
 from transforms.read_events import read_lines
 
 _CLOUD = "gs://"
+_TOPIC = "projects/P/topics/T"
+_SUBSCRIPTION = "projects/P/subscriptions/S"
+_SECRET = "projects/P/secrets/S/versions/V"
+_TABLE = "PROJECT:DATASET.TABLE"
+_FORMS = {
+    _TOPIC: r"projects/[^/]+/topics/[^/]+",
+    _SUBSCRIPTION: r"projects/[^/]+/subscriptions/[^/]+",
+    _SECRET: r"projects/[^/]+/secrets/[^/]+/versions/[^/]+",
+    _TABLE: r"[^\s:]+(:[^\s:]+)?:[A-Za-z0-9_]+\.[^\s.:]+",
+}
 _UNREADABLE = (OSError, EOFError, zlib.error, BeamIOError)
 
 
@@ -32,10 +43,15 @@ class SegmentationConfig:
     redis_url: str = dataclasses.field(repr=False)
     redis_key_prefix: str
     profile_ttl_ms: int
-    history_path: str
-    dead_letter_path: str
     run: str | None
     """Names the files of a bounded run; None for an unbounded one."""
+    history_table: str | None = None
+    history_path: str | None = None
+    dead_letter_topic: str | None = None
+    dead_letter_path: str | None = None
+    changes_topic: str | None = None
+    redis_auth_secret: str | None = None
+    redis_ca_secret: str | None = None
     events: tuple[str, ...] = ()
     """Paths of the log's files, in the order in which they are read."""
     as_of_ms: int | None = None
@@ -48,9 +64,7 @@ class SegmentationConfig:
         Raises:
           ConfigError: a wrong flag, an unreadable file or an invalid rule.
         """
-        if (options.events is None) == (options.input_subscription is None):
-            raise ConfigError("give exactly one of --events and --input_subscription")
-        bounded = options.events is not None
+        bounded = _one_of(options, "events", "input_subscription") == "events"
         if options.as_of is not None and not bounded:
             raise ConfigError("--as_of goes with --events only: leave it out for a subscription")
         rules_text = _read_rules(_required(options, "segments"))
@@ -60,13 +74,44 @@ class SegmentationConfig:
             redis_url=_redis_url(_required(options, "redis_url")),
             redis_key_prefix=options.redis_key_prefix,
             profile_ttl_ms=_profile_ttl_ms(options.profile_ttl, rules_text),
-            history_path=_required(options, "history_path"),
-            dead_letter_path=_required(options, "dead_letter_path"),
-            run=f"{now_ms}" if bounded else None,
+            run=str(now_ms) if bounded else None,
+            **_outputs(options, bounded),
+            redis_auth_secret=_matching(options, "redis_auth_secret", _SECRET),
+            redis_ca_secret=_matching(options, "redis_ca_secret", _SECRET),
             events=paths,
             as_of_ms=_as_of_ms(options.as_of, paths, now_ms) if bounded else None,
-            input_subscription=options.input_subscription,
+            input_subscription=_matching(options, "input_subscription", _SUBSCRIPTION),
         )
+
+
+def _one_of(options: SegmentationOptions, flag: str, other: str) -> str:
+    """Returns which of two flags was given; exactly one must be."""
+    if bool(getattr(options, flag)) == bool(getattr(options, other)):
+        raise ConfigError(f"give exactly one of --{flag} and --{other}")
+    return flag if getattr(options, flag) else other
+
+
+def _matching(options: SegmentationOptions, flag: str, form: str) -> str | None:
+    """Returns a flag's value, None if it was not given; it must look as its form says."""
+    value = getattr(options, flag)
+    if value and re.fullmatch(_FORMS[form], value) is None:
+        raise ConfigError(f"--{flag} must look like {form}, got {value}")
+    return value or None
+
+
+def _outputs(options: SegmentationOptions, bounded: bool) -> dict[str, str | None]:
+    _one_of(options, "history_table", "history_path")
+    _one_of(options, "dead_letter_topic", "dead_letter_path")
+    for flag, instead in (("history_path", "history_table"), ("dead_letter_path", "dead_letter_topic")):
+        if not bounded and (getattr(options, flag) or "").startswith(_CLOUD):
+            raise ConfigError(f"--{flag} cannot be appended to on gs://: give --{instead} with a subscription")
+    return {
+        "history_table": _matching(options, "history_table", _TABLE),
+        "history_path": options.history_path or None,
+        "dead_letter_topic": _matching(options, "dead_letter_topic", _TOPIC),
+        "dead_letter_path": options.dead_letter_path or None,
+        "changes_topic": _matching(options, "changes_topic", _TOPIC),
+    }
 
 
 def _required(options: SegmentationOptions, flag: str) -> str:

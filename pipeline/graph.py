@@ -4,26 +4,31 @@ The labels of steps, and the names of state and timers in them, are public inter
 updated only if they stay.
 """
 
+from typing import Any
+
 import apache_beam as beam
 
 from pipeline.config import SegmentationConfig
 from segmentation.events import Event
+from segmentation.memberships import Change
 from transforms.clock import Clock, system_clock_ms
+from transforms.insert_rows import InsertRows
+from transforms.messages import DeadLetter
 from transforms.parse_events import ParseEvents
+from transforms.publish_messages import PublishRows
 from transforms.read_events import ReadLog, ReadSubscription
 from transforms.update_profiles import UpdateProfiles
 from transforms.write_changes import WriteChanges
 from transforms.write_json_lines import WriteJsonLines
 from transforms.write_segments import WriteSegments
 
+CHANGE_FILTERS = ("change_id", "profile_id", "segment", "change", "cause", "correction")
+DEAD_LETTER_FILTERS = ("step", "reason")
+
 
 def build(root: beam.Pipeline, config: SegmentationConfig, clock: Clock = system_clock_ms) -> None:
     """Adds the main job to a pipeline."""
-    if config.input_subscription is None:
-        read: beam.PTransform = ReadLog(config.events)
-    else:
-        read = ReadSubscription(config.input_subscription)
-    messages = root | "ReadEvents" >> read
+    messages = root | "ReadEvents" >> _read(config)
     events, dead_letters = messages | "ParseEvents" >> ParseEvents(config.as_of_ms, clock)
     changes, snapshots = (
         events
@@ -34,18 +39,39 @@ def build(root: beam.Pipeline, config: SegmentationConfig, clock: Clock = system
 
     store = {"redis_url": config.redis_url, "key_prefix": config.redis_key_prefix, "ttl_ms": config.profile_ttl_ms}
     snapshots | "WriteSegments" >> WriteSegments(**store)
-    changes | "PublishChanges" >> WriteChanges(**store)
-    (
-        changes
-        | "ToHistoryRows" >> beam.Map(lambda change: change.row())
-        | "WriteHistory" >> WriteJsonLines(config.history_path, config.run)
-    )
-    (
-        dead_letters
-        | "ToDeadLetterRows" >> beam.Map(lambda dead_letter: dead_letter.row())
-        | "WriteDeadLetters" >> WriteJsonLines(config.dead_letter_path, config.run)
-    )
+    changes | "WriteChanges" >> WriteChanges(**store)
+
+    rows = changes | "ToHistoryRows" >> beam.Map(_history_row)
+    if config.changes_topic is not None:
+        rows | "PublishChanges" >> PublishRows(config.changes_topic, CHANGE_FILTERS)
+    if config.history_path is not None:
+        rows | "WriteHistory" >> WriteJsonLines(config.history_path, config.run)
+    else:
+        refused = rows | "WriteHistory" >> InsertRows(config.history_table, "WriteHistory", clock)
+        dead_letters = (dead_letters, refused) | "AllDeadLetters" >> beam.Flatten()
+
+    dead_letters | "ToDeadLetterRows" >> beam.Map(_dead_letter_row) | "WriteDeadLetters" >> _write_dead_letters(config)
+
+
+def _read(config: SegmentationConfig) -> beam.PTransform:
+    if config.input_subscription is not None:
+        return ReadSubscription(config.input_subscription)
+    return ReadLog(config.events)
+
+
+def _write_dead_letters(config: SegmentationConfig) -> beam.PTransform:
+    if config.dead_letter_path is not None:
+        return WriteJsonLines(config.dead_letter_path, config.run)
+    return PublishRows(config.dead_letter_topic, DEAD_LETTER_FILTERS)
 
 
 def _by_profile(event: Event) -> tuple[str, Event]:
     return event.profile_id, event
+
+
+def _history_row(change: Change) -> dict[str, Any]:
+    return change.row()
+
+
+def _dead_letter_row(dead_letter: DeadLetter) -> dict[str, Any]:
+    return dead_letter.row()

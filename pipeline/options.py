@@ -16,8 +16,13 @@ class SegmentationOptions(PipelineOptions):  # type: ignore[misc]
         add("--segments", metavar="FILE", help="The file of definitions: a local path or gs://.")
         add("--redis_url", metavar="URL", help="redis://, rediss:// or unix:///.")
         add("--redis_key_prefix", default="segments:", help="Begins every key in Redis. Default: segments:")
-        add("--history_path", metavar="PREFIX", help="Membership changes as JSON lines, in files PREFIX*.")
-        add("--dead_letter_path", metavar="PREFIX", help="Dead letters as JSON lines, in files PREFIX*.")
+        add("--redis_auth_secret", metavar="NAME", help="Redis's password: projects/P/secrets/S/versions/V.")
+        add("--redis_ca_secret", metavar="NAME", help="Redis's CA certificates: projects/P/secrets/S/versions/V.")
+        add("--history_table", metavar="PROJECT:DATASET.TABLE", help="Membership changes to a BigQuery table.")
+        add("--history_path", metavar="PREFIX", help="Or as JSON lines, in files PREFIX*.")
+        add("--dead_letter_topic", metavar="projects/P/topics/T", help="Dead letters to a Pub/Sub topic.")
+        add("--dead_letter_path", metavar="PREFIX", help="Or as JSON lines, in files PREFIX*.")
+        add("--changes_topic", metavar="projects/P/topics/T", help="Optional: membership changes to a Pub/Sub topic.")
         add(
             "--as_of",
             metavar="TIMESTAMP",

@@ -10,6 +10,7 @@ from apache_beam.metrics import Metrics
 import transforms.coders  # noqa: F401 (registers the coders of Snapshot and Change)
 from transforms.redis_client import connect
 from transforms.segment_store import SegmentStore
+from transforms.step_metrics import StepMetrics
 
 SHARDS = 32
 """How many keys the writers' input has: enough to spread them, few enough for full batches."""
@@ -26,8 +27,8 @@ class WriteBatchesFn(beam.DoFn):
     A bundle is done when all its values are written, and fails otherwise: at least once. The client
     is the process's own, because a local runner sets its DoFns up anew for every bundle.
 
-    Counts seconds of waiting for Redis in `cumulativeThrottlingSeconds`, by which Dataflow knows
-    that more workers would not help.
+    Counts seconds of waiting for Redis in `cumulativeThrottlingSeconds`, as they pass, by which Dataflow
+    knows that more workers would not help.
 
     Args:
       name: of the step, as its metrics' namespace.
@@ -40,7 +41,7 @@ class WriteBatchesFn(beam.DoFn):
         self._redis_url = redis_url
         self._max_batch_size = max_batch_size
         self._store_options = store_options
-        self._write_ms = Metrics.distribution(name, "redis_write_ms")
+        self._name = name
         self._throttling_seconds = Metrics.counter(name, "cumulativeThrottlingSeconds")
         self._uncounted_seconds = 0.0
 
@@ -55,6 +56,7 @@ class WriteBatchesFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._batch: list[Any] = []
+        self.metrics = StepMetrics(self._name)
 
     def process(self, element: tuple[int, Any]) -> None:
         self._batch.append(element[1])
@@ -64,11 +66,12 @@ class WriteBatchesFn(beam.DoFn):
     def finish_bundle(self) -> None:
         if self._batch:
             self._flush()
+        self.metrics.flush()
 
     def _flush(self) -> None:
         started = time.monotonic()
         self.write(self._store, self._batch)
-        self._write_ms.update(round((time.monotonic() - started) * 1000))
+        self.metrics.observe("redis_write_ms", round((time.monotonic() - started) * 1000))
         self._batch = []
 
     def _count_throttling(self, seconds: float) -> None:

@@ -5,7 +5,6 @@ import time
 from collections.abc import Callable
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.transforms.util import ReshufflePerKey
 
 from segmentation.memberships import Change
@@ -58,12 +57,8 @@ class WriteChanges(beam.PTransform):
 
 
 class _WriteChangesFn(WriteBatchesFn):
-    def __init__(self, name: str, redis_url: str, max_batch_size: int, **store_options: object) -> None:
-        super().__init__(name, redis_url, max_batch_size, **store_options)
-        self._appended = Metrics.counter(name, "redis_changes_appended")
-
     def write(self, store: SegmentStore, batch: list[Change]) -> None:
-        self._appended.inc(store.append_changes(batch))
+        self.metrics.count("redis_changes_appended", store.append_changes(batch))
 
 
 def _by_shard(change: Change) -> tuple[int, Change]:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 from apache_beam.transforms.util import ReshufflePerKey
 from apache_beam.utils.windowed_value import WindowedValue
 
@@ -84,14 +83,8 @@ class _KeepNewestFn(beam.DoFn):
 
 
 class _WriteSnapshotsFn(WriteBatchesFn):
-    def __init__(self, name: str, redis_url: str, max_batch_size: int, **store_options: object) -> None:
-        super().__init__(name, redis_url, max_batch_size, **store_options)
-        self._accepted = Metrics.counter(name, "redis_writes_accepted")
-        self._stale = Metrics.counter(name, "redis_writes_stale")
-        self._repeated = Metrics.counter(name, "redis_writes_repeated")
-
     def write(self, store: SegmentStore, batch: list[Snapshot]) -> None:
         result = store.write_snapshots(batch)
-        self._accepted.inc(result.accepted)
-        self._stale.inc(result.stale)
-        self._repeated.inc(result.repeated)
+        self.metrics.count("redis_writes_accepted", result.accepted)
+        self.metrics.count("redis_writes_stale", result.stale)
+        self.metrics.count("redis_writes_repeated", result.repeated)

@@ -5,7 +5,7 @@ structure; what is malformed they leave to the schema.
 """
 
 from collections.abc import Iterator
-from math import ceil, floor
+from math import ceil, floor, inf
 from typing import Any
 
 import re2
@@ -15,11 +15,17 @@ from segmentation.paths import walks_lists
 from segmentation.predicates import numeric_operands
 from segmentation.rows import MAX_EVENTS
 from segmentation.rules.document import Document, Path
-from segmentation.rules.problems import Problem
-from segmentation.rules.schema import Measured, Tests
+from segmentation.rules.problems import Problem, listed, nearest, shown
+from segmentation.rules.schema import FORMS, Measured, Tests
 
 MAX_REFERENCE_DEPTH = 100
 
+_BESIDE_TESTS = {"of", "measure", "trait", "score"}
+_BESIDE_MEASURES = {"event", "where", "within", "description"}
+_BESIDE_DURATIONS = {"event", "where", "same"}
+_MAX_SUGGESTIONS = 20
+"""Finding the nearest of many names takes its time."""
+_MAX_SHOWN_CYCLE = 10
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
@@ -34,100 +40,100 @@ def events_needed(tests: dict[str, Any]) -> int:
     needed = 0
     for name, operand in tests.items():
         for number in numeric_operands({name: operand}):
-            at_edge = ceil(number) if name in ("at_least", "less_than") else floor(number) + 1
-            needed = max(needed, at_edge)
+            if abs(number) < inf:  # the schema refuses others
+                at_edge = ceil(number) if name in ("at_least", "less_than") else floor(number) + 1
+                needed = max(needed, at_edge)
     return needed
 
 
 class _Checks:
     def __init__(self, document: Document) -> None:
         self._document = document
-        root = document.value if isinstance(document.value, dict) else {}
+        root = _mapping(document.value)
         self._measures = _mapping(root.get("measures"))
         self._scores = _mapping(root.get("scores"))
         self._segments = _mapping(root.get("segments"))
+        self._named = {"measure": self._measures, "score": self._scores, "segment": self._segments}
+        self._suggestions = 0
 
     def all(self) -> Iterator[Problem]:
         for name, measure in self._measures.items():
-            if isinstance(measure, dict):
-                yield from self._check_named_measure(measure, ("measures", name))
+            yield from self._check_named_measure(measure, ("measures", name))
         for name, score in self._scores.items():
             for index, earn in enumerate(_items(_mapping(score).get("earn"))):
                 yield from self._check_selection(_mapping(earn), ("scores", name, "earn", index))
         for name, segment in self._segments.items():
             yield from self._check_condition(_mapping(segment).get("when"), ("segments", name, "when"))
-        yield from self._check_cycles()
+        yield from self._check_references()
 
     def _problem(self, path: Path, found: str, mend: str) -> Problem:
         return Problem(self._document.line(path), path, found, mend)
 
-    def _check_named_measure(self, measure: dict[str, Any], path: Path) -> Iterator[Problem]:
-        yield from self._check_measured(measure, path)
-        written = _written_measures(measure)
-        if not written:
-            yield self._problem(path, "no measure", f"add one of {', '.join(Measured.MEASURES)}")
-        for name in written:
-            if _tests(measure[name]):
-                mend = "put the test into the condition that refers to the measure"
-                yield self._problem((*path, name), "a test on a named measure", mend)
+    # Conditions
 
     def _check_condition(self, condition: Any, path: Path) -> Iterator[Problem]:
-        if not isinstance(condition, dict):
-            return
-        for form in ("all", "any"):
-            for index, inner in enumerate(_items(condition.get(form))):
-                yield from self._check_condition(inner, (*path, form, index))
-        if "not" in condition:
-            yield from self._check_condition(condition["not"], (*path, "not"))
-        if "segment" in condition:
-            yield from self._check_reference(condition, "segment", self._segments, path)
-        if "sequence" in condition:
-            yield from self._check_sequence(condition, path)
-        elif "event" in condition:
-            yield from self._check_event_condition(condition, path)
-        for form, named in (("measure", self._measures), ("score", self._scores)):
-            if form in condition:
-                yield from self._check_reference(condition, form, named, path)
-                yield from self._check_tests(condition, path)
-        if "trait" in condition:
-            yield from self._check_tests(condition, path)
-        if "measure" in condition and isinstance(condition["measure"], str):
-            yield from self._check_named_bound(condition, path)
+        for form in FORMS:
+            if isinstance(condition, dict) and form in condition:
+                yield from self._check_form(form, condition, path)
 
-    def _check_reference(
-        self, condition: dict[str, Any], form: str, named: dict[str, Any], path: Path
-    ) -> Iterator[Problem]:
-        name = condition[form]
+    def _check_form(self, form: str, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
+        match form:
+            case "all" | "any":
+                for index, inner in enumerate(_items(condition[form])):
+                    yield from self._check_condition(inner, (*path, form, index))
+            case "not":
+                yield from self._check_condition(condition["not"], (*path, "not"))
+            case "event":
+                yield from self._check_event_condition(condition, path)
+            case "sequence":
+                yield from self._check_sequence(condition, path)
+            case "measure" | "score" | "segment":
+                yield from self._check_reference(condition[form], form, (*path, form))
+        if form == "measure":
+            yield from self._check_named_bound(condition, path)
+        if form in ("measure", "score", "trait"):
+            yield from self._check_tests(condition, path)
+
+    def _check_reference(self, name: Any, form: str, path: Path) -> Iterator[Problem]:
+        named = self._named[form]
         if isinstance(name, str) and name not in named:
-            known = (
-                f"known are {', '.join(sorted(map(str, named))[:20])}"
-                if named
-                else f"the file names no {form}"
-            )
-            yield self._problem((*path, form), f"unknown {form} {name!r}", known)
+            mend = self._nearest_name(name, named) if named else f"the file names no {form}"
+            yield self._problem(path, f"unknown {form} {shown(name)}", mend)
+
+    def _nearest_name(self, name: str, named: dict[str, Any]) -> str:
+        self._suggestions += 1
+        meant = nearest(name, named) if self._suggestions <= _MAX_SUGGESTIONS else None
+        return f"did you mean {meant!r}?" if meant else f"known are {listed(named)}"
 
     def _check_event_condition(self, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield from self._check_measured(condition, path)
         for name in _written_measures(condition):
-            yield from self._check_tests(_mapping(condition[name]), (*path, name))
-            windowed = "within" in condition
-            yield from self._check_bound(name, condition[name], windowed, (*path, name))
+            yield from self._check_tests(condition[name], (*path, name))
+            yield from self._check_bound(name, condition[name], "within" in condition, (*path, name))
+
+    # Measures, tests and events
+
+    def _check_named_measure(self, measure: Any, path: Path) -> Iterator[Problem]:
+        yield from self._check_measured(_mapping(measure), path)
+        if isinstance(measure, dict) and measure.keys() <= _BESIDE_MEASURES:
+            yield self._problem(path, "no measure", f"add one of {', '.join(Measured.MEASURES)}")
 
     def _check_named_bound(self, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
-        measure = _mapping(self._measures.get(condition["measure"]))
-        for name in _written_measures(measure)[:1]:
-            spec = {**_mapping(measure[name]), **_tests(condition)}
-            yield from self._check_bound(name, spec, "within" in measure, path)
+        name = condition["measure"]
+        measure = _mapping(self._measures.get(name)) if isinstance(name, str) else {}
+        for kind in _written_measures(measure)[:1]:
+            spec = {**_mapping(measure[kind]), **_tests(condition)}
+            yield from self._check_bound(kind, spec, "within" in measure, path)
 
     def _check_bound(self, name: str, spec: Any, windowed: bool, path: Path) -> Iterator[Problem]:
         """A number of events that is never remembered can never be reached."""
         spec = _mapping(spec)
-        walks = walks_lists(str(spec.get("of", "")))
-        if name not in ("count", "distinct") or (name == "count" and not windowed) or walks:
-            return
-        if events_needed(_tests(spec)) > MAX_EVENTS:
-            found = f"a number that can never be decided: at most {MAX_EVENTS} events are remembered"
-            yield self._problem(path, found, f"compare with less than {MAX_EVENTS}")
+        bounded = {"count": windowed, "distinct": not walks_lists(str(spec.get("of")))}
+        for test, operand in _tests(spec).items():
+            if bounded.get(name) and events_needed({test: operand}) > MAX_EVENTS:
+                found = f"{shown(operand)} can never be decided: at most {MAX_EVENTS} events are remembered"
+                mend = f"at_least: {MAX_EVENTS} and less_than: {MAX_EVENTS} are the most that can"
+                yield self._problem((*path, test), found, mend)
 
     def _check_measured(self, measured: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield from self._check_selection(measured, path)
@@ -136,92 +142,93 @@ class _Checks:
             mend = "keep one, or join two conditions under all:"
             yield self._problem((*path, written[1]), f"two measures: {' and '.join(written)}", mend)
 
-    def _check_tests(self, tests: dict[str, Any], path: Path) -> Iterator[Problem]:
-        if not _tests(tests):
-            yield self._problem(path, "no test", "add one, such as at_least: 1")
-        yield from self._check_expression(tests, path)
-
-    def _check_expression(self, tests: dict[str, Any], path: Path) -> Iterator[Problem]:
-        expression = tests.get("matches")
-        if isinstance(expression, str):
-            try:
-                re2.compile(expression, _QUIET)
-            except re2.error as error:
-                reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
-                found = f"an expression that RE2 refuses: {reason}"
-                yield self._problem(
-                    (*path, "matches"), found, "see the syntax of RE2 (no look-around, no back-reference)"
-                )
-
     def _check_selection(self, selection: dict[str, Any], path: Path) -> Iterator[Problem]:
         for key, tests in _mapping(selection.get("where")).items():
-            if isinstance(tests, dict):
-                yield from self._check_tests(tests, (*path, "where", key))
+            yield from self._check_tests(tests, (*path, "where", key))
+
+    def _check_tests(self, tests: Any, path: Path) -> Iterator[Problem]:
+        if not isinstance(tests, dict):
+            return
+        if tests.keys() <= _BESIDE_TESTS:
+            yield self._problem(path, "no test", "add one, such as at_least: 1")
+        if isinstance(tests.get("matches"), str):
+            yield from self._check_expression(tests["matches"], (*path, "matches"))
+
+    def _check_expression(self, expression: str, path: Path) -> Iterator[Problem]:
+        try:
+            re2.compile(expression, _QUIET)
+        except re2.error as error:
+            reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
+            mend = "see the syntax of RE2 (no look-around, no back-reference)"
+            yield self._problem(path, f"an expression that RE2 refuses: {reason}", mend)
+
+    # Sequences
 
     def _check_sequence(self, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
-        within_ms = _duration_ms(condition.get("within"))
         for index, step in enumerate(_items(condition["sequence"])):
             step_path = (*path, "sequence", index)
-            yield from self._check_selection(_mapping(step), step_path)
-            yield from self._check_same(_mapping(step), condition, step_path)
+            yield from self._check_slot(_mapping(step), condition, step_path)
             if index == 0 and "max_gap" in _mapping(step):
                 yield self._problem((*step_path, "max_gap"), "a gap before the first step", "leave it out")
-        then_not = condition.get("then_not", [])
-        entries = _items(then_not) if isinstance(then_not, list) else [then_not]
-        for index, entry in enumerate(map(_mapping, entries)):
-            entry_path = (*path, "then_not", index) if isinstance(then_not, list) else (*path, "then_not")
-            yield from self._check_selection(entry, entry_path)
-            yield from self._check_same(entry, condition, entry_path)
-            yield from self._check_then_not_duration(entry, within_ms, entry_path)
+        then_not, then_not_path = condition.get("then_not"), (*path, "then_not")
+        entries = [(entry, (*then_not_path, index)) for index, entry in enumerate(_items(then_not))]
+        for entry, entry_path in entries or [(then_not, then_not_path)]:
+            yield from self._check_slot(_mapping(entry), condition, entry_path)
+            yield from self._check_then_not(_mapping(entry), condition, entry_path)
 
-    def _check_same(self, slot: dict[str, Any], condition: dict[str, Any], path: Path) -> Iterator[Problem]:
+    def _check_slot(self, slot: dict[str, Any], condition: dict[str, Any], path: Path) -> Iterator[Problem]:
+        yield from self._check_selection(slot, path)
         if "same" in slot and "same" not in condition:
             mend = "add same: beside sequence:, and here only where the path differs"
             yield self._problem((*path, "same"), "same: in a sequence without same:", mend)
 
-    def _check_then_not_duration(
-        self, entry: dict[str, Any], within_ms: int | None, path: Path
+    def _check_then_not(
+        self, entry: dict[str, Any], condition: dict[str, Any], path: Path
     ) -> Iterator[Problem]:
-        written = [key for key in ("for", "during") if key in entry]
-        if len(written) != 1:
-            found = "both for: and during:" if written else "neither for: nor during:"
-            yield self._problem(path, found, "give exactly one")
-        for key in written:
-            duration_ms = _duration_ms(entry[key])
+        if "for" in entry and "during" in entry:
+            yield self._problem(path, "both for: and during:", "give exactly one")
+        if entry and entry.keys() <= _BESIDE_DURATIONS:
+            yield self._problem(path, "neither for: nor during:", "give exactly one")
+        within_ms = _duration_ms(condition.get("within"))
+        for key in ("for", "during"):
+            duration_ms = _duration_ms(entry.get(key))
             if duration_ms is not None and within_ms is not None and duration_ms >= within_ms:
-                mend = "make it shorter than the sequence's within:"
-                yield self._problem((*path, key), f"{entry[key]} is not shorter than within", mend)
+                found = f"{entry[key]} is not shorter than within: {condition['within']}"
+                yield self._problem((*path, key), found, "shorten it, or lengthen within:")
 
-    def _check_cycles(self) -> Iterator[Problem]:
+    # References among segments
+
+    def _check_references(self) -> Iterator[Problem]:
         """Reports each cycle once, and chains of references that are too long to follow."""
         references = {
-            name: sorted(set(_referred(_mapping(segment).get("when"))))
+            name: sorted(set(_referred(_mapping(segment).get("when"))) & self._segments.keys())
             for name, segment in self._segments.items()
         }
-        depth: dict[str, int] = {}
-        for start in references:
-            trail: list[tuple[str, Iterator[str]]] = (
-                [(start, iter(references[start]))] if start not in depth else []
-            )
-            on_trail = {start}
-            while trail:
-                name, pending = trail[-1]
-                inner = next((other for other in pending if other in references), None)
-                if inner is None:
-                    trail.pop()
-                    on_trail.discard(name)
-                    depth[name] = 1 + max((depth.get(other, 0) for other in references[name]), default=0)
-                    if depth[name] == MAX_REFERENCE_DEPTH + 1:
-                        found = f"segments refer to segments more than {MAX_REFERENCE_DEPTH} deep"
-                        yield self._problem(("segments", name), found, "flatten them")
-                elif inner in on_trail:
-                    cycle = [step for step, _ in trail]
-                    cycle = [*cycle[cycle.index(inner) :], inner]
-                    found = f"segments refer to each other in a cycle: {' → '.join(cycle)}"
-                    yield self._problem(("segments", name), found, "break the cycle")
-                elif inner not in depth:
-                    trail.append((inner, iter(references[inner])))
-                    on_trail.add(inner)
+        depths: dict[str, int] = {}
+        for name in references:
+            if name not in depths:
+                yield from self._follow(name, references, depths)
+
+    def _follow(
+        self, start: str, references: dict[str, list[str]], depths: dict[str, int]
+    ) -> Iterator[Problem]:
+        """Follows all references from a segment, without recursion, and notes how deep each one refers."""
+        trail = {start: iter(references[start])}
+        while trail:
+            name, pending = next(reversed(trail.items()))
+            inner = next(pending, None)
+            if inner is None:
+                del trail[name]
+                depths[name] = 1 + max((depths.get(other, 0) for other in references[name]), default=0)
+                if depths[name] == MAX_REFERENCE_DEPTH + 1:
+                    found = f"segments refer to segments more than {MAX_REFERENCE_DEPTH} deep"
+                    yield self._problem(("segments", name), found, "flatten them")
+            elif inner in trail:
+                names = list(trail)
+                found = f"segments refer to each other in a cycle: {_cycle(names[names.index(inner) :])}"
+                yield self._problem(("segments", inner), found, "break the cycle")
+            elif inner not in depths:
+                trail[inner] = iter(references[inner])
 
 
 def _referred(condition: Any) -> Iterator[str]:
@@ -232,6 +239,12 @@ def _referred(condition: Any) -> Iterator[str]:
             for inner in _items(condition.get(form)):
                 yield from _referred(inner)
         yield from _referred(condition.get("not"))
+
+
+def _cycle(names: list[str]) -> str:
+    if len(names) > _MAX_SHOWN_CYCLE:
+        return " → ".join([*names[: _MAX_SHOWN_CYCLE - 1], "…", names[-1], names[0]])
+    return " → ".join([*names, names[0]])
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -55,13 +55,12 @@ class Document:
 
     def line(self, path: Path) -> int:
         """Returns the line on which the value at a path, or else its nearest parent, stands."""
-        node = self._root
-        line = 1 if node is None else _line(node)
-        for part in path:
-            if node is None or part not in (parts := self._parts_of(node)):
-                break
-            line, node = parts[part]
-        return line
+        way = self._way(path)
+        return way[-1][0] if way else 1
+
+    def has(self, path: Path) -> bool:
+        """Whether there is something at a path."""
+        return len(self._way(path)) == 1 + len(path)
 
     def value_at(self, path: Path) -> Any:
         """Returns the value at a path."""
@@ -74,15 +73,20 @@ class Document:
         """Reads the last key of a path, which is misspelt, as another, so that it hides no other mistake."""
         mapping = self.value_at(path[:-1])
         mapping[key] = mapping.pop(path[-1])
-        parts = self._parts_of(self._node(path[:-1]))
+        parts = self._parts_of(self._way(path[:-1])[-1][1])
         parts[key] = parts[path[-1]]
 
-    def _node(self, path: Path) -> yaml.Node:
-        assert self._root is not None
-        node = self._root
+    def _way(self, path: Path) -> list[tuple[int, yaml.Node]]:
+        """Returns the line and the node of the root and of each part of a path, as far as it leads."""
+        if self._root is None:
+            return []
+        way = [(_line(self._root), self._root)]
         for part in path:
-            node = self._parts_of(node)[part][1]
-        return node
+            parts = self._parts_of(way[-1][1])
+            if part not in parts:
+                break
+            way.append(parts[part])
+        return way
 
     def _parts_of(self, node: yaml.Node) -> dict[str | int, tuple[int, yaml.Node]]:
         """Returns the line and the node of each key or index."""
@@ -143,8 +147,8 @@ def _not_yaml(error: yaml.YAMLError) -> Problem:
         return Problem(1, (), f"not YAML: {error}")
     found = f"not YAML: {error.problem}"
     if error.context and error.context_mark:
-        found += f" {error.context} that begins on line {error.context_mark.line + 1}"
-    mend = 'indent by spaces, close what is open, and quote a text with special characters, such as "*"'
+        found += f" ({error.context}, from line {error.context_mark.line + 1})"
+    mend = 'indent by spaces, close what is open, and quote special characters, such as "*"'
     return Problem(error.problem_mark.line + 1, (), found, mend)
 
 

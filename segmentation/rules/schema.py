@@ -339,7 +339,7 @@ class SegmentCondition(Strict):
 
 
 class EventCondition(_Measures[Tests, TestsOfPath, TestsOfPlainPath]):
-    """True while a measure over the matching events passes its test; without one, while there is any event."""
+    """True while a measure over the matching events passes its test; without one, while there is an event."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [*_ONE_MEASURE, {"not": {"anyOf": _ONE_MEASURE}}]},

@@ -26,7 +26,7 @@ class _Mistake(NamedTuple):
 def check_structure(document: Document) -> tuple[Definitions | None, list[Problem]]:
     """Returns the definitions, None where there are problems, and the problems, with those met in reading.
 
-    In the document a misspelt key is then read as the one that was probably meant, so that it hides no mistake.
+    In the document a misspelt key is then read as the one that was probably meant: it hides no mistake.
     """
     problems = list(document.problems)
     if not isinstance(document.value, dict):
@@ -94,7 +94,8 @@ def _mistakes_of_form(
         if nearest(key, FORMS) is not None:
             yield _unknown_key(document, (*path, key), list(FORMS))
             return
-    found = "no form of condition" if isinstance(condition, dict) else f"found {shown(condition)}"
+    keys = listed(map(shown, condition)) if isinstance(condition, dict) else ""
+    found = f"no form of condition among the keys {keys}" if keys else f"found {shown(condition)}"
     mend = f"expected a condition: a mapping with one of {', '.join(FORMS)}"
     yield _Mistake(Problem(document.line(path), path, found, mend))
 
@@ -121,13 +122,10 @@ def _mistakes_in_each(
 def _path(document: Document, location: Location) -> Path:
     """Returns where a mistake stands in the document, in which one may stand for a list of one."""
     path: Path = ()
-    value: Any = document.value
     for part in location:
-        if isinstance(value, dict) and part in value or isinstance(value, list) and isinstance(part, int):
-            value = value[part]
-        elif isinstance(part, int) or part[:1] in ("<", "["):
-            continue
-        path = (*path, part)
+        is_mark = isinstance(part, int) or part[:1] in ("<", "[")
+        if not is_mark or document.has((*path, part)):
+            path = (*path, part)
     return path
 
 

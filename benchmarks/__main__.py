@@ -1,0 +1,55 @@
+"""The command `python -m benchmarks`, the same as `make bench`."""
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+
+from rich.console import Console
+
+from benchmarks import fold, results, segments, sliding_windows, state_size, steps, users
+
+EVENTS = 300_000
+ROUNDS = 5
+BENCHMARKS = {
+    "fold": fold.measure,
+    "steps": steps.measure,
+    "sliding_windows": sliding_windows.measure,
+    "users": users.measure,
+    "segments": segments.measure,
+    "state_size": state_size.measure,
+}
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command."""
+    arguments = list(sys.argv[1:] if argv is None else argv)
+    options = _parser().parse_args(arguments)
+    logging.getLogger("apache_beam").setLevel(logging.WARNING)
+    console = Console(width=None if sys.stdout.isatty() else 180)
+    command = " ".join(["python -m benchmarks", *arguments])
+    kept = results.load()
+    for name in [name for name in BENCHMARKS if not options.names or name in options.names]:
+        measured = BENCHMARKS[name](options.events or EVENTS, options.rounds)
+        kept[name] = results.report(command, options.rounds, measured)
+        console.print(results.table(name, kept[name]))
+        if options.events is None:
+            results.keep({name: kept[name] for name in BENCHMARKS if name in kept})
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks",
+        description="Measures what the pipeline costs, prints the figures, and writes them to "
+        "benchmarks/results.json and docs/benchmarks.md.",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *BENCHMARKS], help=", ".join(BENCHMARKS))
+    parser.add_argument(
+        "--events", type=int, metavar="N", help=f"A quick try on so many events: prints only. Default: {EVENTS}"
+    )
+    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"Default: {ROUNDS}")
+    return parser
+
+
+if __name__ == "__main__":
+    main()
