@@ -1,1 +1,1 @@
-"""What the pipeline costs: `python -m benchmarks [NAME…]`, the same as `make bench`. See docs/benchmarks.md."""
+"""What the pipeline costs: `make bench`, or `python -m benchmarks NAME…`. See docs/benchmarks.md."""

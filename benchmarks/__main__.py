@@ -24,14 +24,18 @@ BENCHMARKS = {
 def main(argv: Sequence[str] | None = None) -> None:
     """Runs the command."""
     arguments = list(sys.argv[1:] if argv is None else argv)
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    for name in options.names:
+        if name not in BENCHMARKS:
+            parser.error(f"no benchmark {name}; there are {', '.join(BENCHMARKS)}")
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     console = Console(width=None if sys.stdout.isatty() else 180)
     command = " ".join(["python -m benchmarks", *arguments])
     kept = results.load()
     for name in [name for name in BENCHMARKS if not options.names or name in options.names]:
         measured = BENCHMARKS[name](options.events or EVENTS, options.rounds)
-        kept[name] = results.report(command, options.rounds, measured)
+        kept[name] = results.report(command, measured)
         console.print(results.table(name, kept[name]))
         if options.events is None:
             results.keep({name: kept[name] for name in BENCHMARKS if name in kept})
@@ -43,11 +47,10 @@ def _parser() -> argparse.ArgumentParser:
         description="Measures what the pipeline costs, prints the figures, and writes them to "
         "benchmarks/results.json and docs/benchmarks.md.",
     )
-    parser.add_argument("names", nargs="*", metavar="NAME", choices=[[], *BENCHMARKS], help=", ".join(BENCHMARKS))
-    parser.add_argument(
-        "--events", type=int, metavar="N", help=f"A quick try on so many events: prints only. Default: {EVENTS}"
-    )
-    parser.add_argument("--rounds", type=int, default=ROUNDS, metavar="N", help=f"Default: {ROUNDS}")
+    add = parser.add_argument
+    add("names", nargs="*", metavar="NAME", help=f"One of {', '.join(BENCHMARKS)}. Default: all of them")
+    add("--events", type=int, metavar="N", help=f"A quick try, which is only printed. Default: {EVENTS:,}")
+    add("--rounds", type=int, default=ROUNDS, metavar="N", help=f"Default: {ROUNDS}")
     return parser
 
 

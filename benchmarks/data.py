@@ -2,11 +2,12 @@
 
 import gzip
 import random
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from segmentation.events import Event, parse_event
@@ -14,6 +15,7 @@ from segmentation.events import Event, parse_event
 ROOT = Path(__file__).resolve().parent.parent
 LOG = ROOT / "data" / "shop_views_2019-10-01.jsonl.gz"
 SEED = 20191001
+_IDS = ("messageId", "userId", "anonymousId")
 
 
 def repeated_lines(count: int) -> Iterator[bytes]:
@@ -37,13 +39,17 @@ def repeated_events(count: int) -> tuple[Event, ...]:
     return tuple(map(parse_event, repeated_lines(count)))
 
 
+def fresh(events: Iterable[Event]) -> list[Event]:
+    """Returns the events as they come from another step: their messages not yet parsed."""
+    return [msgspec.structs.replace(event) for event in events]
+
+
 def spread_events(count: int, users: int) -> tuple[Event, ...]:
     """Returns the events of `repeated_lines` as if each were of one of so many users, by chance."""
     chance = random.Random(SEED)
     messages = map(orjson.loads, repeated_lines(count))
-    return tuple(
-        parse_event(orjson.dumps({**message, "userId": f"user-{chance.randrange(users)}"})) for message in messages
-    )
+    lines = (orjson.dumps({**message, "userId": f"user-{chance.randrange(users)}"}) for message in messages)
+    return tuple(map(parse_event, lines))
 
 
 def rules_text() -> str:
@@ -52,7 +58,4 @@ def rules_text() -> str:
 
 
 def _under_new_ids(message: dict[str, Any], copy: int) -> dict[str, Any]:
-    ids = {
-        field: f"{message[field]}-{copy}" for field in ("messageId", "userId", "anonymousId") if field in message
-    }
-    return {**message, **ids}
+    return {field: f"{value}-{copy}" if field in _IDS else value for field, value in message.items()}

@@ -10,23 +10,32 @@ Laps = Iterator[float]
 
 
 def processor_seconds() -> float:
-    """Returns the processor time of this process so far: what other programs do does not count, waiting neither."""
+    """Returns the processor time that this process has had: what other programs take does not count."""
     return time.process_time()
 
 
 def timed(work: Callable[[], object]) -> float:
     """Returns the processor seconds that the work takes."""
+    settle_garbage()
     started = processor_seconds()
     work()
     return processor_seconds() - started
+
+
+def settle_garbage() -> None:
+    """Makes garbage collection cost each lap the same: what was left by others goes, the input is left out.
+
+    It stays on, as it is in a pipeline; `in_turn` takes the input in again at its end.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 def in_turn(contestants: Mapping[str, Laps], rounds: int, laps: int = 1) -> dict[str, list[float]]:
     """Returns the seconds of each contestant in each round.
 
     One lap of each after the other, the order reversed every time, so that a machine that grows slower
-    or faster meets all of them. Python's garbage collection stays on, as it is in a pipeline. What exists
-    before (the input) is left out of it, and before a lap everybody's garbage is collected.
+    or faster meets all of them.
 
     Args:
       contestants: name to laps; they yield `rounds * laps` times.
@@ -35,14 +44,11 @@ def in_turn(contestants: Mapping[str, Laps], rounds: int, laps: int = 1) -> dict
     """
     order = list(contestants)
     seconds: dict[str, list[float]] = {name: [] for name in order}
-    gc.collect()
-    gc.freeze()
     try:
         for _ in range(rounds):
             totals = dict.fromkeys(order, 0.0)
             for _ in range(laps):
                 for name in order:
-                    gc.collect()
                     totals[name] += next(contestants[name])
                 order.reverse()
             for name, total in totals.items():

@@ -30,6 +30,7 @@ class Figure(msgspec.Struct, frozen=True):
     lower: float
     """Half of the rounds lie between `lower` and `upper`."""
     upper: float
+    rounds: int
     at_most: float | None = None
     at_least: float | None = None
 
@@ -60,7 +61,6 @@ class Report(msgspec.Struct, frozen=True):
     python: str
     beam: str
     runner: str
-    rounds: int
     figures: list[Figure]
 
 
@@ -77,10 +77,10 @@ def figure(
 ) -> Figure:
     """Returns the figure of the rounds' numbers."""
     lower, value, upper = (float(f"{sample:.6g}") for sample in middle_half(samples))
-    return Figure(name, value, unit, lower, upper, at_most, at_least)
+    return Figure(name, value, unit, lower, upper, len(samples), at_most, at_least)
 
 
-def report(command: str, rounds: int, figures: list[Figure]) -> Report:
+def report(command: str, figures: list[Figure]) -> Report:
     """Returns the report of figures measured here and now."""
     return Report(
         command=command,
@@ -90,7 +90,6 @@ def report(command: str, rounds: int, figures: list[Figure]) -> Report:
         python=platform.python_version(),
         beam=beam.__version__,
         runner=LOCAL_RUNNER.rpartition(".")[2],
-        rounds=rounds,
         figures=figures,
     )
 
@@ -98,8 +97,8 @@ def report(command: str, rounds: int, figures: list[Figure]) -> Report:
 def table(name: str, reported: Report) -> Table:
     """Returns the figures as a table for the terminal."""
     drawn = Table(title=f"{name}: {_circumstances(reported)}", title_justify="left")
-    for heading, justify in zip(_HEADINGS, _JUSTIFIED, strict=True):
-        drawn.add_column(heading, justify=justify)
+    for heading in _HEADINGS:
+        drawn.add_column(heading, justify="right" if heading in _RIGHT else "left")
     for row in _rows(reported):
         drawn.add_row(*row)
     return drawn
@@ -122,7 +121,8 @@ def markdown(results: Mapping[str, Report]) -> str:
     """Returns the part of the documentation that shows the figures."""
     parts = [_BEGIN]
     for name, reported in results.items():
-        rows = [_HEADINGS, ("---", "---:", "---", "---:", "---", "---"), *_rows(reported)]
+        ruler = tuple("---:" if heading in _RIGHT else "---" for heading in _HEADINGS)
+        rows = [_HEADINGS, ruler, *_rows(reported)]
         lines = "".join(f"| {' | '.join(row)} |\n" for row in rows)
         parts.append(f"\n### `{name}`\n\n{_circumstances(reported)}\n\n{lines}")
     return "".join([*parts, "\n", _END])
@@ -136,7 +136,7 @@ def number(value: float) -> str:
 
 
 _HEADINGS = ("figure", "value", "unit", "half of the rounds", "bound", "held")
-_JUSTIFIED = ("left", "right", "left", "right", "left", "left")
+_RIGHT = ("value", "half of the rounds")
 
 
 def _rows(reported: Report) -> list[tuple[str, ...]]:
@@ -154,8 +154,9 @@ def _rows(reported: Report) -> list[tuple[str, ...]]:
 
 
 def _circumstances(reported: Report) -> str:
-    rounds = "1 round" if reported.rounds == 1 else f"{reported.rounds} rounds"
+    rounds = max(one.rounds for one in reported.figures)
     return (
-        f"`{reported.command}`, {rounds}, {reported.date}, {reported.runner}, {reported.cores} cores "
-        f"({reported.system}), Python {reported.python}, Beam {reported.beam}"
+        f"`{reported.command}`, {rounds} round{'s' if rounds > 1 else ''}, {reported.date}, "
+        f"{reported.runner}, {reported.cores} cores ({reported.system}), "
+        f"Python {reported.python}, Beam {reported.beam}"
     )

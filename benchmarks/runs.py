@@ -8,12 +8,14 @@ to the last element would leave out the commit, which costs most where there are
 less an empty one would be the difference of two noisy numbers.)
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.transforms.window import TimestampedValue
 
-from benchmarks.measure import Laps, processor_seconds
+from benchmarks.data import fresh
+from benchmarks.measure import Laps, processor_seconds, settle_garbage
 from pipeline.main import LOCAL_RUNNER
 from segmentation.events import Event
 
@@ -22,26 +24,25 @@ _input: list[Any] = []
 _started: list[float] = []
 
 
-def keyed(events: Sequence[Event]) -> list[tuple[str, Event]]:
-    """Returns the input of a stateful step."""
-    return [(event.profile_id, event) for event in events]
-
-
-def step_laps(elements: Sequence[Any], step: Callable[[], beam.PTransform], rounds: int) -> Laps:
-    """Runs the step anew in every round, on all elements.
+def step_laps(
+    events: Sequence[Event], step: Callable[[], beam.PTransform], rounds: int, timestamped: bool = False
+) -> Laps:
+    """Runs the step anew in every round, on all events, keyed by profile.
 
     Args:
-      elements: keyed events, or those with a timestamp.
+      events: the input, in this order.
       step: makes the step.
       rounds: how often.
+      timestamped: the elements carry the events' times, as windows need it.
     """
     for _ in range(rounds):
-        yield run_seconds(elements, step())
+        yield run_seconds(map(_timestamped if timestamped else _keyed, fresh(events)), step())
 
 
-def run_seconds(elements: Sequence[Any], step: beam.PTransform) -> float:
+def run_seconds(elements: Iterable[Any], step: beam.PTransform) -> float:
     """Returns the processor seconds of one step over the elements."""
     _input[:], _started[:] = elements, []
+    settle_garbage()
     pipeline = beam.Pipeline(runner=LOCAL_RUNNER)
     events = (
         pipeline
@@ -54,6 +55,14 @@ def run_seconds(elements: Sequence[Any], step: beam.PTransform) -> float:
     seconds = processor_seconds() - started
     _input.clear()
     return seconds
+
+
+def _keyed(event: Event) -> tuple[str, Event]:
+    return event.profile_id, event
+
+
+def _timestamped(event: Event) -> TimestampedValue:
+    return TimestampedValue((event.profile_id, event), event.timestamp_ms / 1000)
 
 
 class _EmitEventsFn(beam.DoFn):

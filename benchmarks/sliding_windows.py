@@ -1,12 +1,14 @@
 """One sliding count, by UpdateProfiles and by Beam's SlidingWindows."""
 
+from functools import partial
+
 import apache_beam as beam
-from apache_beam.transforms.window import SlidingWindows, TimestampedValue
+from apache_beam.transforms.window import SlidingWindows
 
 from benchmarks.data import repeated_events
 from benchmarks.measure import in_turn, ratios
 from benchmarks.results import Figure, figure
-from benchmarks.runs import keyed, step_laps
+from benchmarks.runs import step_laps
 from segmentation.events import Event
 from transforms.update_profiles import UpdateProfiles, rules_of
 
@@ -29,22 +31,20 @@ class CountViews(beam.PTransform):
 
 
 def measure(events: int, rounds: int) -> list[Figure]:
-    """Measures both on the same views; their timestamps are set beforehand."""
+    """Measures both on the same views."""
     views = [event for event in repeated_events(min(events, MAX_EVENTS)) if event.name == "Product Viewed"]
-    elements = keyed(views)
     as_of_ms = views[-1].timestamp_ms
-    timestamped = [TimestampedValue(element, element[1].timestamp_ms / 1000) for element in elements]
     rules_of(RULES_TEXT)
     seconds = in_turn(
         {
-            "update": step_laps(elements, lambda: UpdateProfiles(RULES_TEXT, as_of_ms=as_of_ms), rounds),
-            "sliding": step_laps(timestamped, CountViews, rounds),
+            "update": step_laps(views, partial(UpdateProfiles, RULES_TEXT, as_of_ms=as_of_ms), rounds),
+            "sliding": step_laps(views, CountViews, rounds, timestamped=True),
         },
         rounds,
     )
     update, sliding = ([one / len(views) * 1e6 for one in seconds[name]] for name in ("update", "sliding"))
     return [
-        figure("one sliding count: SlidingWindows ÷ UpdateProfiles", ratios(sliding, update), "×", at_least=5),
+        figure("a sliding count: SlidingWindows ÷ UpdateProfiles", ratios(sliding, update), "×", at_least=5),
         figure(f"SlidingWindows(600, 60), {len(views):,} views", sliding, "µs per event"),
         figure(f"UpdateProfiles with that count only, {len(views):,} views", update, "µs per event"),
     ]

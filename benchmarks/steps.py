@@ -2,6 +2,7 @@
 
 import statistics
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
@@ -12,7 +13,7 @@ from benchmarks.data import repeated_events, rules_text
 from benchmarks.fold import Fold, fold_laps
 from benchmarks.measure import in_turn, ratios
 from benchmarks.results import Figure, figure
-from benchmarks.runs import keyed, step_laps
+from benchmarks.runs import step_laps
 from segmentation.events import Event
 from transforms.update_profiles import UpdateProfiles, rules_of
 
@@ -43,7 +44,6 @@ class _RewriteCellFn(beam.DoFn):
 def measure(events: int, rounds: int) -> list[Figure]:
     """Measures the step, the bare stateful step and the pure fold, on the same events in the same order."""
     log = repeated_events(events)
-    elements = keyed(log)
     as_of_ms = log[-1].timestamp_ms
     text = rules_text()
     rules = rules_of(text)
@@ -52,8 +52,8 @@ def measure(events: int, rounds: int) -> list[Figure]:
     cell_bytes = round(statistics.median(map(len, fold.states.values())))
     seconds = in_turn(
         {
-            "update": step_laps(elements, lambda: UpdateProfiles(text, as_of_ms=as_of_ms), rounds),
-            "cell": step_laps(elements, lambda: RewriteCell(cell_bytes), rounds),
+            "update": step_laps(log, partial(UpdateProfiles, text, as_of_ms=as_of_ms), rounds),
+            "cell": step_laps(log, partial(RewriteCell, cell_bytes), rounds),
             "fold": fold_laps([log], rules, rounds),
         },
         rounds,

@@ -1,9 +1,11 @@
 """Many users against few, with the same events."""
 
+from functools import partial
+
 from benchmarks.data import rules_text, spread_events
 from benchmarks.measure import in_turn, ratios
 from benchmarks.results import Figure, figure
-from benchmarks.runs import keyed, step_laps
+from benchmarks.runs import step_laps
 from transforms.update_profiles import UpdateProfiles, rules_of
 
 MANY, FEW = 100_000, 1_000
@@ -17,7 +19,7 @@ def measure(events: int, rounds: int) -> list[Figure]:
     as_of_ms = logs[FEW][-1].timestamp_ms
     seconds = in_turn(
         {
-            str(users): step_laps(keyed(log), lambda: UpdateProfiles(text, as_of_ms=as_of_ms), rounds)
+            str(users): step_laps(log, partial(UpdateProfiles, text, as_of_ms=as_of_ms), rounds)
             for users, log in logs.items()
         },
         rounds,

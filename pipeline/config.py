@@ -2,22 +2,22 @@
 
 import dataclasses
 import glob
+import os
 import re
 import zlib
-from urllib.parse import urlsplit
 
-from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
 
+from pipeline.definitions import CLOUD, Definitions, DefinitionsError, read_definitions
 from pipeline.options import SegmentationOptions
 from segmentation.durations import parse_duration
 from segmentation.events import InvalidEvent, parse_event
-from segmentation.rules.load import load_rules
-from segmentation.rules.problems import Problems
 from segmentation.timestamps import parse_timestamp
 from transforms.read_events import read_lines
+from transforms.redis_client import connect
 
-_CLOUD = "gs://"
 _TOPIC = "projects/P/topics/T"
 _SUBSCRIPTION = "projects/P/subscriptions/S"
 _SECRET = "projects/P/secrets/S/versions/V"
@@ -28,7 +28,7 @@ _FORMS = {
     _SECRET: r"projects/[^/]+/secrets/[^/]+/versions/[^/]+",
     _TABLE: r"[^\s:]+(:[^\s:]+)?:[A-Za-z0-9_]+\.[^\s.:]+",
 }
-_UNREADABLE = (OSError, EOFError, zlib.error, BeamIOError)
+_UNREADABLE = (OSError, EOFError, zlib.error, GoogleAPIError, GoogleAuthError)
 
 
 class ConfigError(ValueError):
@@ -59,29 +59,54 @@ class SegmentationConfig:
 
     @classmethod
     def from_options(cls, options: SegmentationOptions, now_ms: int) -> "SegmentationConfig":
-        """Returns the configuration that flags ask for; reads the rules and, for a default `--as_of`, the log.
+        """Returns the configuration that flags ask for; reads the rules and the log, a local one to its end.
 
         Raises:
           ConfigError: a wrong flag, an unreadable file or an invalid rule.
         """
         bounded = _one_of(options, "events", "input_subscription") == "events"
-        if options.as_of is not None and not bounded:
-            raise ConfigError("--as_of goes with --events only: leave it out for a subscription")
-        rules_text = _read_rules(_required(options, "segments"))
-        paths = _expand(options.events) if bounded else ()
+        _require(options, "segments", "redis_url")
+        outputs = _outputs(options, bounded)
+        as_of_ms = _as_of_ms(options, bounded)
+        definitions = _definitions(options.segments)
+        paths: tuple[str, ...] = ()
+        if bounded:
+            paths = _expand(options.events)
+            if as_of_ms is None:
+                as_of_ms = latest_event_ms(paths, now_ms)
+            else:
+                _check_readable(paths)
         return cls(
-            rules_text=rules_text,
-            redis_url=_redis_url(_required(options, "redis_url")),
+            rules_text=definitions.text,
+            redis_url=_redis_url(options.redis_url),
             redis_key_prefix=options.redis_key_prefix,
-            profile_ttl_ms=_profile_ttl_ms(options.profile_ttl, rules_text),
+            profile_ttl_ms=max(_ttl_ms(options.profile_ttl), definitions.rules.longest_window_ms),
             run=str(now_ms) if bounded else None,
-            **_outputs(options, bounded),
+            **outputs,
             redis_auth_secret=_matching(options, "redis_auth_secret", _SECRET),
             redis_ca_secret=_matching(options, "redis_ca_secret", _SECRET),
             events=paths,
-            as_of_ms=_as_of_ms(options.as_of, paths, now_ms) if bounded else None,
+            as_of_ms=as_of_ms,
             input_subscription=_matching(options, "input_subscription", _SUBSCRIPTION),
         )
+
+
+def latest_event_ms(paths: tuple[str, ...], now_ms: int) -> int:
+    """Returns the greatest timestamp of a valid event that is not later than now; now if there is none.
+
+    Raises:
+      ConfigError: a file cannot be read.
+    """
+    latest_ms = None
+    for path in paths:
+        try:
+            for line in read_lines(path):
+                timestamp_ms = _timestamp_ms(line)
+                if timestamp_ms is not None and timestamp_ms <= now_ms:
+                    latest_ms = timestamp_ms if latest_ms is None else max(latest_ms, timestamp_ms)
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from None
+    return now_ms if latest_ms is None else latest_ms
 
 
 def _one_of(options: SegmentationOptions, flag: str, other: str) -> str:
@@ -89,6 +114,12 @@ def _one_of(options: SegmentationOptions, flag: str, other: str) -> str:
     if bool(getattr(options, flag)) == bool(getattr(options, other)):
         raise ConfigError(f"give exactly one of --{flag} and --{other}")
     return flag if getattr(options, flag) else other
+
+
+def _require(options: SegmentationOptions, *flags: str) -> None:
+    missing = [f"--{flag}" for flag in flags if not getattr(options, flag)]
+    if missing:
+        raise ConfigError(f"missing: {', '.join(missing)}")
 
 
 def _matching(options: SegmentationOptions, flag: str, form: str) -> str | None:
@@ -103,8 +134,11 @@ def _outputs(options: SegmentationOptions, bounded: bool) -> dict[str, str | Non
     _one_of(options, "history_table", "history_path")
     _one_of(options, "dead_letter_topic", "dead_letter_path")
     for flag, instead in (("history_path", "history_table"), ("dead_letter_path", "dead_letter_topic")):
-        if not bounded and (getattr(options, flag) or "").startswith(_CLOUD):
+        if not bounded and (getattr(options, flag) or "").startswith(CLOUD):
             raise ConfigError(f"--{flag} cannot be appended to on gs://: give --{instead} with a subscription")
+        _make_folder(flag, getattr(options, flag))
+    if options.history_path and options.history_path == options.dead_letter_path:
+        raise ConfigError("--history_path and --dead_letter_path must differ")
     return {
         "history_table": _matching(options, "history_table", _TABLE),
         "history_path": options.history_path or None,
@@ -114,83 +148,67 @@ def _outputs(options: SegmentationOptions, bounded: bool) -> dict[str, str | Non
     }
 
 
-def _required(options: SegmentationOptions, flag: str) -> str:
-    value = getattr(options, flag)
-    if not value:
-        raise ConfigError(f"--{flag} is missing")
-    return str(value)
+def _make_folder(flag: str, prefix: str | None) -> None:
+    """Makes the folder of a prefix if it is missing."""
+    if not prefix or prefix.startswith(CLOUD):
+        return
+    folder = os.path.dirname(prefix) or "."
+    try:
+        os.makedirs(folder, exist_ok=True)
+    except OSError as error:
+        raise ConfigError(f"--{flag}: {folder} cannot be made: {error.strerror}") from None
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise ConfigError(f"--{flag}: {folder} cannot be written to")
 
 
-def _read_rules(path: str) -> str:
+def _as_of_ms(options: SegmentationOptions, bounded: bool) -> int | None:
+    if options.as_of is None:
+        if bounded and options.events.startswith(CLOUD):
+            raise ConfigError("--as_of is missing: a log on gs:// is not read twice to find it")
+        return None
+    if not bounded:
+        raise ConfigError("--as_of goes with --events only: leave it out for a subscription")
     try:
-        with FileSystems.open(path) as file:
-            text = file.read().decode()
-    except _UNREADABLE as error:
-        raise ConfigError(f"--segments: {path} cannot be read: {_reason(error)}") from None
-    except UnicodeDecodeError:
-        raise ConfigError(f"--segments: {path} is not UTF-8") from None
+        return parse_timestamp(options.as_of)
+    except ValueError as error:
+        raise ConfigError(f"--as_of: {error}") from None
+
+
+def _definitions(path: str) -> Definitions:
     try:
-        load_rules(text)
-    except Problems as problems:
-        mistakes = len(problems.problems)
-        heading = f"--segments: {path} has {mistakes} mistake{'s' if mistakes > 1 else ''}:"
-        raise ConfigError("\n".join([heading, *(f"  {problem}" for problem in problems.problems)])) from None
-    return text
+        return read_definitions(path)
+    except DefinitionsError as error:
+        raise ConfigError(f"--segments: {error}") from None
 
 
 def _expand(pattern: str) -> tuple[str, ...]:
     """Returns the files that a pattern names, in order of their names."""
     try:
-        if pattern.startswith(_CLOUD):
+        if pattern.startswith(CLOUD):
             found = [file.path for match in FileSystems.match([pattern]) for file in match.metadata_list]
         else:
             found = glob.glob(pattern)
-        paths = tuple(sorted(found))
-        if not paths:
-            raise ConfigError(f"--events: {pattern} matches no file")
-        for path in paths:
-            next(read_lines(path), None)
     except _UNREADABLE as error:
-        raise ConfigError(f"--events: {pattern} cannot be read: {_reason(error)}") from None
-    return paths
+        raise _unreadable(pattern, error) from None
+    if not found:
+        raise ConfigError(f"--events: {pattern} matches no file")
+    return tuple(sorted(found))
 
 
-def _redis_url(url: str) -> str:
-    if urlsplit(url).scheme not in ("redis", "rediss", "unix"):
-        raise ConfigError("--redis_url must begin with redis://, rediss:// or unix:///")
-    return url
-
-
-def _profile_ttl_ms(text: str, rules_text: str) -> int:
-    try:
-        return max(parse_duration(text), load_rules(rules_text).longest_window_ms)
-    except ValueError as error:
-        raise ConfigError(f"--profile_ttl: {error}") from None
-
-
-def _as_of_ms(text: str | None, paths: tuple[str, ...], now_ms: int) -> int:
-    if text is not None:
-        try:
-            return parse_timestamp(text)
-        except ValueError as error:
-            raise ConfigError(f"--as_of: {error}") from None
-    if any(path.startswith(_CLOUD) for path in paths):
-        raise ConfigError("--as_of is missing: a log on gs:// is not read twice to find it")
-    return latest_event_ms(paths, now_ms)
-
-
-def latest_event_ms(paths: tuple[str, ...], now_ms: int) -> int:
-    """Returns the greatest timestamp of a valid event that is not later than now; now if there is none."""
-    latest_ms = None
+def _check_readable(paths: tuple[str, ...]) -> None:
+    """Reads the beginning of each file, and the whole of a local .gz, which may be damaged anywhere."""
     for path in paths:
         try:
-            for line in read_lines(path):
-                timestamp_ms = _timestamp_ms(line)
-                if timestamp_ms is not None and (latest_ms or timestamp_ms) <= timestamp_ms <= now_ms:
-                    latest_ms = timestamp_ms
+            for _ in read_lines(path):
+                if path.startswith(CLOUD) or not path.endswith(".gz"):
+                    break
         except _UNREADABLE as error:
-            raise ConfigError(f"--events: {path} cannot be read: {_reason(error)}") from None
-    return now_ms if latest_ms is None else latest_ms
+            raise _unreadable(path, error) from None
+
+
+def _unreadable(path: str, error: Exception) -> ConfigError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return ConfigError(f"--events: {path} cannot be read: {reason}")
 
 
 def _timestamp_ms(line: bytes) -> int | None:
@@ -200,7 +218,19 @@ def _timestamp_ms(line: bytes) -> int | None:
         return None  # the run itself makes a dead letter of it
 
 
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
+def _redis_url(url: str) -> str:
+    try:
+        pool = connect(url).connection_pool
+        pool.connection_class(**pool.connection_kwargs)  # refuses unknown options; connects to nothing
+    except ValueError as error:
+        raise ConfigError(str(error)) from None
+    except TypeError:
+        raise ConfigError("--redis_url has an option, after its question mark, that redis-py lacks") from None
+    return url
 
 
+def _ttl_ms(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"--profile_ttl: {error}") from None

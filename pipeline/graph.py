@@ -33,11 +33,14 @@ def build(root: beam.Pipeline, config: SegmentationConfig, clock: Clock = system
     changes, snapshots = (
         events
         | "KeyByProfile" >> beam.Map(_by_profile)
-        | "UpdateProfiles"
-        >> UpdateProfiles(config.rules_text, config.profile_ttl_ms, config.as_of_ms, clock)
+        | "UpdateProfiles" >> UpdateProfiles(config.rules_text, config.profile_ttl_ms, config.as_of_ms, clock)
     )
 
-    store = {"redis_url": config.redis_url, "key_prefix": config.redis_key_prefix, "ttl_ms": config.profile_ttl_ms}
+    store = {
+        "redis_url": config.redis_url,
+        "key_prefix": config.redis_key_prefix,
+        "ttl_ms": config.profile_ttl_ms,
+    }
     snapshots | "WriteSegments" >> WriteSegments(**store)
     changes | "WriteChanges" >> WriteChanges(**store)
 
@@ -46,11 +49,15 @@ def build(root: beam.Pipeline, config: SegmentationConfig, clock: Clock = system
         rows | "PublishChanges" >> PublishRows(config.changes_topic, CHANGE_FILTERS)
     if config.history_path is not None:
         rows | "WriteHistory" >> WriteJsonLines(config.history_path, config.run)
-    else:
+    if config.history_table is not None:
         refused = rows | "WriteHistory" >> InsertRows(config.history_table, "WriteHistory", clock)
         dead_letters = (dead_letters, refused) | "AllDeadLetters" >> beam.Flatten()
 
-    dead_letters | "ToDeadLetterRows" >> beam.Map(_dead_letter_row) | "WriteDeadLetters" >> _write_dead_letters(config)
+    (
+        dead_letters
+        | "ToDeadLetterRows" >> beam.Map(_dead_letter_row)
+        | "WriteDeadLetters" >> _write_dead_letters(config)
+    )
 
 
 def _read(config: SegmentationConfig) -> beam.PTransform:
@@ -62,6 +69,7 @@ def _read(config: SegmentationConfig) -> beam.PTransform:
 def _write_dead_letters(config: SegmentationConfig) -> beam.PTransform:
     if config.dead_letter_path is not None:
         return WriteJsonLines(config.dead_letter_path, config.run)
+    assert config.dead_letter_topic is not None
     return PublishRows(config.dead_letter_topic, DEAD_LETTER_FILTERS)
 
 

@@ -5,6 +5,7 @@ import difflib
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
@@ -17,6 +18,11 @@ from transforms.clock import system_clock_ms
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 """Chosen by its full name, for plain DirectRunner downloads another runner where it has a network."""
+_LOCAL_NAMES = ("directrunner", "direct", "bundlebaseddirectrunner", LOCAL_RUNNER.lower())
+_USAGE = (
+    "segments run --events=FILE_OR_GLOB|--input_subscription=S --segments=FILE --redis_url=URL"
+    " --history_path=PREFIX --dead_letter_path=PREFIX [flags, Beam's too]"
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -42,12 +48,12 @@ def run(argv: list[str]) -> PipelineResult:
     options = parse_options(argv)
     config = SegmentationConfig.from_options(options.view_as(SegmentationOptions), system_clock_ms())
     standard = options.view_as(StandardOptions)
-    is_local = standard.runner in (None, "DirectRunner", LOCAL_RUNNER)
+    is_local = standard.runner is None or standard.runner.lower() in _LOCAL_NAMES
     if is_local:
         standard.runner = LOCAL_RUNNER
     if config.input_subscription is not None:
         standard.streaming = True
-    pipeline = beam.Pipeline(options=options)
+    pipeline = _pipeline(options)
     build(pipeline, config)
     result = pipeline.run()
     if is_local:
@@ -61,17 +67,26 @@ def parse_options(argv: list[str]) -> PipelineOptions:
     Raises:
       ConfigError: a flag that neither this job nor Beam knows, or a value that does not fit.
     """
-    parser = _Parser(prog="segments run", allow_abbrev=False, conflict_handler="resolve")
+    parser = _Parser(prog="segments run", usage=_USAGE, allow_abbrev=False, conflict_handler="resolve")
     for options_class in [PipelineOptions, *_all_subclasses(PipelineOptions)]:
         options_class._add_argparse_args(parser)
     _, unknown = parser.parse_known_args(argv)
     if unknown:
-        known = [option for action in parser._actions for option in action.option_strings]
         flag = unknown[0].split("=")[0]
+        if not flag.startswith("-"):  # it is not shown: it may be a URL with a password
+            raise ConfigError("an argument belongs to no flag; write each as --flag=value")
+        known = [option for action in parser._actions for option in action.option_strings]
         close = difflib.get_close_matches(flag, known, n=1)
         hint = f"; did you mean {close[0]}?" if close else "; see --help"
         raise ConfigError(f"unknown flag {flag}{hint}")
     return PipelineOptions(argv)
+
+
+def _pipeline(options: PipelineOptions) -> beam.Pipeline:
+    try:
+        return beam.Pipeline(options=options)
+    except (ValueError, ImportError, AttributeError) as error:  # no such runner, or flags that it lacks
+        raise ConfigError(str(error)) from None
 
 
 class _Parser(argparse.ArgumentParser):
@@ -79,7 +94,7 @@ class _Parser(argparse.ArgumentParser):
         raise ConfigError(message)
 
 
-def _all_subclasses(options_class: type[PipelineOptions]) -> list[type[PipelineOptions]]:
+def _all_subclasses(options_class: Any) -> list[Any]:
     direct = options_class.__subclasses__()
     return [*direct, *(inner for subclass in direct for inner in _all_subclasses(subclass))]
 

@@ -5,7 +5,7 @@ import argparse
 from apache_beam.options.pipeline_options import PipelineOptions
 
 
-class SegmentationOptions(PipelineOptions):  # type: ignore[misc]
+class SegmentationOptions(PipelineOptions):
     """Flags of the main job. None is required here, for Beam parses the flags of all its options classes."""
 
     @classmethod

@@ -50,7 +50,9 @@ def next_change(condition: Condition, instants: "Instants") -> Verdict:
 class Instants(Protocol):
     """The views of one profile, now and later."""
 
-    now: Instant
+    @property
+    def now(self) -> Instant:
+        """The view at the profile's clock."""
 
     def at(self, t_ms: int) -> Instant:
         """Returns the view at an instant after now."""

@@ -34,7 +34,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, dict=True):
 
     @cached_property
     def message(self) -> dict[str, Any]:
-        """The whole message; parsed when it is first asked for, so that an event that no rule names stays small."""
+        """The whole message, parsed when it is first asked for: an event that no rule names stays small."""
         return _parse_object(self.payload)
 
 
@@ -90,7 +90,7 @@ def _parse_object(payload: bytes) -> dict[str, Any]:
         message = _loads_exactly(payload)
     if message.__class__ is not dict:
         raise InvalidEvent("not_an_object", "expected a JSON object")
-    return message  # type: ignore[no-any-return]
+    return message
 
 
 def _loads_exactly(payload: bytes) -> Any:
@@ -126,7 +126,9 @@ def _without_surrogates(value: Any, depth: int) -> Any:
     if value.__class__ is list:
         return [_without_surrogates(item, depth - 1) for item in value]
     if value.__class__ is dict:
-        return {_without_surrogates(key, 1): _without_surrogates(item, depth - 1) for key, item in value.items()}
+        return {
+            _without_surrogates(key, 1): _without_surrogates(item, depth - 1) for key, item in value.items()
+        }
     return value
 
 
@@ -137,7 +139,7 @@ def _text(message: dict[str, Any], field: str) -> str | None:
         return None
     if value.__class__ is not str:
         raise InvalidEvent("bad_field", f"{field}: expected a text")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _track_name(message: dict[str, Any]) -> str:

@@ -6,6 +6,7 @@ value may change if no further event comes, with the value from then on.
 
 from bisect import bisect_right
 from collections.abc import Iterator
+from functools import cached_property
 from math import fsum
 from typing import Any
 
@@ -25,7 +26,7 @@ MAX_TIE_BREAKER_CHARACTERS = 256
 
 
 def settled(timeline: Timeline) -> Timeline:
-    """Yields of several values at one instant only the last, for what came at one instant goes at one instant."""
+    """Yields of the values at one instant only the last: what came at one instant goes at one instant."""
     settling = next(timeline)
     for step in timeline:
         if step[0] != settling[0]:
@@ -45,6 +46,11 @@ class Measure(MemoryKind):
         self.window_ms = selection.window_ms
         self._matches = selection.matches
         self._reach = reach
+
+    @cached_property
+    def when_empty(self) -> Any:
+        """The value without any event."""
+        return next(self.timeline(self.fresh(), 0))[1]
 
     def extract(self, event: Event) -> Any:
         return self._found(event.message) if self._matches(event.message) else None

@@ -73,7 +73,12 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True):
 
 
 def change_id(
-    profile_id: str, segment: str, change: str, event_time_ms: int, message_id: str | None, segment_version: str
+    profile_id: str,
+    segment: str,
+    change: str,
+    event_time_ms: int,
+    message_id: str | None,
+    segment_version: str,
 ) -> str:
     """Returns the id that the same change gets whenever it is computed again."""
     identity = json.dumps([profile_id, segment, change, event_time_ms, message_id, segment_version])

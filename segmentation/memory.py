@@ -32,6 +32,10 @@ class MemoryKind:
         """Returns the memory of both sets of events, which must be disjoint; may use up both."""
         raise NotImplementedError
 
+    def seen(self, memory: Memory) -> Memory:
+        """Returns the part of a memory that readers see, where it is served as it is."""
+        return memory
+
     def shrink(self, memory: Memory) -> int:
         """Forgets the older half of its rows, for a profile that is too large; returns how many went."""
         return 0

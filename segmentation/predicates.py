@@ -39,7 +39,9 @@ def tolerance(operand: float) -> float:
 
 def numeric_operands(tests: Mapping[str, Any]) -> list[float]:
     """Returns every number that the tests compare with."""
-    flat = [item for operand in tests.values() for item in (operand if isinstance(operand, list) else [operand])]
+    flat = [
+        item for operand in tests.values() for item in (operand if isinstance(operand, list) else [operand])
+    ]
     return [item for item in flat if isinstance(item, (int, float)) and not isinstance(item, bool)]
 
 
@@ -130,7 +132,8 @@ _OF_VALUES: dict[str, Callable[[Any], Predicate]] = {
 def _compile_tolerant_test(name: str, operand: Any) -> Predicate:
     if name in ("equals", "not_equals", "in", "not_in"):
         near = [
-            (number - tolerance(number), number + tolerance(number)) for number in numeric_operands({name: operand})
+            (number - tolerance(number), number + tolerance(number))
+            for number in numeric_operands({name: operand})
         ]
         wanted = not name.startswith("not_")
         return lambda value: value is not None and any(low <= value <= high for low, high in near) == wanted

@@ -5,7 +5,6 @@ stamps what comes out and, in a new state, the version.
 """
 
 import heapq
-from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
@@ -13,8 +12,8 @@ import msgspec
 from segmentation import state as states
 from segmentation.conditions import Leaf, Verdict, next_change
 from segmentation.events import Event
-from segmentation.memberships import Cause, Change, Membership, Snapshot, change_id
 from segmentation.measures import settled
+from segmentation.memberships import Cause, Change, Membership, Snapshot, change_id
 from segmentation.memory import Memory, MemoryKind
 from segmentation.rules.compiled import Rules, Segment
 from segmentation.state import MAX_STATE_BYTES, Member, State
@@ -40,7 +39,9 @@ class Outcome(NamedTuple):
 class Profile:
     """One profile's state under some rules, open for changes."""
 
-    def __init__(self, profile_id: str, rules: Rules, profile_ttl_ms: int, state: State | None, now_ms: int) -> None:
+    def __init__(
+        self, profile_id: str, rules: Rules, profile_ttl_ms: int, state: State | None, now_ms: int
+    ) -> None:
         """Opens a state that was encoded under these or other rules; None begins a new one."""
         self.profile_id = profile_id
         self.rules = rules
@@ -138,11 +139,13 @@ class Profile:
                 continue
             memory = self._memory(reach.kind)
             state.memories[reach.kind.key] = memory
+            seen = repr(reach.kind.seen(memory)) if reach.is_served else None
             self._dropped_events += reach.kind.add(memory, event, found, clock_ms)
             for leaf in reach.leaves:
                 self._judge(leaf, memory, affected)
             touched_measures += reach.measures
-            self._served_changed |= reach.is_served
+            if seen is not None and seen != repr(reach.kind.seen(memory)):
+                self._served_changed = True
         self._decide(cause, event.message_id, affected)
         self._set_deadline()
         self._update_measures(touched_measures)
@@ -160,9 +163,9 @@ class Profile:
         state = self.state
         stale = [name for name, (_, until_ms) in state.measures.items() if until_ms <= state.clock_ms]
         for name in {*touched, *stale} if touched or stale else ():
-            before = state.measures.get(name)
-            state.measures[name] = after = self._measure(name)
-            if before is None or before[0] != after[0]:
+            before = state.measures[name][0] if name in state.measures else self.rules.measures[name].when_empty
+            after, until_ms = state.measures[name] = self._measure(name)
+            if before != after or before.__class__ is not after.__class__:  # true is not served like 1
                 self._served_changed = True
 
     def _measure(self, name: str) -> tuple[Any, int]:
@@ -250,7 +253,13 @@ class Profile:
         self._add_change(name, member.segment_version, "exited", NEVER, cause, message_id)
 
     def _add_change(
-        self, name: str, segment_version: str, change: Any, until_ms: int, cause: Cause, message_id: str | None
+        self,
+        name: str,
+        segment_version: str,
+        change: Any,
+        until_ms: int,
+        cause: Cause,
+        message_id: str | None,
     ) -> None:
         state = self.state
         state.version += 1
@@ -360,8 +369,13 @@ class Profile:
         )
 
     def _current_measure(self, name: str) -> Any:
-        value, until_ms = self.state.measures.get(name, (None, 0))
-        return value if until_ms > self.state.clock_ms else self._measure(name)[0]
+        """Returns the value at the clock; what is served from now on, the next event's is compared with."""
+        measures = self.state.measures
+        if name not in measures:
+            return self.rules.measures[name].when_empty
+        if measures[name][1] <= self.state.clock_ms:
+            measures[name] = self._measure(name)
+        return measures[name][0]
 
     def _fresh_state(self) -> State:
         return State(self._now_ms * VERSIONS_PER_MS, -NEVER, -NEVER, self.rules.version)
@@ -422,7 +436,9 @@ class _Later:
         return verdict
 
 
-def open_profile(profile_id: str, rules: Rules, profile_ttl_ms: int, encoded: bytes | None, now_ms: int) -> Profile:
+def open_profile(
+    profile_id: str, rules: Rules, profile_ttl_ms: int, encoded: bytes | None, now_ms: int
+) -> Profile:
     """Returns the profile in encoded state; None begins a new one."""
     state = None if encoded is None else states.decode(encoded)
     return Profile(profile_id, rules, profile_ttl_ms, state, now_ms)

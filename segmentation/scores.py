@@ -88,7 +88,11 @@ class DecayingScore(Score):
         return []
 
     def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
-        memory[:] = self.merge(memory, [event.timestamp_ms, found], clock_ms) if memory else [event.timestamp_ms, found]
+        memory[:] = (
+            self.merge(memory, [event.timestamp_ms, found], clock_ms)
+            if memory
+            else [event.timestamp_ms, found]
+        )
         return 0
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
@@ -104,7 +108,7 @@ class DecayingScore(Score):
 
     def crossings(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> list[int]:
         at_ms, value = memory
-        instants = set()
+        instants: set[int] = set()
         for bound in bounds:
             ratio = value / bound if bound else 0.0
             if ratio > 1.0 and isfinite(ratio):

@@ -56,7 +56,11 @@ class Sequence(MemoryKind):
         self._slot_count = len(slots)
         self._every_name = [(index, slot) for index, slot in enumerate(slots) if "*" in slot.selection.names]
         self._slots_by_name = {
-            name: [(index, slot) for index, slot in enumerate(slots) if not slot.selection.names.isdisjoint((name, "*"))]
+            name: [
+                (index, slot)
+                for index, slot in enumerate(slots)
+                if not slot.selection.names.isdisjoint((name, "*"))
+            ]
             for name in self.names
         }
         self._shares = steps[0].same is not None
@@ -161,7 +165,7 @@ def _times_of(columns: Memory, value: Any) -> list[int]:
 
 
 def _until(end_ms: int, until_ms: int, then_not: list[tuple[ThenNot, list[int]]]) -> int:
-    """Returns when an instance that was completed at `end_ms` stops to hold; before it holds if it never does."""
+    """Returns when an instance that was completed at `end_ms` stops to hold; `end_ms` if it never does."""
     for entry, times in then_not:
         following = bisect_right(times, end_ms)
         if following == len(times):

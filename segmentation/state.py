@@ -78,7 +78,9 @@ def decode(encoded: bytes) -> State:
       ValueError: bytes of a later version, or none of this program's.
     """
     if encoded[:1] != _FORMAT:
-        raise ValueError(f"a profile's state begins with {encoded[:1]!r}: written by a later version of the pipeline?")
+        raise ValueError(
+            f"a profile's state begins with {encoded[:1]!r}: written by a later version of the pipeline?"
+        )
     return _decoder.decode(memoryview(encoded)[1:])
 
 

@@ -47,6 +47,4 @@ def format_timestamp(ms: int) -> str:
     minutes, second = divmod(seconds, 60)
     hour, minute = divmod(minutes, 60)
     day = date.fromordinal(days + _EPOCH_DAY)
-    return (
-        f"{day.year:04d}-{day.month:02d}-{day.day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"
-    )
+    return f"{day.year:04d}-{day.month:02d}-{day.day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"

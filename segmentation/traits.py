@@ -38,3 +38,6 @@ class Trait(MemoryKind):
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
         return max(memory, other, key=lambda row: row[:2])
+
+    def seen(self, memory: Memory) -> Memory:
+        return memory[2:] if memory and memory[2] is not None else []

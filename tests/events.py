@@ -11,7 +11,9 @@ START_MS = 1_772_452_800_000
 """2026-03-02T12:00:00.000Z: tests count seconds from here."""
 
 
-def message(seconds: float, name: str, user: str = "u1", message_id: str = "", **properties: Any) -> dict[str, Any]:
+def message(
+    seconds: float, name: str, user: str = "u1", message_id: str = "", **properties: Any
+) -> dict[str, Any]:
     """Returns a track message, or, for a name such as `$page`, another call."""
     body: dict[str, Any] = {
         "type": name.removeprefix("$") if name.startswith("$") else "track",

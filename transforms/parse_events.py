@@ -12,7 +12,7 @@ from transforms.messages import DeadLetter, Message
 from transforms.step_metrics import StepMetrics
 
 _STEP = "ParseEvents"
-_DEAD_LETTERS = "dead_letters"
+_DEAD_LETTERS: Literal["dead_letters"] = "dead_letters"
 CONTROL_ATTRIBUTE = "control"
 
 
@@ -54,7 +54,9 @@ class _ParseEventsFn(beam.DoFn):
     def start_bundle(self) -> None:
         self._metrics = StepMetrics(_STEP)
 
-    def process(self, message: Message) -> Iterator[Event | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]]:
+    def process(
+        self, message: Message
+    ) -> Iterator[Event | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]]:
         metrics = self._metrics
         metrics.count("events_read")
         try:

@@ -1,8 +1,8 @@
 """Counters and distributions of a step, kept until the bundle finishes, then handed to Beam.
 
-Beam's own call for each counter of each element would cost a microsecond. The process keeps totals besides, because
-BundleBasedDirectRunner (Beam 2.77) reports only what the first bundle of each step counted: a local run
-shows these totals, while on Dataflow Beam's metrics are the ones to read.
+Beam's own call for each counter of each element would cost a microsecond. The process keeps totals besides,
+because BundleBasedDirectRunner (Beam 2.77) reports only what the first bundle of each step counted: a local
+run shows these totals, while on Dataflow Beam's metrics are the ones to read.
 """
 
 import threading
@@ -13,17 +13,20 @@ from apache_beam.metrics import Metrics
 
 
 class Observed(NamedTuple):
-    """A distribution's count, sum, least and greatest value."""
+    """What a distribution was told."""
 
-    count: int
-    sum: int
-    min: int
-    max: int
+    values: int
+    total: int
+    least: int
+    greatest: int
 
     def with_others(self, other: "Observed") -> "Observed":
         """Returns the distribution of both sets of values."""
         return Observed(
-            self.count + other.count, self.sum + other.sum, min(self.min, other.min), max(self.max, other.max)
+            self.values + other.values,
+            self.total + other.total,
+            min(self.least, other.least),
+            max(self.greatest, other.greatest),
         )
 
 

@@ -12,7 +12,6 @@ from segmentation.memory import MemoryKind
 from segmentation.scores import Score
 from segmentation.traits import Trait
 
-
 K = TypeVar("K")
 V = TypeVar("V")
 

@@ -179,7 +179,7 @@ _EXAMPLES = {
 _PATTERN_MENDS = {
     schema.NAME_PATTERN: "expected a name of a to z, 0 to 9 and _, a letter first, at most 64 characters",
     schema.LIST_PATH_PATTERN: "expected a dotted path, such as properties.price or properties.products[].sku",
-    schema.PLAIN_PATH_PATTERN: "expected a dotted path without [], such as properties.category",
+    schema.PLAIN_PATH_PATTERN: "expected a dotted path without []",
     schema.EVENT_NAME_PATTERN: "expected an event's name, or $page, $screen, $identify, $group or $alias",
 }
 _MODEL_MENDS = {

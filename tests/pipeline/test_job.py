@@ -52,16 +52,23 @@ class Job:
 
     def profiles(self) -> dict[str, dict[str, Any]]:
         keys = list(self._client.scan_iter("segments:profile:*", count=1000))
-        stored = {key.removeprefix("segments:profile:"): self._client.hgetall(key) for key in keys}
-        return {profile: {**fields, "segments": json.loads(fields["segments"])} for profile, fields in stored.items()}
+        stored: dict[str, Any] = {key.removeprefix("segments:profile:"): self._client.hgetall(key) for key in keys}
+        return {
+            profile: {**fields, "segments": json.loads(fields["segments"])}
+            for profile, fields in stored.items()
+        }
 
     def intervals(self) -> list[tuple[Any, ...]]:
         """Returns the rows of the view, made as BigQuery's."""
         database = duckdb.connect()
         database.execute("SET TimeZone = 'UTC'")
         pattern = f"{self.folder}/history*"
-        database.execute(f"CREATE TABLE segment_changes AS SELECT * FROM read_json('{pattern}', format='newline_delimited')")
-        (sql,) = sqlglot.transpile(view_sql("segment_intervals", "segment_changes"), read="bigquery", write="duckdb")
+        database.execute(
+            f"CREATE TABLE segment_changes AS SELECT * FROM read_json('{pattern}', format='newline_delimited')"
+        )
+        (sql,) = sqlglot.transpile(
+            view_sql("segment_intervals", "segment_changes"), read="bigquery", write="duckdb"
+        )
         columns = "profile_id, segment, segment_version, entered_at, exited_at"
         return database.execute(f"SELECT {columns} FROM ({sql}) ORDER BY ALL").fetchall()
 
@@ -71,10 +78,15 @@ def job(tmp_path: Path, redis_url: str, redis_client: redis.Redis) -> Job:
     return Job(tmp_path, redis_url, redis_client)
 
 
-def without_stamps(rows: list[dict[str, Any]]) -> list[tuple[Any, ...]]:
+def views() -> list[bytes]:
+    """The lines of the views log, with their ends."""
+    return gzip.decompress(Path(VIEWS).read_bytes()).splitlines(keepends=True)
+
+
+def without_stamps(rows: list[dict[str, Any]]) -> list[str]:
     """The rows without what depends on the processing time, in an order of their own."""
     stamps = ("processed_at", "profile_version")
-    return sorted((repr([(k, v) for k, v in row.items() if k not in stamps]) for row in rows))  # type: ignore[type-var]
+    return sorted(repr([(k, v) for k, v in row.items() if k not in stamps]) for row in rows)
 
 
 def members_of(history: list[dict[str, Any]]) -> dict[tuple[str, str], str | None]:
@@ -108,9 +120,13 @@ def test_the_views_log_gives_what_redis_and_history_agree_on(job: Job) -> None:
 
 
 def test_three_files_of_a_glob_are_one_log_in_order_of_their_names(job: Job, tmp_path: Path) -> None:
-    lines = gzip.open(VIEWS).read().splitlines(keepends=True)
+    lines = views()
     third = len(lines) // 3
-    parts = {"log-10.jsonl.gz": lines[: 2 * third][:third], "log-2.jsonl": lines[third : 2 * third], "log-3.jsonl": lines[2 * third :]}
+    parts = {
+        "log-10.jsonl.gz": lines[: 2 * third][:third],
+        "log-2.jsonl": lines[third : 2 * third],
+        "log-3.jsonl": lines[2 * third :],
+    }
     cut = tmp_path / "cut"
     cut.mkdir()
     for name, part in parts.items():
@@ -126,7 +142,9 @@ def test_three_files_of_a_glob_are_one_log_in_order_of_their_names(job: Job, tmp
     assert without_stamps(in_parts) == without_stamps(whole.rows())
 
 
-def test_a_second_run_with_an_edited_rule_is_believed_and_repeats_no_interval(job: Job, tmp_path: Path) -> None:
+def test_a_second_run_with_an_edited_rule_is_believed_and_repeats_no_interval(
+    job: Job, tmp_path: Path
+) -> None:
     job.run(VIEWS, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
     first_members = members_of(job.rows())
     first_intervals = job.intervals()
@@ -152,7 +170,7 @@ def test_a_second_run_with_an_edited_rule_is_believed_and_repeats_no_interval(jo
 @pytest.mark.parametrize("runner", ["DirectRunner", "FnApiRunner"])
 def test_other_runners_give_the_same(job: Job, tmp_path: Path, runner: str) -> None:
     """FnApiRunner keeps no order in general, but it does for one bundle; it exercises the coders."""
-    lines = gzip.open(VIEWS).read().splitlines(keepends=True)
+    lines = views()
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"".join(line for line in lines if b'"userId":"5126' in line))
     job.run(str(log), SEGMENTS, f"--as_of={VIEWS_AS_OF}")
@@ -165,7 +183,7 @@ def test_other_runners_give_the_same(job: Job, tmp_path: Path, runner: str) -> N
 
 
 def test_a_shuffled_and_repeated_log_gives_the_same_members(job: Job, tmp_path: Path) -> None:
-    lines = [line for line in gzip.open(VIEWS).read().splitlines(keepends=True) if b'"userId":"51' in line]
+    lines = [line for line in views() if b'"userId":"51' in line]
     ordered, shuffled = tmp_path / "ordered.jsonl", tmp_path / "shuffled.jsonl"
     ordered.write_bytes(b"".join(lines))
     job.run(str(ordered), SEGMENTS, f"--as_of={VIEWS_AS_OF}")
@@ -180,7 +198,9 @@ def test_a_shuffled_and_repeated_log_gives_the_same_members(job: Job, tmp_path: 
     assert found == expected
 
 
-def test_what_cannot_be_processed_is_kept_whole_and_what_has_not_happened_is_left_out(job: Job, tmp_path: Path) -> None:
+def test_what_cannot_be_processed_is_kept_whole_and_what_has_not_happened_is_left_out(
+    job: Job, tmp_path: Path
+) -> None:
     log = tmp_path / "log.jsonl"
     bad = [b"{", b"[]", b'{"type":"track"}', b"\xff\xfe", b'{"a":"' + b"x" * 40_000 + b'"}']
     good = [payload(1, "Product Viewed"), payload(2, "Product Viewed"), payload(90, "Product Viewed")]
@@ -190,9 +210,17 @@ def test_what_cannot_be_processed_is_kept_whole_and_what_has_not_happened_is_lef
     assert counts["events_parsed"] == 2
     assert counts["events_after_as_of"] == 1
     dead = job.rows("dead")
-    assert [row["reason"] for row in dead] == ["not_json", "not_an_object", "missing_message_id", "not_json", "too_large"]
+    assert [row["reason"] for row in dead] == [
+        "not_json",
+        "not_an_object",
+        "missing_message_id",
+        "not_json",
+        "too_large",
+    ]
     assert dead[0]["payload"] == "{"
     assert dead[3] == {**dead[3], "payload": "//4=", "encoding": "base64"}
     assert dead[4]["payload"] == bad[4].decode()
     assert counts["events_dead_lettered_not_json"] == 2
-    assert job.profiles()["u1"]["updated_at"] == "2026-03-02T12:00:01.000Z"  # the second view changed nothing that is served
+    assert (
+        job.profiles()["u1"]["updated_at"] == "2026-03-02T12:00:01.000Z"
+    )  # the second view changed nothing that is served

@@ -95,12 +95,6 @@ class Fold:
     def snapshots(self) -> list[Snapshot]:
         return [outcome.snapshot for outcome in self.outcomes if outcome.snapshot is not None]
 
-    def last_snapshot(self) -> Snapshot:
-        """What was served last; where nothing was, what readers may suppose of a profile without events."""
-        nothing = open_profile(PROFILE_ID, self.rules, self._ttl_ms, None, 0)
-        measures = {name: nothing._measure(name)[0] for name in self.rules.measures}
-        return (self.snapshots or [Snapshot(PROFILE_ID, 0, "", 0, 0, measures=measures)])[-1]
-
     def members(self) -> dict[str, int | None]:
         """The memberships that were served last, each with its `expires_at`."""
         return members_of(self.snapshots[-1]) if self.snapshots else {}

@@ -9,6 +9,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.test_stream import TestStream as Script
 from apache_beam.testing.util import assert_that, equal_to
+from apache_beam.transforms.window import TimestampedValue
 from apache_beam.utils.timestamp import Timestamp
 
 from segmentation.events import Event
@@ -47,7 +48,10 @@ def short(change: Change) -> tuple[str, str, str, float, str]:
 
 
 def run_script(
-    steps: list[Any], expected: list[tuple[str, str, str, float, str]], clock: Callable[[], int], **config: Any
+    steps: list[Any],
+    expected: list[tuple[str, str, str, float, str]],
+    clock: Callable[[], int],
+    **config: Any,
 ) -> dict[str, int]:
     """Plays a script: an event arrives, a number moves the watermark; then compares the changes.
 
@@ -57,7 +61,7 @@ def run_script(
     script = Script().with_output_types(tuple[str, Event])
     for step in steps:
         if isinstance(step, Event):
-            script = script.add_elements([beam.window.TimestampedValue((step.profile_id, step), at(0))])
+            script = script.add_elements([TimestampedValue((step.profile_id, step), at(0))])
         elif step == "infinity":
             script = script.advance_watermark_to_infinity()
         else:
