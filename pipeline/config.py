@@ -126,7 +126,8 @@ def _matching(options: SegmentationOptions, flag: str, form: str) -> str | None:
     """Returns a flag's value, None if it was not given; it must look as its form says."""
     value = getattr(options, flag)
     if value and re.fullmatch(_FORMS[form], value) is None:
-        raise ConfigError(f"--{flag} must look like {form}, got {value}")
+        found = "" if form == _SECRET else f", got {value}"  # it may be the secret itself
+        raise ConfigError(f"--{flag} must look like {form}{found}")
     return value or None
 
 
@@ -135,7 +136,7 @@ def _outputs(options: SegmentationOptions, bounded: bool) -> dict[str, str | Non
     _one_of(options, "dead_letter_topic", "dead_letter_path")
     for flag, instead in (("history_path", "history_table"), ("dead_letter_path", "dead_letter_topic")):
         if not bounded and (getattr(options, flag) or "").startswith(CLOUD):
-            raise ConfigError(f"--{flag} cannot be appended to on gs://: give --{instead} with a subscription")
+            raise ConfigError(f"--{flag} on gs:// cannot be appended to: with a subscription give --{instead}")
         _make_folder(flag, getattr(options, flag))
     if options.history_path and options.history_path == options.dead_letter_path:
         raise ConfigError("--history_path and --dead_letter_path must differ")

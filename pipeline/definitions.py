@@ -38,7 +38,8 @@ def read_definitions(path: str) -> Definitions:
     except Problems as problems:
         number = len(problems.problems)
         heading = f"{path} has {number} mistake{'s' if number > 1 else ''}:"
-        raise DefinitionsError("\n".join([heading, *(f"  {problem}" for problem in problems.problems)])) from None
+        lines = [heading, *(f"  {problem}" for problem in problems.problems)]
+        raise DefinitionsError("\n".join(lines)) from None
 
 
 def _read(path: str) -> bytes:

@@ -12,17 +12,17 @@ class SegmentationOptions(PipelineOptions):
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
         add = parser.add_argument
         add("--events", metavar="FILE_OR_GLOB", help="Bounded: JSON lines, .gz too; a path, a glob or gs://.")
-        add("--input_subscription", metavar="projects/P/subscriptions/S", help="Unbounded: a Pub/Sub subscription.")
+        add("--input_subscription", metavar="projects/P/subscriptions/S", help="Unbounded: a subscription.")
         add("--segments", metavar="FILE", help="The file of definitions: a local path or gs://.")
         add("--redis_url", metavar="URL", help="redis://, rediss:// or unix:///.")
         add("--redis_key_prefix", default="segments:", help="Begins every key in Redis. Default: segments:")
         add("--redis_auth_secret", metavar="NAME", help="Redis's password: projects/P/secrets/S/versions/V.")
-        add("--redis_ca_secret", metavar="NAME", help="Redis's CA certificates: projects/P/secrets/S/versions/V.")
-        add("--history_table", metavar="PROJECT:DATASET.TABLE", help="Membership changes to a BigQuery table.")
+        add("--redis_ca_secret", metavar="NAME", help="Redis's certificates, named the same way.")
+        add("--history_table", metavar="PROJECT:DATASET.TABLE", help="Membership changes to BigQuery.")
         add("--history_path", metavar="PREFIX", help="Or as JSON lines, in files PREFIX*.")
         add("--dead_letter_topic", metavar="projects/P/topics/T", help="Dead letters to a Pub/Sub topic.")
         add("--dead_letter_path", metavar="PREFIX", help="Or as JSON lines, in files PREFIX*.")
-        add("--changes_topic", metavar="projects/P/topics/T", help="Optional: membership changes to a Pub/Sub topic.")
+        add("--changes_topic", metavar="projects/P/topics/T", help="Membership changes to a Pub/Sub topic too.")
         add(
             "--as_of",
             metavar="TIMESTAMP",
@@ -32,5 +32,5 @@ class SegmentationOptions(PipelineOptions):
             "--profile_ttl",
             default="400d",
             metavar="DURATION",
-            help="A profile silent for that long is forgotten; never shorter than the longest window. Default: 400d",
+            help="A profile silent for so long is forgotten; at least the longest window. Default: 400d",
         )

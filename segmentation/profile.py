@@ -133,18 +133,18 @@ class Profile:
         affected = set(self.rules.true_when_empty) if is_first else set()
         self._served_changed |= is_first  # what an earlier state wrote may still be served
         touched_measures: list[str] = []
-        for reach in self.rules.reached_by(event.name):
-            found = reach.kind.extract(event)
+        for kind, leaves, measures, is_served in self.rules.reached_by(event.name):
+            found = kind.extract(event)
             if found is None:
                 continue
-            memory = self._memory(reach.kind)
-            state.memories[reach.kind.key] = memory
-            seen = repr(reach.kind.seen(memory)) if reach.is_served else None
-            self._dropped_events += reach.kind.add(memory, event, found, clock_ms)
-            for leaf in reach.leaves:
+            memory = self._memory(kind)
+            state.memories[kind.key] = memory
+            seen = repr(kind.seen(memory)) if is_served else None
+            self._dropped_events += kind.add(memory, event, found, clock_ms)
+            for leaf in leaves:
                 self._judge(leaf, memory, affected)
-            touched_measures += reach.measures
-            if seen is not None and seen != repr(reach.kind.seen(memory)):
+            touched_measures += measures
+            if seen is not None and seen != repr(kind.seen(memory)):
                 self._served_changed = True
         self._decide(cause, event.message_id, affected)
         self._set_deadline()

@@ -15,7 +15,7 @@ from segmentation.paths import walks_lists
 from segmentation.predicates import numeric_operands
 from segmentation.rows import MAX_EVENTS
 from segmentation.rules.document import Document, Path
-from segmentation.rules.problems import Problem, listed, nearest, shown
+from segmentation.rules.problems import MAX_LISTED, Problem, listed, nearest, shown
 from segmentation.rules.schema import FORMS, Measured, Tests
 
 MAX_REFERENCE_DEPTH = 100
@@ -95,15 +95,18 @@ class _Checks:
             yield from self._check_tests(condition, path)
 
     def _check_reference(self, name: Any, form: str, path: Path) -> Iterator[Problem]:
-        named = self._named[form]
-        if isinstance(name, str) and name not in named:
-            mend = self._nearest_name(name, named) if named else f"the file names no {form}"
-            yield self._problem(path, f"unknown {form} {shown(name)}", mend)
+        if isinstance(name, str) and name not in self._named[form]:
+            yield self._problem(path, f"unknown {form} {shown(name)}", self._mend_reference(name, form))
 
-    def _nearest_name(self, name: str, named: dict[str, Any]) -> str:
+    def _mend_reference(self, name: str, form: str) -> str:
+        named = self._named[form]
         self._suggestions += 1
         meant = nearest(name, named) if self._suggestions <= _MAX_SUGGESTIONS else None
-        return f"did you mean {meant!r}?" if meant else f"known are {listed(named)}"
+        if meant:
+            return f"did you mean {meant!r}?"
+        if not named:
+            return f"the file names no {form}"
+        return f"known are {listed(named)}" if len(named) <= MAX_LISTED else f"expected a name under {form}s:"
 
     def _check_event_condition(self, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield from self._check_measured(condition, path)

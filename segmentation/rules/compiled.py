@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
@@ -30,7 +30,7 @@ class Segment(msgspec.Struct, frozen=True):
     """Indexes of the segments that the condition names itself."""
 
 
-class Reach(msgspec.Struct, frozen=True):
+class Reach(NamedTuple):
     """A memory that an event can reach, and what depends on it."""
 
     kind: MemoryKind

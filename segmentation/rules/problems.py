@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
 _MAX_SHOWN = 80
-_MAX_LISTED = 20
+MAX_LISTED = 20
 
 
 class Problem(NamedTuple):
@@ -52,7 +52,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 def listed(words: Iterable[str]) -> str:
     """Returns the words in order, the first of them if they are many."""
     ordered = sorted(words)
-    return ", ".join(ordered[:_MAX_LISTED]) + (", …" if len(ordered) > _MAX_LISTED else "")
+    return ", ".join(ordered[:MAX_LISTED]) + (", …" if len(ordered) > MAX_LISTED else "")
 
 
 def _shown_part(part: str | int) -> str:

@@ -1,7 +1,7 @@
 """Checks a document against the schema, and tells of each mistake what would be right."""
 
 from collections.abc import Iterator
-from typing import Annotated, Any, NamedTuple, get_args, get_origin
+from typing import Annotated, Any, ForwardRef, NamedTuple, get_args, get_origin
 
 import pydantic
 from pydantic import BaseModel
@@ -153,6 +153,10 @@ def _part_of(kind: Any, part: str | int) -> Any:
 
 def _bare(kind: Any) -> Any:
     """Returns a type without its name, annotations and None."""
+    if isinstance(kind, ForwardRef):
+        kind = kind.__forward_arg__
+    if isinstance(kind, str):
+        kind = getattr(schema, kind)
     if isinstance(kind, TypeAliasType):
         return _bare(kind.__value__)
     if get_origin(kind) is Annotated:

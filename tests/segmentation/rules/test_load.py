@@ -284,8 +284,8 @@ def test_a_key_of_another_form_is_unknown() -> None:
 
 def test_two_keys_that_mean_the_same() -> None:
     assert on("{event: A, withn: 3d, witin: 4d, within: 5d}") == [
-        "within: unknown key 'witin'; did you mean 'within'?".replace("within: ", "witin: ", 1),
         "withn: unknown key 'withn'; did you mean 'within'?",
+        "witin: unknown key 'witin'; did you mean 'within'?",
     ]
 
 
@@ -396,7 +396,7 @@ TESTS = {
 }
 PLACES = [
     "{event: A, where: {a.b: {TEST}}}",
-    "{event: A, within: 1d, count: {TEST}}",
+    "{event: A, count: {TEST}}",
     "{event: A, sum: {of: a, TEST}}",
     "{event: A, last: {of: a, TEST}}",
     "{trait: plan, TEST}",
@@ -679,6 +679,13 @@ def test_unknown_references(condition: str, expected: str) -> None:
     assert found.startswith(expected)
 
 
+def test_many_known_names_are_not_listed() -> None:
+    conditions: dict[str, Any] = {f"s{i}": {"event": "A"} for i in range(21)}
+    assert report(segments({**conditions, "a": {"segment": "xyz"}})) == [
+        "line 1: segments.a.when.segment: unknown segment 'xyz'; expected a name under segments:"
+    ]
+
+
 def test_a_reference_to_what_the_file_has_none_of() -> None:
     assert report(
         "version: 1\nsegments: {a: {when: {measure: m, at_least: 1}}, b: {when: {score: s, exists: true}}}"
@@ -873,13 +880,13 @@ def test_sequences_that_make_no_sense(condition: str, expected: str) -> None:
     [
         ("(?=a)", "invalid perl operator: (?="),
         ("a(?!b)", "invalid perl operator: (?!"),
-        ("(?<=a)b", "invalid perl operator: (?<"),
+        ("(?<=a)b", "invalid perl operator: (?<="),
         (r"(a)\1", r"invalid escape sequence: \1"),
         ("(", "missing ): ("),
         ("a)", "unexpected ): a)"),
         ("[a", "missing ]: [a"),
         ("*", "no argument for repetition operator: *"),
-        ("a**b++", "bad repetition operator: ++"),
+        ("a**b++", "bad repetition operator: **"),
         ("a{2000}", "invalid repetition size: {2000}"),
         ("((a{100}){100}){100}", "invalid repetition size: {100}"),
     ],
