@@ -136,7 +136,7 @@ def _outputs(options: SegmentationOptions, bounded: bool) -> dict[str, str | Non
     _one_of(options, "dead_letter_topic", "dead_letter_path")
     for flag, instead in (("history_path", "history_table"), ("dead_letter_path", "dead_letter_topic")):
         if not bounded and (getattr(options, flag) or "").startswith(CLOUD):
-            raise ConfigError(f"--{flag} on gs:// cannot be appended to: with a subscription give --{instead}")
+            raise ConfigError(f"--{flag} cannot be appended to on gs://: give --{instead} instead")
         _make_folder(flag, getattr(options, flag))
     if options.history_path and options.history_path == options.dead_letter_path:
         raise ConfigError("--history_path and --dead_letter_path must differ")

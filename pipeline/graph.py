@@ -4,6 +4,7 @@ The labels of steps, and the names of state and timers in them, are public inter
 updated only if they stay.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
@@ -26,9 +27,21 @@ CHANGE_FILTERS = ("change_id", "profile_id", "segment", "change", "cause", "corr
 DEAD_LETTER_FILTERS = ("step", "reason")
 
 
-def build(root: beam.Pipeline, config: SegmentationConfig, clock: Clock = system_clock_ms) -> None:
-    """Adds the main job to a pipeline."""
-    messages = root | "ReadEvents" >> _read(config)
+def build(
+    root: beam.Pipeline,
+    config: SegmentationConfig,
+    clock: Clock = system_clock_ms,
+    before_pull: Callable[[], None] | None = None,
+) -> None:
+    """Adds the main job to a pipeline.
+
+    Args:
+      root: the pipeline.
+      config: what the job needs to know.
+      clock: the processing time.
+      before_pull: of `ReadSubscription`; for a live run on this machine.
+    """
+    messages = root | "ReadEvents" >> _read(config, before_pull)
     events, dead_letters = messages | "ParseEvents" >> ParseEvents(config.as_of_ms, clock)
     changes, snapshots = (
         events
@@ -60,9 +73,9 @@ def build(root: beam.Pipeline, config: SegmentationConfig, clock: Clock = system
     )
 
 
-def _read(config: SegmentationConfig) -> beam.PTransform:
+def _read(config: SegmentationConfig, before_pull: Callable[[], None] | None) -> beam.PTransform:
     if config.input_subscription is not None:
-        return ReadSubscription(config.input_subscription)
+        return ReadSubscription(config.input_subscription, before_pull)
     return ReadLog(config.events)
 
 

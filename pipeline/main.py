@@ -13,6 +13,7 @@ from apache_beam.runners.runner import PipelineResult
 
 from pipeline.config import ConfigError, SegmentationConfig
 from pipeline.graph import build
+from pipeline.live import run_live
 from pipeline.options import SegmentationOptions
 from transforms.clock import system_clock_ms
 
@@ -54,6 +55,8 @@ def run(argv: list[str]) -> PipelineResult:
     if config.input_subscription is not None:
         standard.streaming = True
     pipeline = _pipeline(options)
+    if is_local and config.input_subscription is not None:
+        return run_live(pipeline, config)
     build(pipeline, config)
     result = pipeline.run()
     if is_local:

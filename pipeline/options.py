@@ -22,7 +22,7 @@ class SegmentationOptions(PipelineOptions):
         add("--history_path", metavar="PREFIX", help="Or as JSON lines, in files PREFIX*.")
         add("--dead_letter_topic", metavar="projects/P/topics/T", help="Dead letters to a Pub/Sub topic.")
         add("--dead_letter_path", metavar="PREFIX", help="Or as JSON lines, in files PREFIX*.")
-        add("--changes_topic", metavar="projects/P/topics/T", help="Membership changes to a Pub/Sub topic too.")
+        add("--changes_topic", metavar="projects/P/topics/T", help="Membership changes to a topic too.")
         add(
             "--as_of",
             metavar="TIMESTAMP",

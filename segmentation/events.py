@@ -3,6 +3,7 @@
 import json
 import re
 from functools import cached_property
+from itertools import accumulate
 from typing import Any
 
 import msgspec
@@ -11,12 +12,20 @@ import orjson
 from segmentation.timestamps import parse_timestamp
 
 MAX_PAYLOAD_BYTES = 32 * 1024
+MAX_DEPTH = 512
+"""How deep objects and lists may nest, the message itself included: what is deeper exhausts the stack."""
 MAX_AHEAD_MS = 5 * 60 * 1000
 """How far a live event's timestamp may lie ahead of its publish time."""
 _TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 _LONG_DIGITS = re.compile(rb"[0-9]{19}")
 _MAX_INT_DIGITS = 4000
-_MAX_DEPTH = 512
+_TEXT_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]', re.DOTALL)
+_LEVELS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
+_ESCAPE = re.compile(
+    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
+    re.DOTALL,
+)
+"""An escape in a JSON text: a surrogate pair, or half of one (the group), or another."""
 _OBJECT_FIELDS = ("properties", "traits", "context")
 
 
@@ -35,7 +44,7 @@ class Event(msgspec.Struct, frozen=True, array_like=True, dict=True):
     @cached_property
     def message(self) -> dict[str, Any]:
         """The whole message, parsed when it is first asked for: an event that no rule names stays small."""
-        return _parse_object(self.payload)
+        return _loads(self.payload)  # type: ignore[no-any-return]
 
 
 class InvalidEvent(ValueError):
@@ -83,29 +92,45 @@ def parse_event(payload: bytes, publish_time_ms: int | None = None) -> Event:
 def _parse_object(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_PAYLOAD_BYTES:
         raise InvalidEvent("too_large", f"{len(payload)} bytes: at most {MAX_PAYLOAD_BYTES} are taken")
-    try:
-        # orjson turns an integer beyond 64 bits into a double; ids must stay exact
-        message = orjson.loads(payload) if _LONG_DIGITS.search(payload) is None else _loads_exactly(payload)
-    except orjson.JSONDecodeError:
-        message = _loads_exactly(payload)
+    if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and _depth(payload) > MAX_DEPTH:
+        raise InvalidEvent("not_json", f"nested more than {MAX_DEPTH} levels deep")
+    message = _loads(payload)
     if message.__class__ is not dict:
         raise InvalidEvent("not_an_object", "expected a JSON object")
-    return message
+    return message  # type: ignore[no-any-return]
+
+
+def _depth(payload: bytes) -> int:
+    """Returns how deep brackets nest, without recursion."""
+    levels = (_LEVELS.get(token, 0) for token in _TEXT_OR_BRACKET.findall(payload))
+    return max(accumulate(levels), default=0)
+
+
+def _loads(payload: bytes) -> Any:
+    try:
+        # orjson turns an integer beyond 64 bits into a double; ids must stay exact
+        return orjson.loads(payload) if _LONG_DIGITS.search(payload) is None else _loads_exactly(payload)
+    except orjson.JSONDecodeError:
+        return _loads_exactly(payload)
 
 
 def _loads_exactly(payload: bytes) -> Any:
-    """Parses what orjson refuses or rounds: long integers, 1e400, lone surrogates, deep nesting."""
+    """Parses what orjson refuses or rounds: long integers, 1e400, lone surrogates."""
     try:
         text = payload.decode()
     except UnicodeDecodeError:
         raise InvalidEvent("not_json", "not UTF-8") from None
     try:
-        value = json.loads(text, parse_int=_parse_int, parse_constant=_refuse_constant)
-        return _without_surrogates(value, _MAX_DEPTH)
-    except RecursionError:
-        raise InvalidEvent("not_json", "nested too deeply") from None
+        return json.loads(
+            _ESCAPE.sub(_without_surrogate, text), parse_int=_parse_int, parse_constant=_refuse_constant
+        )
     except ValueError:
         raise InvalidEvent("not_json", "not JSON") from None
+
+
+def _without_surrogate(escape: re.Match[str]) -> str:
+    """Writes a lone surrogate out as text (`\\ud800`), for no encoding can hold it."""
+    return escape[0] if escape[1] is None else "\\\\" + escape[1].lower()
 
 
 def _parse_int(digits: str) -> int | float:
@@ -115,21 +140,6 @@ def _parse_int(digits: str) -> int | float:
 
 def _refuse_constant(name: str) -> None:
     raise ValueError(f"{name} is not JSON")
-
-
-def _without_surrogates(value: Any, depth: int) -> Any:
-    """Writes lone surrogates out as text (`\\ud800`), for no encoding can hold them."""
-    if depth == 0:
-        raise RecursionError
-    if value.__class__ is str:
-        return value if value.isascii() else value.encode("utf-8", "backslashreplace").decode()
-    if value.__class__ is list:
-        return [_without_surrogates(item, depth - 1) for item in value]
-    if value.__class__ is dict:
-        return {
-            _without_surrogates(key, 1): _without_surrogates(item, depth - 1) for key, item in value.items()
-        }
-    return value
 
 
 def _text(message: dict[str, Any], field: str) -> str | None:

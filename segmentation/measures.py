@@ -219,9 +219,10 @@ class FirstEver(First):
 
     def _keep_earliest(self, memory: Memory) -> None:
         times, message_ids, _ = memory
-        row = min(range(len(times)), key=lambda row: (times[row], message_ids[row]))
-        for column in memory:
-            column[:] = [column[row]]
+        if len(times) > 1:
+            row = min(range(len(times)), key=lambda row: (times[row], message_ids[row]))
+            for column in memory:
+                column[:] = [column[row]]
 
 
 class Last(First):
@@ -278,6 +279,8 @@ class Max(_Windowed):
 
     def _keep_staircase(self, memory: Memory) -> None:
         times, numbers = memory
+        if len(times) < 2:
+            return
         if self.window_ms == NEVER:
             greatest = numbers.index(max(numbers) if self.sign > 0 else min(numbers))
             memory[:] = [[times[greatest]], [numbers[greatest]]]
@@ -311,23 +314,14 @@ class Distinct(Measure):
         return [[], []]
 
     def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
-        times, values = memory
-        for value in found:
-            if value in values:
-                row = values.index(value)
-                if times[row] >= event.timestamp_ms:
-                    continue
-                del times[row], values[row]
-            rows.insert(memory, event.timestamp_ms, value)
+        if len(found) > 1:
+            memory[:] = _latest(memory, [[event.timestamp_ms] * len(found), list(found)])
+        else:
+            _note(memory, event.timestamp_ms, *found)
         return self._bound(memory, clock_ms)
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
-        latest: dict[Any, int] = {}
-        for times, values in (memory, other):
-            for time, value in zip(times, values, strict=True):
-                latest[value] = max(time, latest.get(value, time))
-        newest = sorted(latest.items(), key=lambda item: item[1])
-        both: Memory = [[time for _, time in newest], [value for value, _ in newest]]
+        both = _latest(memory, other)
         self._bound(both, clock_ms)
         return both
 
@@ -349,6 +343,27 @@ class Distinct(Measure):
             rows.drop_beyond(memory, self.limit)
             return 0
         return rows.drop_instants_beyond(memory, MAX_EVENTS)
+
+
+def _note(memory: Memory, time_ms: int, value: Any) -> None:
+    """Takes in the time of one value, in place."""
+    times, values = memory
+    if value in values:
+        row = values.index(value)
+        if times[row] >= time_ms:
+            return
+        del times[row], values[row]
+    rows.insert(memory, time_ms, value)
+
+
+def _latest(memory: Memory, other: Memory) -> Memory:
+    """Returns the latest time of each value in two memories."""
+    latest: dict[Any, int] = {}
+    for times, values in (memory, other):
+        for time, value in zip(times, values, strict=True):
+            latest[value] = max(time, latest.get(value, time))
+    newest = sorted(latest.items(), key=lambda item: item[1])
+    return [[time for _, time in newest], [value for value, _ in newest]]
 
 
 class CountEver(Measure):
@@ -377,7 +392,8 @@ class SumEver(Measure):
     tolerant = True
 
     def _found(self, message: dict[str, Any]) -> Any:
-        return self._numbers(message) or None
+        # as doubles: sums of integers would outgrow the 64 bits that msgpack has
+        return [float(number) for number in self._numbers(message)] or None
 
     def fresh(self) -> Memory:
         return []

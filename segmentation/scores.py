@@ -57,6 +57,8 @@ class Score(MemoryKind):
         return 0
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        if len(memory) < 2 or len(other) < 2:
+            return max(memory, other, key=len)
         partials = memory[1:]
         grow(partials, other[1:])
         return [max(memory[0], other[0]), *partials]
@@ -96,6 +98,8 @@ class DecayingScore(Score):
         return 0
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        if not memory or not other:
+            return memory or other
         at_ms = max(memory[0], other[0])
         return [at_ms, self.value_at(memory, at_ms) + self.value_at(other, at_ms)]
 

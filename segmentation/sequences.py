@@ -73,8 +73,8 @@ class Sequence(MemoryKind):
             if slot.selection.matches(event.message):
                 if slot.same is None:
                     found.append((index, None))
-                else:
-                    found.extend((index, value) for value in _shared_values(slot.same, event))
+                elif values := _shared_values(slot.same, event):
+                    found.append((index, values))
         return found or None
 
     def fresh(self) -> Memory:
@@ -84,11 +84,13 @@ class Sequence(MemoryKind):
         dropped = 0
         time_ms = event.timestamp_ms
         cutoff_ms = clock_ms - self.window_ms
-        for index, value in found:
+        for index, values in found:
             columns = memory[index]
             times = columns[0]
-            if not times or times[-1] < time_ms or not _holds(columns, time_ms, value):
-                rows.insert(columns, time_ms, *(() if value is None else (value,)))
+            if values is not None:
+                _insert_values(columns, time_ms, values)
+            elif not times or times[-1] < time_ms or bisect_left(times, time_ms) == bisect_right(times, time_ms):
+                rows.insert(columns, time_ms)
             if times[0] <= cutoff_ms:
                 rows.drop_until(columns, cutoff_ms)
             if len(times) > MAX_EVENTS:
@@ -113,11 +115,12 @@ class Sequence(MemoryKind):
         if not self._shares:
             spans = self._instance_spans([columns[0] for columns in memory])
         else:
-            last_values = set(memory[len(self._steps) - 1][1])
+            by_value = [_times_by_value(columns) for columns in memory]
+            complete = set(by_value[0]).intersection(*by_value[1 : len(self._steps)])
             spans = [
                 span
-                for value in last_values
-                for span in self._instance_spans([_times_of(columns, value) for columns in memory])
+                for value in complete
+                for span in self._instance_spans([times.get(value, []) for times in by_value])
             ]
         return _union(spans)
 
@@ -152,16 +155,21 @@ def _shared_values(same: ReachAll, event: Event) -> set[Any]:
     return {identity(value) for value in same(event.message) if is_scalar(value)}
 
 
-def _holds(columns: Memory, time_ms: int, value: Any) -> bool:
-    """Whether the row stands there already: an instant counts once."""
-    times = columns[0]
-    first, after = bisect_left(times, time_ms), bisect_right(times, time_ms)
-    return first < after if value is None else value in columns[1][first:after]
+def _insert_values(columns: Memory, time_ms: int, values: set[Any]) -> None:
+    """Inserts a row for each value, but not for one that stands there already: an instant counts once."""
+    times, known = columns
+    after = bisect_right(times, time_ms)
+    if after and times[after - 1] == time_ms:
+        values = values.difference(known[bisect_left(times, time_ms) : after])
+    times[after:after] = [time_ms] * len(values)
+    known[after:after] = values
 
 
-def _times_of(columns: Memory, value: Any) -> list[int]:
-    times, values = columns
-    return [time_ms for time_ms, other in zip(times, values, strict=True) if other == value]
+def _times_by_value(columns: Memory) -> dict[Any, list[int]]:
+    by_value: dict[Any, list[int]] = {}
+    for time_ms, value in zip(*columns, strict=True):
+        by_value.setdefault(value, []).append(time_ms)
+    return by_value
 
 
 def _until(end_ms: int, until_ms: int, then_not: list[tuple[ThenNot, list[int]]]) -> int:

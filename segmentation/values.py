@@ -5,6 +5,7 @@ that begin with `i`, and a value longer than 256 bytes as bytes that begin with 
 """
 
 import hashlib
+import json
 import re
 from typing import Any
 
@@ -82,7 +83,7 @@ def _canonical_json(value: Any) -> bytes:
     try:
         return orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
     except TypeError:  # an integer beyond 64 bits, or nested too deeply for orjson
-        return repr(value).encode()
+        return json.dumps(value, sort_keys=True).encode()
 
 
 def _fits_msgpack(value: Any) -> bool:

@@ -2,7 +2,8 @@
 
 import dataclasses
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import apache_beam as beam
 from apache_beam.io.filesystem import CompressionTypes
@@ -59,16 +60,37 @@ class ReadSubscription(beam.PTransform):
 
     Args:
       subscription: projects/P/subscriptions/S.
+      before_pull: is called before every pull on the local runner, and nowhere on others.
     """
 
     subscription: str
+    before_pull: Callable[[], None] | None = None
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[Message]:
-        return (
-            root
-            | "Pull" >> beam.io.ReadFromPubSub(subscription=self.subscription, with_attributes=True)
-            | "ToMessages" >> beam.Map(_to_message)
-        )
+        read = beam.io.ReadFromPubSub(subscription=self.subscription, with_attributes=True)
+        if self.before_pull is not None:
+            read._source = _AskingSource(read._source, self.before_pull)
+        return root | "Pull" >> read | "ToMessages" >> beam.Map(_to_message)
+
+
+class _AskingSource:
+    """A source that BundleBasedDirectRunner (Beam 2.77) cannot pull from unasked.
+
+    That runner looks the subscription's name up before every pull, and pulls only when everything that it
+    pulled before has gone through the whole graph.
+    """
+
+    def __init__(self, source: Any, before_pull: Callable[[], None]) -> None:
+        self._source = source
+        self._before_pull = before_pull
+
+    @property
+    def subscription_name(self) -> str:
+        self._before_pull()
+        return self._source.subscription_name
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._source, name)
 
 
 def _to_message(message: PubsubMessage) -> Message:

@@ -15,6 +15,7 @@ from segmentation.rules.schema import FORMS, Measured
 
 HERE = Path(__file__).parent
 DEFINITIONS = """
+  viewer: {when: {event: Product Viewed}}
 measures:
   orders: {event: Order Completed, within: 90d, count: {}}
   orders_ever: {event: Order Completed, count: {}}
@@ -36,8 +37,8 @@ def report(text: str) -> list[str]:
 
 
 def with_condition(condition: str) -> str:
-    """A file with one segment, whose condition stands on line 4."""
-    return f"version: 1\nsegments:\n  cart:\n    when: {condition}\n{DEFINITIONS}"
+    """Returns a file with a segment whose condition stands on line 4."""
+    return f"version: 1\nsegments:\n  cart:\n    when: {condition}{DEFINITIONS}"
 
 
 def on(condition: str) -> list[str]:
@@ -84,16 +85,11 @@ def test_valid_files_load(text: str) -> None:
         "{trait: plan, exists: false}",
         "{trait: address.geo.lat, more_than: -1.5}",
         "{score: engagement, not_in: [1, 2.5]}",
-        "{all: [{any: [{not: {segment: other}}]}]}",
+        "{all: [{any: [{not: {segment: viewer}}]}]}",
     ],
 )
 def test_valid_conditions_load(condition: str) -> None:
-    assert report(
-        f"{with_condition(condition)}\nsegments_:\n".replace("segments_:", "export_traits: [a]")
-    ) in (
-        [],
-        ["line 4: segments.cart.when.all[0].any[0].not.segment: unknown segment 'other'; known are cart"],
-    )
+    assert on(condition) == []
 
 
 # The whole report
@@ -214,7 +210,7 @@ def test_the_nearest_key_is_named(text: str, path: str, key: str, meant: str) ->
         ("{al: [{event: A}]}", "al", "all"),
         ("{anny: [{event: A}]}", "anny", "any"),
         ("{nott: {event: A}}", "nott", "not"),
-        ("{segmnt: cart2}", "segmnt", "segment"),
+        ("{segmnt: viewer}", "segmnt", "segment"),
         ("{evnt: A}", "evnt", "event"),
         ("{mesure: orders, at_least: 1}", "mesure", "measure"),
         ("{sequnce: [{event: A}], within: 1d}", "sequnce", "sequence"),
@@ -247,9 +243,8 @@ def test_the_nearest_key_is_named(text: str, path: str, key: str, meant: str) ->
     ],
 )
 def test_the_nearest_key_is_named_in_conditions(condition: str, path: str, meant: str) -> None:
-    found = [line for line in on(condition) if "unknown segment" not in line]
     key = path.rpartition(".")[2]
-    assert found == [f"{path}: unknown key {key!r}; did you mean {meant!r}?"]
+    assert on(condition) == [f"{path}: unknown key {key!r}; did you mean {meant!r}?"]
 
 
 @pytest.mark.parametrize(
@@ -359,8 +354,7 @@ def test_a_misspelt_section_hides_nothing() -> None:
 
 @pytest.mark.parametrize("key", ["<event>", "[key]", "<of>", "<"])
 def test_keys_that_look_like_marks_harm_nobody(key: str) -> None:
-    names = [key, *(["event"] if key == "<event>" else [])]
-    assert [line for line in on(f"{{event: A, {key!r}: 1}}") if f"unknown key {names[0]!r}" in line]
+    assert any(f"unknown key {key!r}" in line for line in on(f"{{event: A, {key!r}: 1}}"))
     assert any(f"unknown key {key!r}" in line for line in report(f"version: 1\n{key!r}: {{a: 1}}"))
     assert any(f"found {key!r}" in line for line in report(f"version: 1\nsegments: {{{key!r}: {{}}}}"))
 
@@ -664,7 +658,7 @@ def test_a_reference_must_be_a_name() -> None:
     ("condition", "expected"),
     [
         ("{segment: crt}", "segment: unknown segment 'crt'; did you mean 'cart'?"),
-        ("{segment: xyz}", "segment: unknown segment 'xyz'; known are cart"),
+        ("{segment: xyz}", "segment: unknown segment 'xyz'; known are cart, viewer"),
         ("{measure: order, at_least: 1}", "measure: unknown measure 'order'; did you mean 'orders'?"),
         (
             "{measure: xyz, at_least: 1}",

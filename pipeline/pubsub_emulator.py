@@ -1,0 +1,221 @@
+"""Google's Pub/Sub emulator for local runs and tests: `python -m pipeline.pubsub_emulator` starts one.
+
+The program is a jar that the Google Cloud CLI brings along; it needs java, and nothing of the cloud.
+"""
+
+import argparse
+import atexit
+import contextlib
+import http.client
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+_HOST = "127.0.0.1"
+_STOP_SECONDS = 10
+_HOW_TO_GET_IT = (
+    "install it with `gcloud components install pubsub-emulator` (Debian: the package"
+    " google-cloud-cli-pubsub-emulator), or name the jar in $PUBSUB_EMULATOR_JAR"
+)
+_JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
+"""It starts in two thirds of the time, and leaves more of a small machine to the others."""
+
+
+class PubSubEmulatorError(RuntimeError):
+    """The emulator, or java, is missing, or it did not start; the message says what to do."""
+
+
+class PubSubEmulator:
+    """An emulator that lives as long as a `with` block, or from `start` to `close`; it keeps nothing on disk.
+
+    Clients find it by the environment variable PUBSUB_EMULATOR_HOST, which is left to the caller.
+
+    Args:
+      port: on which it listens, on this machine only; by default a free one.
+      start_seconds: how long starting may take at most.
+    """
+
+    def __init__(self, port: int | None = None, *, start_seconds: float = 60) -> None:
+        self._port = port or _free_port()
+        self._start_seconds = start_seconds
+        self._process: subprocess.Popen[bytes] | None = None
+        self._directory = tempfile.TemporaryDirectory(prefix="pubsub-")
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def host(self) -> str:
+        """The value for PUBSUB_EMULATOR_HOST."""
+        return f"{_HOST}:{self._port}"
+
+    @property
+    def pid(self) -> int | None:
+        """The emulator's process, while there is one."""
+        return None if self._process is None else self._process.pid
+
+    def start(self) -> None:
+        """Starts the emulator, without topics, and returns when it answers; does nothing if it runs.
+
+        Raises:
+          PubSubEmulatorError: it is missing, it ended, or it did not answer in time.
+        """
+        if self._process is not None and self._process.poll() is None:
+            return
+        command = [find_java(), *_JAVA_OPTIONS, "-jar", str(find_jar())]
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [*command, f"--host={_HOST}", f"--port={self._port}"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                process_group=0,  # the terminal's Ctrl-C is for the job, which still needs the emulator then
+            )
+        atexit.register(self.close)
+        try:
+            self._await_answer(self._process)
+        except BaseException:
+            self.stop()
+            raise
+
+    def wait(self) -> None:
+        """Returns when the emulator has ended."""
+        if self._process is not None:
+            self._process.wait()
+
+    def stop(self) -> None:
+        """Ends the emulator and what it holds; does nothing if none runs."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        process.terminate()
+        try:
+            process.wait(_STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+    def close(self) -> None:
+        """Ends the emulator and removes its log."""
+        self.stop()
+        atexit.unregister(self.close)
+        self._directory.cleanup()
+
+    @property
+    def _log(self) -> Path:
+        return Path(self._directory.name) / "emulator.log"
+
+    def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
+        deadline = time.monotonic() + self._start_seconds
+        while not self._answers():
+            if process.poll() is not None:
+                raise PubSubEmulatorError(f"the Pub/Sub emulator ended at once: {self._last_words()}")
+            if time.monotonic() > deadline:
+                raise PubSubEmulatorError(
+                    f"the Pub/Sub emulator did not answer in {self._start_seconds} s: {self._last_words()}"
+                )
+            time.sleep(0.02)
+
+    def _answers(self) -> bool:
+        connection = http.client.HTTPConnection(_HOST, self._port, timeout=5)
+        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/")
+            return connection.getresponse().status == 200
+        return False
+
+    def _last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-2000:].strip() or "it wrote no log"
+
+
+def find_jar() -> Path:
+    """Returns the emulator's jar: the one that $PUBSUB_EMULATOR_JAR names, else the one beside `gcloud`.
+
+    Raises:
+      PubSubEmulatorError: there is none.
+    """
+    named = os.environ.get("PUBSUB_EMULATOR_JAR")
+    if named:
+        if not Path(named).is_file():
+            raise PubSubEmulatorError(
+                f"no Pub/Sub emulator: $PUBSUB_EMULATOR_JAR is {named}, and there is no such file"
+            )
+        return Path(named)
+    gcloud = shutil.which("gcloud")
+    if gcloud is None:
+        raise PubSubEmulatorError(f"no Pub/Sub emulator: gcloud is not on the PATH; {_HOW_TO_GET_IT}")
+    folder = Path(gcloud).resolve().parents[1] / "platform" / "pubsub-emulator" / "lib"
+    jars = sorted(folder.glob("*pubsub-emulator*.jar"))
+    if not jars:
+        raise PubSubEmulatorError(f"no Pub/Sub emulator in {folder}; {_HOW_TO_GET_IT}")
+    return jars[-1]
+
+
+def find_java() -> str:
+    """Returns the java program: the one in $JAVA_HOME, else the one on the PATH.
+
+    Raises:
+      PubSubEmulatorError: there is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
+    if java is None:
+        where = "in $JAVA_HOME" if home else "on the PATH"
+        raise PubSubEmulatorError(f"the Pub/Sub emulator needs java, and there is none {where}")
+    return java
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs an emulator until Ctrl-C or SIGTERM; returns the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="python -m pipeline.pubsub_emulator",
+        description="Runs Google's Pub/Sub emulator on this machine.",
+    )
+    parser.add_argument("--port", type=int, default=8085, help="On which it listens. Default: 8085")
+    parser.add_argument(
+        "--find", action="store_true", help="Only say which java and which jar would be used."
+    )
+    options = parser.parse_args(argv)
+    try:
+        if options.find:
+            print(find_java(), find_jar())
+            return 0
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        with contextlib.suppress(KeyboardInterrupt), PubSubEmulator(options.port) as emulator:
+            print(f"PUBSUB_EMULATOR_HOST={emulator.host}", flush=True)
+            emulator.wait()
+    except PubSubEmulatorError as error:
+        print(error, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((_HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,58 @@
+"""What a run on this machine asks Pub/Sub before it starts, so that a wrong name is no surprise later."""
+
+import os
+
+from google.api_core.exceptions import Forbidden, GoogleAPICallError, InvalidArgument, NotFound
+from google.auth.exceptions import GoogleAuthError
+from google.cloud import pubsub_v1
+
+from pipeline.config import ConfigError
+
+_TIMEOUT_SECONDS = 10
+
+
+def topic_of(subscription: str) -> str | None:
+    """Returns the topic of a subscription; None if it was deleted, or if asking is not permitted.
+
+    Raises:
+      ConfigError: there is no such subscription, or Pub/Sub cannot be reached.
+    """
+    request = {"subscription": subscription}
+    try:
+        with pubsub_v1.SubscriberClient() as client:
+            topic = client.get_subscription(request=request, retry=None, timeout=_TIMEOUT_SECONDS).topic
+    except Forbidden:
+        return None
+    except (GoogleAPICallError, GoogleAuthError) as error:
+        raise _refused("input_subscription", subscription, error) from None
+    return topic if topic.startswith("projects/") else None
+
+
+def require_topic(flag: str, topic: str) -> None:
+    """Does nothing if there is such a topic, or if asking is not permitted.
+
+    Raises:
+      ConfigError: there is none, or Pub/Sub cannot be reached.
+    """
+    try:
+        with pubsub_v1.PublisherClient() as client:
+            client.get_topic(request={"topic": topic}, retry=None, timeout=_TIMEOUT_SECONDS)
+    except Forbidden:
+        return
+    except (GoogleAPICallError, GoogleAuthError) as error:
+        raise _refused(flag, topic, error) from None
+
+
+def _refused(flag: str, name: str, error: Exception) -> ConfigError:
+    if isinstance(error, NotFound):
+        return ConfigError(f"--{flag}: {name} does not exist")
+    if isinstance(error, InvalidArgument):
+        return ConfigError(f"--{flag}: {name} is no name that Pub/Sub takes")
+    if isinstance(error, GoogleAuthError):
+        return ConfigError(
+            f"--{flag}: no Google credentials were taken; run `gcloud auth application-default login`,"
+            " or set PUBSUB_EMULATOR_HOST to a running emulator"
+        )
+    emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
+    where = f"the emulator that PUBSUB_EMULATOR_HOST names, {emulator}," if emulator else "Pub/Sub"
+    return ConfigError(f"--{flag}: {where} does not answer ({type(error).__name__})")

@@ -1,0 +1,240 @@
+"""The entry point: Beam's flags beside the job's own, the runner, and how a mistake ends the program."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import apache_beam as beam
+import pytest
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+    WorkerOptions,
+)
+
+from pipeline.config import ConfigError
+from pipeline.embedded_redis import EmbeddedRedis
+from pipeline.main import LOCAL_RUNNER, main, parse_options, run
+from pipeline.options import SegmentationOptions
+from tests.events import payload
+
+ROOT = Path(__file__).parents[2]
+RULES = (
+    "version: 1\nsegments:\n  buyer:\n    when: {event: Order Completed, within: 1h, count: {at_least: 1}}\n"
+)
+
+
+@pytest.fixture
+def flags(tmp_path: Path, redis_url: str) -> list[str]:
+    """Flags of a run over three lines, of which one is dead."""
+    (tmp_path / "segments.yaml").write_text(RULES)
+    lines = [payload(0, "Order Completed"), b"{}", payload(60, "Product Viewed")]
+    (tmp_path / "log.jsonl").write_bytes(b"\n".join(lines))
+    return [
+        f"--events={tmp_path}/log.jsonl",
+        f"--segments={tmp_path}/segments.yaml",
+        f"--redis_url={redis_url}",
+        f"--history_path={tmp_path}/history",
+        f"--dead_letter_path={tmp_path}/dead",
+    ]
+
+
+def rows(folder: Path, kind: str) -> list[dict[str, Any]]:
+    return [json.loads(line) for file in folder.glob(f"{kind}*") for line in file.read_text().splitlines()]
+
+
+def program(*argv: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "pipeline.main", *argv], cwd=ROOT, capture_output=True, text=True, timeout=300
+    )
+
+
+# Flags
+
+
+def test_takes_the_jobs_flags_and_beams() -> None:
+    options = parse_options(
+        [
+            "--events=log",
+            "--profile_ttl",
+            "3d",
+            "--project=shop",
+            "--num_workers=3",
+            "--runner=DataflowRunner",
+        ]
+    )
+    own = options.view_as(SegmentationOptions)
+    assert (own.events, own.profile_ttl, own.redis_key_prefix) == ("log", "3d", "segments:")
+    assert options.view_as(GoogleCloudOptions).project == "shop"
+    assert options.view_as(WorkerOptions).num_workers == 3
+    assert options.view_as(StandardOptions).runner == "DataflowRunner"
+
+
+@pytest.mark.parametrize(
+    "argv, expected",
+    [
+        (["--event=log"], "unknown flag --event; did you mean --events?"),
+        (["--redis-url=redis://:sesame@h"], "unknown flag --redis-url; did you mean --redis_url?"),
+        (["--redis-url", "redis://:sesame@h"], "unknown flag --redis-url; did you mean --redis_url?"),
+        (["--runnr=x"], "unknown flag --runnr; did you mean --runner?"),
+        (["--qqqqqqqqq"], "unknown flag --qqqqqqqqq; see --help"),
+        (["--segments=x", "redis://:sesame@h"], "an argument belongs to no flag; write each as --flag=value"),
+        (["--num_workers=many"], "argument --num_workers: invalid int value: 'many'"),
+        (["--as_of"], "argument --as_of: expected one argument"),
+        (["--profile=1d"], "unknown flag --profile; did you mean --profile_ttl?"),
+    ],
+)
+def test_says_which_flag_is_wrong(argv: list[str], expected: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse_options(argv)
+    assert str(raised.value) == expected
+
+
+def test_declares_none_of_beams_flags_again() -> None:
+    parser = SimpleNamespace(flags=[])
+    parser.add_argument = lambda flag, **kwargs: parser.flags.append(flag)
+    SegmentationOptions._add_argparse_args(parser)  # type: ignore[arg-type]
+    beams = PipelineOptions([]).get_all_options()
+    own = {flag.removeprefix("--") for flag in parser.flags}
+    assert own.isdisjoint(beams.keys() - SegmentationOptions([]).get_all_options(current_only=True).keys())
+    assert len(own) == len(parser.flags)
+
+
+def test_help_tells_the_jobs_flags(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith("usage: segments run --events=")
+    assert "--dead_letter_path PREFIX" in shown
+    assert "--runner RUNNER" in shown
+
+
+# Runs
+
+
+@pytest.mark.parametrize("runner", [None, "DirectRunner", "directrunner", "BundleBasedDirectRunner"])
+def test_runs_to_the_end_on_the_pinned_runner(
+    flags: list[str], tmp_path: Path, runner: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runners = []
+    plain_run = beam.Pipeline.run
+
+    def noting_run(pipeline: beam.Pipeline) -> Any:
+        runners.append(f"{type(pipeline.runner).__module__}.{type(pipeline.runner).__name__}")
+        return plain_run(pipeline)
+
+    monkeypatch.setattr(beam.Pipeline, "run", noting_run)
+    assert main(flags + ([] if runner is None else [f"--runner={runner}"])) == 0
+    assert runners == [LOCAL_RUNNER]
+    assert [(row["segment"], row["change"]) for row in rows(tmp_path, "history")] == [("buyer", "entered")]
+    assert [row["reason"] for row in rows(tmp_path, "dead")] == ["bad_type"]
+
+
+class Submitted:
+    """Stands in for a pipeline's result, and for starting it."""
+
+    def __init__(self) -> None:
+        self.options: Any = None
+        self.waited = False
+
+    def start(self, pipeline: beam.Pipeline) -> "Submitted":
+        self.options = pipeline.options
+        return self
+
+    def wait_until_finish(self) -> None:
+        self.waited = True
+
+
+@pytest.fixture
+def submitted(monkeypatch: pytest.MonkeyPatch) -> Submitted:
+    result = Submitted()
+    monkeypatch.setattr(beam.Pipeline, "run", lambda pipeline: result.start(pipeline))
+    return result
+
+
+def test_waits_on_this_machine(flags: list[str], submitted: Submitted) -> None:
+    assert run(flags) is submitted
+    assert submitted.waited
+    assert not submitted.options.view_as(StandardOptions).streaming
+
+
+def test_submits_elsewhere_and_does_not_wait(flags: list[str], submitted: Submitted) -> None:
+    assert run([*flags, "--runner=FlinkRunner"]) is submitted
+    assert not submitted.waited
+    assert submitted.options.view_as(StandardOptions).runner == "FlinkRunner"
+
+
+def test_a_subscription_makes_it_a_streaming_job(flags: list[str], submitted: Submitted) -> None:
+    subscription = "--input_subscription=projects/my-shop/subscriptions/events"
+    run([subscription, *flags[1:], "--runner=FlinkRunner"])
+    assert submitted.options.view_as(StandardOptions).streaming
+
+
+# Mistakes
+
+
+@pytest.mark.parametrize(
+    "wrong, expected",
+    [
+        ("--evnts=x", "unknown flag --evnts; did you mean --events?"),
+        ("--input_subscription=projects/p/subscriptions/s", "give exactly one of --events and"),
+        ("--redis_url=", "missing: --redis_url"),
+        ("--events=/no/such/log", "--events: /no/such/log matches no file"),
+        ("--segments=/no/such.yaml", "--segments: /no/such.yaml cannot be read"),
+        ("--as_of=now", "--as_of: expected RFC 3339"),
+        ("--redis_url=redis://:sesame@[", "--redis_url must be redis://HOST:PORT/DB"),
+        ("--runner=NoSuchRunner", "Unexpected pipeline runner: NoSuchRunner"),
+        ("--runner=no.such.Runner", "No module named 'no'"),
+        ("--runner=DataflowRunner", "Pipeline has validations errors"),
+    ],
+)
+def test_a_mistake_ends_the_program_before_anything_runs(
+    flags: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    wrong: str,
+    expected: str,
+) -> None:
+    monkeypatch.setattr(beam.Pipeline, "run", lambda pipeline: pytest.fail("it ran"))
+    assert main([*flags, wrong]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith(f"segments run: {expected}")
+    assert "sesame" not in shown.err
+    assert list(tmp_path.glob("history*")) == []
+
+
+def test_a_mistake_is_one_message_and_status_2(flags: list[str]) -> None:
+    done = program(*flags, "--as_of=soon", "--redis_url=redis://:sesame@localhost")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        "segments run: --as_of: expected RFC 3339 with an offset, such as 2026-01-31T12:00:00.000Z\n"
+    )
+
+
+def test_a_damaged_gz_is_one_message_and_status_2(flags: list[str], tmp_path: Path) -> None:
+    views = (ROOT / "data" / "shop_views_2019-10-01.jsonl.gz").read_bytes()
+    (tmp_path / "cut.jsonl.gz").write_bytes(views[:500_000])
+    done = program(*flags, f"--events={tmp_path}/cut.jsonl.gz", "--as_of=2019-10-01T03:30:00Z")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == (
+        f"segments run: --events: {tmp_path}/cut.jsonl.gz cannot be read: "
+        "Compressed file ended before the end-of-stream marker was reached\n"
+    )
+    assert list(tmp_path.glob("history*")) == []
+
+
+def test_a_run_prints_no_password(flags: list[str], tmp_path: Path) -> None:
+    with EmbeddedRedis(tmp_path / "redis", password="sesame") as server:
+        right = program(*flags, f"--redis_url={server.url}")
+        wrong = program(*flags, f"--redis_url={server.url.replace('sesame', 'simsim')}")
+    assert (right.returncode, right.stdout, right.stderr) == (0, "", "")
+    assert wrong.returncode == 1
+    assert "check the user and the password" in wrong.stderr
+    assert "simsim" not in wrong.stdout + wrong.stderr

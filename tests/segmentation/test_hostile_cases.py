@@ -1,0 +1,133 @@
+"""Single events, and few of them, that once broke the parser or the fold, or made them slow or large."""
+
+import json
+from typing import Any
+
+import pytest
+
+from segmentation.events import InvalidEvent, parse_event
+from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Profile
+from segmentation.state import MAX_STATE_BYTES
+from tests.events import event
+from tests.segmentation.folding import NOW_MS, PROFILE_ID, rules_for, rules_of
+
+MANY_IDS = [f"{number:x}" for number in range(4000)]
+
+
+def folded(rules: Any, *events: Any) -> Profile:
+    profile = Profile(PROFILE_ID, rules, DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
+    for one in events:
+        profile.apply(one)
+        assert len(profile.encode()) < MAX_STATE_BYTES
+    return profile
+
+
+def identify(traits: str) -> bytes:
+    head = b'{"type":"identify","messageId":"m","userId":"u","timestamp":"2026-03-02T12:00:00Z"'
+    return head + b',"traits":' + traits.encode() + b"}"
+
+
+def nested(levels: int, brackets: str) -> str:
+    opening, closing = {"[]": ("[", "]"), "{}": ('{"a":', "}")}[brackets]
+    return opening * levels + "0" + closing * levels
+
+
+def beneath(frames: int, call: Any) -> Any:
+    """Calls from further down the stack."""
+    return call() if frames == 0 else beneath(frames - 1, call)
+
+
+# Nesting
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+@pytest.mark.parametrize("beside", ["", '"n":12345678901234567890123,', r'"s":"\ud800",'])
+def test_the_deepest_nesting_is_taken_wherever_it_is_parsed(brackets: str, beside: str) -> None:
+    traits = "{" + beside + '"deep":' + nested(510, brackets) + "}"
+    parsed = parse_event(identify(traits))
+    rules = rules_of({"version": 1, "export_traits": ["deep", "deep.a", "deep.a.a"]})
+    profile = beneath(200, lambda: folded(rules, parsed))
+    assert profile.encode()
+
+
+@pytest.mark.parametrize("brackets", ["[]", "{}"])
+@pytest.mark.parametrize("beside", ["", '"n":12345678901234567890123,', r'"s":"\ud800",'])
+@pytest.mark.parametrize("levels", [511, 600, 1000, 1020, 5000])
+def test_deeper_nesting_is_refused_wherever_it_is_parsed(brackets: str, beside: str, levels: int) -> None:
+    traits = "{" + beside + '"deep":' + nested(levels, brackets) + "}"
+    with pytest.raises(InvalidEvent, match="nested") as refused:
+        parse_event(identify(traits))
+    assert refused.value.reason == "not_json"
+
+
+def test_brackets_in_texts_nest_nothing() -> None:
+    text = json.dumps("[{" * 5000 + '"\\')
+    assert parse_event(identify('{"text":' + text + "}")).message["traits"]["text"] == json.loads(text)
+
+
+def test_many_brackets_side_by_side_nest_nothing() -> None:
+    assert parse_event(identify('{"list":[' + ",".join(["[]", "{}"] * 3000) + "]}"))
+
+
+# Numbers
+
+
+@pytest.mark.parametrize("measure", ["sum", "average"])
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_sum_of_whole_numbers_may_pass_64_bits(measure: str, sign: int) -> None:
+    rules = rules_for(rich={"event": "A", measure: {"of": "properties.prices[]", "more_than": 0}})
+    profile = folded(rules, *(event(at, "A", prices=[sign * 10**15] * 1500) for at in range(20)))
+    assert ("rich" in profile.state.members) == (sign > 0)
+
+
+# Bounds
+
+
+def test_a_state_that_few_large_events_fill_stays_below_its_bound() -> None:
+    rules = rules_for(many={"event": "A", "distinct": {"of": "properties.ids[]", "at_least": 100_000}})
+    long_ids = [one.ljust(250, "x") for one in MANY_IDS[:120]]
+    folded(rules, *(event(at, "A", ids=[f"{at}{one}" for one in long_ids]) for at in range(60)))
+
+
+def test_a_state_of_long_texts_stays_below_its_bound() -> None:
+    rules = rules_of(
+        {"version": 1, "measures": {"f": {"event": "A", "within": "1d", "first": {"of": "properties.t"}}}}
+    )
+    letters = [chr(0x10000 + at) for at in range(1000)]
+    folded(rules, *(event(at, "A", message_id=letter * 256, t=letter * 64) for at, letter in enumerate(letters)))
+
+
+def test_what_the_bound_takes_is_missing_from_what_is_served() -> None:
+    measure = {"event": "A", "distinct": {"of": "properties.ids[]"}}
+    profile = Profile(PROFILE_ID, rules_of({"version": 1, "measures": {"d": measure}}), DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
+    dropped = 0
+    for at in range(60):
+        outcome = profile.apply(event(at, "A", ids=[f"{at}{one}".ljust(250, "x") for one in MANY_IDS[:120]]))
+        dropped += outcome.dropped_events
+        assert outcome.snapshot is not None
+        assert outcome.snapshot.measures == {"d": (at + 1) * 120 - dropped}
+    assert dropped > 0
+
+
+def test_rules_whose_decisions_alone_pass_the_bound_break_nothing() -> None:
+    segments = {f"s{number:05}".ljust(64, "x"): {"when": {"event": "A"}} for number in range(10_000)}
+    profile = Profile(PROFILE_ID, rules_of({"version": 1, "segments": segments}), DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
+    assert len(profile.apply(event(0, "A")).changes) == 10_000
+    profile.apply(event(1, "A"))
+
+
+# Time taken: each of these took minutes when every element was looked for among all that is remembered
+
+
+def test_an_event_may_carry_thousands_of_shared_values() -> None:
+    step = {"event": "A"}
+    when = {"sequence": [step, step], "within": "1d", "same": "properties.ids[]", "then_not": []}
+    rules = rules_for(again={key: value for key, value in when.items() if value})
+    profile = folded(rules, *(event(at, "A", ids=[f"{at % 3}{one}" for one in MANY_IDS]) for at in range(12)))
+    assert "again" in profile.state.members
+
+
+def test_an_event_may_carry_thousands_of_different_values() -> None:
+    rules = rules_for(many={"event": "A", "within": "1d", "distinct": {"of": "properties.ids[]", "at_least": 9000}})
+    profile = folded(rules, *(event(at, "A", ids=[f"{at % 3}{one}" for one in MANY_IDS]) for at in range(12)))
+    assert "many" in profile.state.members
