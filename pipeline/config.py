@@ -7,24 +7,27 @@ import re
 import zlib
 
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.options.pipeline_options import StandardOptions
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from pipeline.definitions import CLOUD, Definitions, DefinitionsError, read_definitions
 from pipeline.options import SegmentationOptions
+from pipeline.redis_flags import RedisFlagsError, redis_target
 from segmentation.durations import parse_duration
 from segmentation.events import InvalidEvent, parse_event
 from segmentation.timestamps import parse_timestamp
 from transforms.read_events import read_lines
-from transforms.redis_client import connect
+from transforms.redis_access import RedisTarget
 
-_TOPIC = "projects/P/topics/T"
-_SUBSCRIPTION = "projects/P/subscriptions/S"
+_TOPIC = "projects/P/topics/T, P of 6 characters or more"
+_SUBSCRIPTION = "projects/P/subscriptions/S, P of 6 characters or more"
 _SECRET = "projects/P/secrets/S/versions/V"
 _TABLE = "PROJECT:DATASET.TABLE"
+_PROJECT = "[a-z][-a-z0-9:.]{4,61}[a-z0-9]"  # what Beam takes
 _FORMS = {
-    _TOPIC: r"projects/[^/]+/topics/[^/]+",
-    _SUBSCRIPTION: r"projects/[^/]+/subscriptions/[^/]+",
+    _TOPIC: rf"projects/{_PROJECT}/topics/[^/]+",
+    _SUBSCRIPTION: rf"projects/{_PROJECT}/subscriptions/[^/]+",
     _SECRET: r"projects/[^/]+/secrets/[^/]+/versions/[^/]+",
     _TABLE: r"[^\s:]+(:[^\s:]+)?:[A-Za-z0-9_]+\.[^\s.:]+",
 }
@@ -57,6 +60,11 @@ class SegmentationConfig:
     as_of_ms: int | None = None
     input_subscription: str | None = None
 
+    @property
+    def redis(self) -> RedisTarget:
+        """Where Redis is, and the secrets that open it."""
+        return RedisTarget(self.redis_url, self.redis_auth_secret, self.redis_ca_secret)
+
     @classmethod
     def from_options(cls, options: SegmentationOptions, now_ms: int) -> "SegmentationConfig":
         """Returns the configuration that flags ask for; reads the rules and the log, a local one to its end.
@@ -66,6 +74,7 @@ class SegmentationConfig:
         """
         bounded = _one_of(options, "events", "input_subscription") == "events"
         _require(options, "segments", "redis_url")
+        redis = _redis(options)
         outputs = _outputs(options, bounded)
         as_of_ms = _as_of_ms(options, bounded)
         definitions = _definitions(options.segments)
@@ -78,13 +87,13 @@ class SegmentationConfig:
                 _check_readable(paths)
         return cls(
             rules_text=definitions.text,
-            redis_url=_redis_url(options.redis_url),
+            redis_url=redis.url,
             redis_key_prefix=options.redis_key_prefix,
             profile_ttl_ms=max(_ttl_ms(options.profile_ttl), definitions.rules.longest_window_ms),
             run=str(now_ms) if bounded else None,
             **outputs,
-            redis_auth_secret=_matching(options, "redis_auth_secret", _SECRET),
-            redis_ca_secret=_matching(options, "redis_ca_secret", _SECRET),
+            redis_auth_secret=redis.auth_secret,
+            redis_ca_secret=redis.ca_secret,
             events=paths,
             as_of_ms=as_of_ms,
             input_subscription=_matching(options, "input_subscription", _SUBSCRIPTION),
@@ -219,15 +228,17 @@ def _timestamp_ms(line: bytes) -> int | None:
         return None  # the run itself makes a dead letter of it
 
 
-def _redis_url(url: str) -> str:
+def _redis(options: SegmentationOptions) -> RedisTarget:
+    runner = options.view_as(StandardOptions).runner or ""
     try:
-        pool = connect(url).connection_pool
-        pool.connection_class(**pool.connection_kwargs)  # refuses unknown options; connects to nothing
-    except ValueError as error:
+        return redis_target(
+            options.redis_url,
+            _matching(options, "redis_auth_secret", _SECRET),
+            _matching(options, "redis_ca_secret", _SECRET),
+            may_hold_password="dataflow" not in runner.lower(),
+        )
+    except RedisFlagsError as error:
         raise ConfigError(str(error)) from None
-    except TypeError:
-        raise ConfigError("--redis_url has an option, after its question mark, that redis-py lacks") from None
-    return url
 
 
 def _ttl_ms(text: str) -> int:

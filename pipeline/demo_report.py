@@ -71,7 +71,8 @@ def _print_counts(run: SampleRun, console: Console) -> None:
     read = counts.get("events_read", 0)
     dead = sum(count for name, count in counts.items() if name.startswith("events_dead_lettered_"))
     until = run.as_of or "its latest event"
-    _heading(console, shown_path(run.events), f"decided by {shown_path(run.definitions)}, as of {until}")
+    _heading(console, shown_path(run.events))
+    console.print(f"  decided by {shown_path(run.definitions)}, as of {until}", style="dim", soft_wrap=True)
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(justify="right")

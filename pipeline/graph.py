@@ -50,7 +50,7 @@ def build(
     )
 
     store = {
-        "redis_url": config.redis_url,
+        "target": config.redis,
         "key_prefix": config.redis_key_prefix,
         "ttl_ms": config.profile_ttl_ms,
     }

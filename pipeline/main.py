@@ -15,6 +15,7 @@ from pipeline.config import ConfigError, SegmentationConfig
 from pipeline.graph import build
 from pipeline.live import run_live
 from pipeline.options import SegmentationOptions
+from pipeline.redis_flags import RedisFlagsError, check_answer
 from transforms.clock import system_clock_ms
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
@@ -44,7 +45,7 @@ def run(argv: list[str]) -> PipelineResult:
     A template's launcher must not wait: on any other runner this returns when the job is submitted.
 
     Raises:
-      ConfigError: a wrong flag, an unreadable file or an invalid rule.
+      ConfigError: a wrong flag, an unreadable file, an invalid rule, or a local run's Redis is silent.
     """
     options = parse_options(argv)
     config = SegmentationConfig.from_options(options.view_as(SegmentationOptions), system_clock_ms())
@@ -52,6 +53,7 @@ def run(argv: list[str]) -> PipelineResult:
     is_local = standard.runner is None or standard.runner.lower() in _LOCAL_NAMES
     if is_local:
         standard.runner = LOCAL_RUNNER
+        _check_redis(config)
     if config.input_subscription is not None:
         standard.streaming = True
     pipeline = _pipeline(options)
@@ -83,6 +85,13 @@ def parse_options(argv: list[str]) -> PipelineOptions:
         hint = f"; did you mean {close[0]}?" if close else "; see --help"
         raise ConfigError(f"unknown flag {flag}{hint}")
     return PipelineOptions(argv)
+
+
+def _check_redis(config: SegmentationConfig) -> None:
+    try:
+        check_answer(config.redis)
+    except RedisFlagsError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _pipeline(options: PipelineOptions) -> beam.Pipeline:

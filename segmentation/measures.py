@@ -13,7 +13,7 @@ from typing import Any
 from segmentation import rows
 from segmentation.events import Event
 from segmentation.exact_sum import grow
-from segmentation.memory import Memory, MemoryKind
+from segmentation.memory import MAX_ROW_BYTES, Memory, MemoryKind
 from segmentation.paths import ReachAll
 from segmentation.rows import MAX_EVENTS
 from segmentation.selection import Selection
@@ -319,6 +319,9 @@ class Distinct(Measure):
         else:
             _note(memory, event.timestamp_ms, *found)
         return self._bound(memory, clock_ms)
+
+    def growth(self, found: Any) -> int:
+        return len(found) * MAX_ROW_BYTES
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
         both = _latest(memory, other)

@@ -6,6 +6,8 @@ from segmentation.events import Event
 
 Memory = list[Any]
 """A list that msgpack can hold."""
+MAX_ROW_BYTES = 1400
+"""More than a row takes: a time, 256 characters of a message id, a remembered value, and their headers."""
 
 
 class MemoryKind:
@@ -27,6 +29,10 @@ class MemoryKind:
     def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
         """Adds what `extract` found, in place; returns how many old events a bound made it forget."""
         raise NotImplementedError
+
+    def growth(self, found: Any) -> int:
+        """Returns how many bytes at most the encoded memory grows by what `extract` found."""
+        return MAX_ROW_BYTES
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
         """Returns the memory of both sets of events, which must be disjoint; may use up both."""

@@ -38,8 +38,8 @@ def compile_reach(path: str) -> Reach:
 def compile_reach_all(path: str) -> ReachAll:
     """Returns a function from a message to the values at a path, one for each element it walks.
 
-    An element that lacks the rest of the path gives None. No element at all (absent, empty or no list)
-    gives an empty list; a path without `[]` always gives one value.
+    An element that lacks the rest of the path gives None, and so does a path that reaches no element (absent,
+    empty or no list); a path without `[]` always gives one value.
     """
     if not walks_lists(path):
         reach_one = compile_reach(path)
@@ -51,7 +51,11 @@ def compile_reach_all(path: str) -> ReachAll:
         for key, walks in parts:
             reached = [value.get(key) if value.__class__ is dict else None for value in values]
             if walks:
-                reached = [element for found in reached if found.__class__ is list for element in found]
+                reached = [
+                    element
+                    for found in reached
+                    for element in (found if found.__class__ is list and found else (None,))
+                ]
             values = reached
         return values
 

@@ -40,9 +40,15 @@ class Profile:
     """One profile's state under some rules, open for changes."""
 
     def __init__(
-        self, profile_id: str, rules: Rules, profile_ttl_ms: int, state: State | None, now_ms: int
+        self,
+        profile_id: str,
+        rules: Rules,
+        profile_ttl_ms: int,
+        state: State | None,
+        now_ms: int,
+        state_bytes: int = 0,
     ) -> None:
-        """Opens a state that was encoded under these or other rules; None begins a new one."""
+        """Opens a state that was encoded under these or other rules, in so many bytes; None begins a new one."""
         self.profile_id = profile_id
         self.rules = rules
         self._ttl_ms = max(profile_ttl_ms, rules.longest_window_ms)
@@ -51,6 +57,7 @@ class Profile:
         self._changes: list[Change] = []
         self._served_changed = False
         self._dropped_events = 0
+        self._bytes_at_most = state_bytes + rules.decision_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -75,6 +82,7 @@ class Profile:
         """Lets time run to an instant: whatever is due until then changes, each at its own time."""
         self._follow_rules()
         self._run_to(t_ms)
+        self._bound_size("time", None)
         return self._outcome(late=False)
 
     def deadline(self) -> int:
@@ -112,7 +120,7 @@ class Profile:
         return at_ms if at_ms <= MAX_MS else NEVER
 
     def _forget(self, t_ms: int) -> None:
-        self.state.clock_ms = t_ms
+        self.state.clock_ms = max(self.state.clock_ms, t_ms)  # a shorter ttl may lie in the past
         for name in list(self.state.members):
             self._exit(name, "forgotten", None)
         fresh = self._fresh_state()
@@ -141,6 +149,7 @@ class Profile:
             state.memories[kind.key] = memory
             seen = repr(kind.seen(memory)) if is_served else None
             self._dropped_events += kind.add(memory, event, found, clock_ms)
+            self._bytes_at_most += kind.growth(found)
             for leaf in leaves:
                 self._judge(leaf, memory, affected)
             touched_measures += measures
@@ -309,10 +318,10 @@ class Profile:
 
     def _bound_size(self, cause: Cause, message_id: str | None) -> None:
         """Keeps the encoded state below its bound: the older rows of the largest memory go first."""
-        state = self.state
-        if not state.memories or len(state.recent_messages) + 64 * len(state.memories) < 8192:
+        if self._bytes_at_most < MAX_STATE_BYTES:
             return
-        while len(states.encode(state)) >= MAX_STATE_BYTES:
+        state = self.state
+        while (size := len(states.encode(state))) >= MAX_STATE_BYTES and state.memories:
             sizes = {key: len(msgspec.msgpack.encode(memory)) for key, memory in state.memories.items()}
             largest = max(sizes, key=sizes.__getitem__)
             kind = self.rules.kinds[largest]
@@ -327,6 +336,9 @@ class Profile:
                 self._judge(leaf, memory, affected)
             self._settle(affected, cause, message_id)
             self._set_deadline()
+            self._update_measures([name for name, measure in self.rules.measures.items() if measure is kind])
+            self._served_changed = True
+        self._bytes_at_most = size + self.rules.decision_bytes
 
     def _outcome(self, late: bool) -> Outcome:
         changes, snapshot = self._changes, None
@@ -441,7 +453,7 @@ def open_profile(
 ) -> Profile:
     """Returns the profile in encoded state; None begins a new one."""
     state = None if encoded is None else states.decode(encoded)
-    return Profile(profile_id, rules, profile_ttl_ms, state, now_ms)
+    return Profile(profile_id, rules, profile_ttl_ms, state, now_ms, len(encoded or b""))
 
 
 def _optional(instant_ms: int) -> int | None:

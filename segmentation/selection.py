@@ -41,9 +41,4 @@ def _compile_entry(path: str, tests: Mapping[str, Any]) -> Matches:
         reach = compile_reach(path)
         return lambda message: passes(reach(message))
     reach_all = compile_reach_all(path)
-
-    def matches(message: dict[str, Any]) -> bool:
-        values = reach_all(message)
-        return any(passes(value) for value in values) if values else passes(None)
-
-    return matches
+    return lambda message: any(passes(value) for value in reach_all(message))

@@ -8,7 +8,7 @@ import msgspec
 
 from segmentation import rows
 from segmentation.events import Event
-from segmentation.memory import Memory, MemoryKind
+from segmentation.memory import MAX_ROW_BYTES, Memory, MemoryKind
 from segmentation.paths import ReachAll
 from segmentation.rows import MAX_EVENTS
 from segmentation.selection import Selection
@@ -96,6 +96,9 @@ class Sequence(MemoryKind):
             if len(times) > MAX_EVENTS:
                 dropped += rows.drop_instants_beyond(columns, MAX_EVENTS)
         return dropped
+
+    def growth(self, found: Any) -> int:
+        return MAX_ROW_BYTES * sum(1 if values is None else len(values) for _, values in found)
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
         both = [rows.merged(columns, others) for columns, others in zip(memory, other, strict=True)]

@@ -1,5 +1,6 @@
 """Instants: RFC 3339 text to whole milliseconds since the epoch, and back."""
 
+import functools
 import re
 from datetime import date
 
@@ -42,9 +43,18 @@ def parse_timestamp(text: str) -> int:
 
 def format_timestamp(ms: int) -> str:
     """Returns milliseconds since the epoch as RFC 3339 in UTC, always 24 characters wide."""
-    days, rest = divmod(ms, _DAY_MS)
-    seconds, milliseconds = divmod(rest, 1000)
-    minutes, second = divmod(seconds, 60)
-    hour, minute = divmod(minutes, 60)
-    day = date.fromordinal(days + _EPOCH_DAY)
-    return f"{day.year:04d}-{day.month:02d}-{day.day:02d}T{hour:02d}:{minute:02d}:{second:02d}.{milliseconds:03d}Z"
+    day, rest = divmod(ms, _DAY_MS)
+    minute, rest = divmod(rest, 60_000)
+    second, millisecond = divmod(rest, 1000)
+    return _day_text(day) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[millisecond]
+
+
+# Formatting numbers would take most of the time that a snapshot's fields take.
+_MINUTES = tuple(f"{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60))
+_SECONDS = tuple(f"{second:02d}." for second in range(60))
+_MILLISECONDS = tuple(f"{millisecond:03d}Z" for millisecond in range(1000))
+
+
+@functools.lru_cache(4096)
+def _day_text(day: int) -> str:
+    return f"{date.fromordinal(day + _EPOCH_DAY).isoformat()}T"

@@ -8,7 +8,7 @@ import apache_beam as beam
 from apache_beam.metrics import Metrics
 
 import transforms.coders  # noqa: F401 (registers the coders of Snapshot and Change)
-from transforms.redis_client import connect
+from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore
 from transforms.step_metrics import StepMetrics
 
@@ -32,13 +32,13 @@ class WriteBatchesFn(beam.DoFn):
 
     Args:
       name: of the step, as its metrics' namespace.
-      redis_url: of the server.
+      target: where Redis is.
       max_batch_size: how many values go into one write at most.
       store_options: of `SegmentStore`.
     """
 
-    def __init__(self, name: str, redis_url: str, max_batch_size: int, **store_options: Any) -> None:
-        self._redis_url = redis_url
+    def __init__(self, name: str, target: RedisTarget, max_batch_size: int, **store_options: Any) -> None:
+        self._target = target
         self._max_batch_size = max_batch_size
         self._store_options = store_options
         self._name = name
@@ -51,7 +51,7 @@ class WriteBatchesFn(beam.DoFn):
 
     def setup(self) -> None:
         self._store = SegmentStore(
-            connect(self._redis_url), on_throttled=self._count_throttling, **self._store_options
+            self._target, on_throttled=self._count_throttling, **self._store_options
         )
 
     def start_bundle(self) -> None:

@@ -1,19 +1,14 @@
 """The segment store: what Redis serves of every profile, and the stream of changes. No Beam here."""
 
-import hashlib
 import time
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
-
-import msgspec
-import redis
-import tenacity
-from redis.cluster import RedisCluster
-from redis.exceptions import RedisClusterException, RedisError
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
 
 from segmentation.memberships import Change, Snapshot
-from segmentation.timestamps import MAX_MS, MIN_MS, format_timestamp
-from transforms.redis_client import fault
+from transforms.redis_access import RedisTarget, access_to
+from transforms.redis_fields import change_values, snapshot_values, utf8
+from transforms.redis_scripts import Call, ScriptRunner
+from transforms.redis_scripts import SegmentStoreError as SegmentStoreError
 
 DEFAULT_KEY_PREFIX = "segments:"
 DEFAULT_CHANGES_MAX_LENGTH = 1_000_000
@@ -60,12 +55,6 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return (#ARGV - 2) / 7
 """
 
-_JSON = msgspec.json.Encoder()
-_JSON_INTEGER_BITS = 1024
-"""No reader's number is greater: what is left over counts as infinite."""
-_Call = tuple[bytes, Sequence[str | bytes | int]]
-"""A script's key and arguments."""
-
 
 class WriteResult(NamedTuple):
     """How many profiles a batch of snapshots wrote, and how many it left as they were."""
@@ -77,29 +66,28 @@ class WriteResult(NamedTuple):
     """The very version was stored: the write was retried."""
 
 
-class SegmentStoreError(RuntimeError):
-    """Redis refused writes, or stayed out of reach; the message says what to check and names no one."""
-
-
 class SegmentStore:
     """Writes snapshots and changes in batches, at least once; writing again changes nothing.
 
     Transient errors are retried with growing pauses, then `SegmentStoreError` is raised: nothing
-    is dropped, and the caller writes the batch again. Each call is one round trip, and each key
-    one atomic script, so the same store serves a single server and a cluster.
+    is dropped, and the caller writes the batch again. Each call is one round trip (in a cluster, one
+    per node), and each key one atomic script, so the same store serves a single server and a cluster.
 
     Args:
-      client: a client whose own retries are off, such as `redis_client.connect` gives.
+      target: where Redis is; the process shares one client of it.
       ttl_ms: how long a profile stays after its last write, and the stream after its last entry.
       changes_max_length: about how many changes the stream keeps.
       attempts: how often a batch is sent at most.
       sleep: pauses for so many seconds between attempts.
       on_throttled: is told the seconds of every pause.
+
+    Raises:
+      SecretError: a secret of the target cannot be read; they are read here, before anything is written.
     """
 
     def __init__(
         self,
-        client: redis.Redis | RedisCluster,
+        target: RedisTarget,
         *,
         key_prefix: str = DEFAULT_KEY_PREFIX,
         ttl_ms: int,
@@ -112,13 +100,12 @@ class SegmentStore:
             raise ValueError(f"ttl_ms must be in (0, 2^53), got {ttl_ms}")
         if changes_max_length < 1:
             raise ValueError(f"changes_max_length must be positive, got {changes_max_length}")
-        self._client = client
+        access = access_to(target)
+        access.client()  # reads the secrets; connects to nothing
         self._key_prefix = key_prefix
         self._ttl_ms = ttl_ms
         self._changes_max_length = changes_max_length
-        self._attempts = attempts
-        self._sleep = sleep
-        self._on_throttled = on_throttled
+        self._scripts = ScriptRunner(access, attempts, sleep, on_throttled)
 
     def write_snapshots(self, snapshots: Iterable[Snapshot]) -> WriteResult:
         """Replaces each profile by its newest snapshot, unless what is stored is as new.
@@ -129,7 +116,7 @@ class SegmentStore:
           SegmentStoreError: Redis did not take all of them; those it took stay.
         """
         calls = [self._put_profile(snapshot) for snapshot in _newest(snapshots)]
-        replies = self._evaluate(_PUT_PROFILE, calls)
+        replies = self._scripts.run(_PUT_PROFILE, calls)
         return WriteResult(replies.count(_WRITTEN), replies.count(_STALE), replies.count(_REPEATED))
 
     def append_changes(self, changes: Iterable[Change]) -> int:
@@ -143,67 +130,19 @@ class SegmentStore:
         """
         arguments: list[str | bytes | int] = [self._changes_max_length, self._ttl_ms]
         for change in changes:
-            arguments += _stream_values(change)
+            arguments += change_values(change)
         if len(arguments) == 2:
             return 0
         key = f"{self._key_prefix}changes".encode()
-        return self._evaluate(_ADD_CHANGES, [(key, arguments)])[0]
+        return self._scripts.run(_ADD_CHANGES, [(key, arguments)])[0]
 
-    def _put_profile(self, snapshot: Snapshot) -> _Call:
+    def _put_profile(self, snapshot: Snapshot) -> Call:
         if not 0 <= snapshot.version < VERSION_LIMIT:
             raise ValueError(f"a snapshot's version must be in [0, 2^53), got {snapshot.version}")
-        key = _utf8(f"{self._key_prefix}profile:{snapshot.profile_id}")
+        key = utf8(f"{self._key_prefix}profile:{snapshot.profile_id}")
         if snapshot.deleted:
             return key, (snapshot.version, DELETED_TTL_MS)
-        return key, (snapshot.version, self._ttl_ms, *_hash_values(snapshot))
-
-    def _evaluate(self, script: str, calls: Sequence[_Call]) -> list[int]:
-        """Returns the script's reply to every call, having sent again what found no answer."""
-        replies: dict[int, int] = {}
-        try:
-            self._retrying()(self._send, script, calls, replies)
-        except (RedisError, RedisClusterException, OSError) as error:
-            # The original text may hold addresses and arguments: it goes no further.
-            raise SegmentStoreError(
-                f"Redis took {len(replies)} of {len(calls)} writes, then: {fault(error)}"
-            ) from None
-        return [replies[index] for index in range(len(calls))]
-
-    def _retrying(self) -> tenacity.Retrying:
-        return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda error: fault(error).transient),
-            stop=tenacity.stop_after_attempt(self._attempts),
-            wait=tenacity.wait_exponential_jitter(initial=0.1, max=5, jitter=0.5),
-            sleep=self._pause,
-            reraise=True,
-        )
-
-    def _pause(self, seconds: float) -> None:
-        self._sleep(seconds)
-        self._on_throttled(seconds)
-
-    def _send(self, script: str, calls: Sequence[_Call], replies: dict[int, int]) -> None:
-        """Sends the calls without a reply once, and notes the replies.
-
-        The first call carries the script's text, which loads it; the others name its hash. A
-        cluster's pipeline spreads over nodes and refuses hashes, so there each carries the text.
-        """
-        waiting = [index for index in range(len(calls)) if index not in replies]
-        digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
-        pipeline = self._client.pipeline(transaction=False)
-        for index in waiting:
-            key, arguments = calls[index]
-            with_text = index == waiting[0] or isinstance(self._client, RedisCluster)
-            command = ("EVAL", script) if with_text else ("EVALSHA", digest)
-            pipeline.execute_command(*command, 1, key, *arguments)  # a cluster's has no method for it
-        errors = []
-        for index, reply in zip(waiting, pipeline.execute(raise_on_error=False), strict=True):
-            if isinstance(reply, Exception):
-                errors.append(reply)
-            else:
-                replies[index] = reply
-        if errors:
-            raise min(errors, key=lambda error: fault(error).transient)  # a lasting one, if any
+        return key, (snapshot.version, self._ttl_ms, *snapshot_values(snapshot))
 
 
 def _newest(snapshots: Iterable[Snapshot]) -> Iterable[Snapshot]:
@@ -213,71 +152,3 @@ def _newest(snapshots: Iterable[Snapshot]) -> Iterable[Snapshot]:
         if known is None or snapshot.version > known.version:
             newest[snapshot.profile_id] = snapshot
     return newest.values()
-
-
-def _hash_values(snapshot: Snapshot) -> Sequence[str | bytes]:
-    """Returns the values of the fields that the script names, in its order."""
-    segments = {
-        name: {"entered_at": _timestamp(held.entered_at_ms), "expires_at": _expiry(held.expires_at_ms)}
-        for name, held in snapshot.segments.items()
-    }
-    scores = {name: {"value": value, "at": _timestamp(at)} for name, (value, at) in snapshot.scores.items()}
-    predictions = b"{}"
-    return (
-        _json(segments),
-        _json(scores),
-        _json(snapshot.measures),
-        predictions,
-        _json(snapshot.traits),
-        snapshot.rules_version,
-        _timestamp(snapshot.updated_at_ms),
-        _timestamp(snapshot.processed_at_ms),
-    )
-
-
-def _stream_values(change: Change) -> Sequence[str | bytes | int]:
-    return (
-        change.change_id,
-        _utf8(change.profile_id),
-        change.segment,
-        change.change,
-        _timestamp(change.event_time_ms),
-        _expiry(change.expires_at_ms) or "",
-        change.profile_version,
-    )
-
-
-def _expiry(ms: int | None) -> str | None:
-    return None if ms is None else _timestamp(ms)
-
-
-def _timestamp(ms: int) -> str:
-    """Says an instant; one outside the years that can be said, such as a far deadline, is moved there."""
-    return format_timestamp(ms if MIN_MS <= ms <= MAX_MS else MIN_MS if ms < MIN_MS else MAX_MS)
-
-
-def _json(value: Any) -> bytes:
-    """Returns valid JSON for whatever came out of JSON or was computed from it; nan and inf are null."""
-    try:
-        return _JSON.encode(value)
-    except ValueError:  # half a surrogate pair, or an integer of thousands of digits
-        return _JSON.encode(_sayable(value))
-
-
-def _sayable(value: Any) -> Any:
-    match value:
-        case dict():
-            return {_sayable(name): _sayable(member) for name, member in value.items()}
-        case list() | tuple():
-            return [_sayable(member) for member in value]
-        case str():
-            return value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
-        case int() if value.bit_length() > _JSON_INTEGER_BITS:
-            return None
-        case _:
-            return value
-
-
-def _utf8(text: str) -> bytes:
-    """Encodes an id so that different ones stay different, half surrogate pairs included."""
-    return text.encode("utf-8", "surrogatepass")

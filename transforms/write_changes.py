@@ -9,6 +9,7 @@ from apache_beam.transforms.util import ReshufflePerKey
 
 from segmentation.memberships import Change
 from transforms.batches import WriteBatchesFn, shard_of
+from transforms.redis_access import RedisTarget
 from transforms.segment_store import DEFAULT_CHANGES_MAX_LENGTH, SegmentStore
 
 
@@ -23,7 +24,7 @@ class WriteChanges(beam.PTransform):
     A bundle fails, and is retried by the runner, when Redis stays full or out of reach.
 
     Args:
-      redis_url: redis://, rediss:// or unix://.
+      target: where Redis is, and which secrets open it.
       key_prefix: begins the stream's key.
       ttl_ms: how long the stream stays after its last entry.
       max_length: about how many changes the stream keeps.
@@ -31,7 +32,7 @@ class WriteChanges(beam.PTransform):
       sleep: pauses for so many seconds before a write is tried again.
     """
 
-    redis_url: str = dataclasses.field(repr=False)
+    target: RedisTarget
     key_prefix: str
     ttl_ms: int
     max_length: int = DEFAULT_CHANGES_MAX_LENGTH
@@ -41,7 +42,7 @@ class WriteChanges(beam.PTransform):
     def expand(self, changes: beam.PCollection[Change]) -> beam.PCollection[None]:
         write = _WriteChangesFn(
             "WriteChanges",
-            self.redis_url,
+            self.target,
             self.max_batch_size,
             key_prefix=self.key_prefix,
             ttl_ms=self.ttl_ms,

@@ -11,6 +11,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from segmentation.memberships import Snapshot
 from transforms.batches import WriteBatchesFn, shard_of
+from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore
 
 _MAX_KEPT_PROFILES = 10_000
@@ -28,14 +29,14 @@ class WriteSegments(beam.PTransform):
     A bundle fails, and is retried by the runner, when Redis stays full or out of reach.
 
     Args:
-      redis_url: redis://, rediss:// or unix://.
+      target: where Redis is, and which secrets open it.
       key_prefix: begins every key.
       ttl_ms: how long a profile stays after its last write.
       max_batch_size: how many snapshots go into one round trip at most.
       sleep: pauses for so many seconds before a write is tried again.
     """
 
-    redis_url: str = dataclasses.field(repr=False)
+    target: RedisTarget
     key_prefix: str
     ttl_ms: int
     max_batch_size: int = 200
@@ -44,7 +45,7 @@ class WriteSegments(beam.PTransform):
     def expand(self, snapshots: beam.PCollection[Snapshot]) -> beam.PCollection[None]:
         write = _WriteSnapshotsFn(
             "WriteSegments",
-            self.redis_url,
+            self.target,
             self.max_batch_size,
             key_prefix=self.key_prefix,
             ttl_ms=self.ttl_ms,

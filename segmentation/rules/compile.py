@@ -102,9 +102,12 @@ class _Compiler:
                 self._used_segments.add(segment.index)
                 return conditions.SegmentReference(segment.index), segment.version
             case schema.EventCondition():
-                return self._event_leaf(when)
+                return self._measure_leaf(when, *when.measure())
             case schema.MeasureCondition():
-                return self._named_measure_leaf(when)
+                definition = self._definitions.measures[when.measure]
+                # what the test needs is remembered apart from what is served, so that the condition keeps it,
+                # however it is written
+                return self._measure_leaf(definition, *definition.measure()[:2], when.tests())
             case schema.SequenceCondition():
                 return self._leaf(conditions.SequenceLeaf, self._sequence(when), meaning.of_sequence(when))
             case schema.TraitCondition():
@@ -132,12 +135,13 @@ class _Compiler:
         self._used_leaves.add(key)
         return self._leaves[key], leaf_meaning
 
-    def _event_leaf(self, when: schema.EventCondition) -> tuple[Condition, Any]:
-        name, path, tests = when.measure()
+    def _measure_leaf(
+        self, selection: Measured, name: str, path: str | None, tests: dict[str, Any]
+    ) -> tuple[Condition, Any]:
         limit = events_needed(tests) if name in ("count", "distinct") else None
-        kind = self._measure(when, name, path, limit)
-        window_ms = self._window_ms(when.within)
-        leaf_meaning = [*meaning.of_memory(name, path, when, window_ms), meaning.of_tests(tests)]
+        kind = self._measure(selection, name, path, limit)
+        window_ms = self._window_ms(selection.within)
+        leaf_meaning = [*meaning.of_memory(name, path, selection, window_ms), meaning.of_tests(tests)]
         passes = compile_measure_tests(tests, kind.tolerant)
         bounded_count = (
             isinstance(kind, (measures.Count, measures.Distinct)) and (kind.limit or 0) <= MAX_EVENTS
@@ -145,19 +149,6 @@ class _Compiler:
         return self._leaf(
             conditions.CountLeaf if bounded_count else conditions.MeasureLeaf, kind, leaf_meaning, passes
         )
-
-    def _named_measure_leaf(self, when: schema.MeasureCondition) -> tuple[Condition, Any]:
-        definition = self._definitions.measures[when.measure]
-        kind = self._named_measure(when.measure)
-        name, path, _ = definition.measure()
-        tests = when.tests()
-        memory_meaning = meaning.of_memory(name, path, definition, self._window_ms(definition.within))
-        passes = compile_measure_tests(tests, kind.tolerant)
-        key = meaning.key(["named leaf", memory_meaning, meaning.of_tests(tests)])
-        if key not in self._leaves:
-            self._leaves[key] = conditions.MeasureLeaf(key, kind, passes)
-        self._used_leaves.add(key)
-        return self._leaves[key], [*memory_meaning, meaning.of_tests(tests)]
 
     def _named_measure(self, name: str) -> measures.Measure:
         definition = self._definitions.measures[name]
@@ -194,7 +185,7 @@ class _Compiler:
                     entry.for_ or entry.during or 0,
                     entry.for_ is not None,
                 )
-                for entry in when.then_not
+                for entry in meaning.then_not_in_order(when)
             ]
             self._kinds[key] = Sequence(key, steps, then_not, window_ms)
         kind = self._kinds[key]

@@ -76,6 +76,8 @@ class Rules:
             (inner, segment.index) for segment in segments for inner in segment.refers_to
         )
         self.segment_by_name = {segment.name: segment for segment in segments}
+        self.decision_bytes = 8192 + 128 * len(segments) + 24 * len(self.leaves) + 352 * len(measures)
+        """More than a profile's encoded state takes besides its memories."""
         self._reached_by_name = self._index_by_name()
         self._reached_by_every_event = self._reached_by_name["*"]
 

@@ -58,10 +58,6 @@ class Document:
         way = self._way(path)
         return way[-1][0] if way else 1
 
-    def has(self, path: Path) -> bool:
-        """Whether there is something at a path."""
-        return len(self._way(path)) == 1 + len(path)
-
     def value_at(self, path: Path) -> Any:
         """Returns the value at a path."""
         value: Any = self.value

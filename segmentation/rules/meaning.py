@@ -51,8 +51,13 @@ def of_memory(measure: str, path: str | None, selection: EventSelection, window_
 def of_sequence(condition: SequenceCondition) -> Meaning:
     """Returns the meaning of a sequence."""
     steps = [_of_step(step, condition.same) for step in condition.sequence]
-    then_not = sorted((_of_then_not(entry, condition.same) for entry in condition.then_not), key=_canonical)
+    then_not = [_of_then_not(entry, condition.same) for entry in then_not_in_order(condition)]
     return ["sequence", condition.within, steps, then_not]
+
+
+def then_not_in_order(condition: SequenceCondition) -> list[ThenNotDefinition]:
+    """Returns the entries of `then_not` in the order in which they are remembered, however they are written."""
+    return sorted(condition.then_not, key=lambda entry: _canonical(_of_then_not(entry, condition.same)))
 
 
 def of_score(score: ScoreDefinition) -> Meaning:

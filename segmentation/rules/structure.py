@@ -1,7 +1,8 @@
 """Checks a document against the schema, and tells of each mistake what would be right."""
 
-from collections.abc import Iterator
-from typing import Annotated, Any, ForwardRef, NamedTuple, get_args, get_origin
+from collections.abc import Iterator, Sequence
+from types import UnionType
+from typing import Annotated, Any, ForwardRef, NamedTuple, Union, get_args, get_origin
 
 import pydantic
 from pydantic import BaseModel
@@ -56,18 +57,23 @@ def _read_as_meant(document: Document, mistake: _Mistake) -> bool:
 def _mistakes(document: Document, prefix: Location, error: pydantic.ValidationError) -> Iterator[_Mistake]:
     for details in error.errors(include_url=False):
         location = (*prefix, *details["loc"])
-        path = _path(document, location)
         kind = details["type"]
         if kind == "extra_forbidden":
-            yield _unknown_key(document, path, _keys(_model_at(location[:-1])))
+            path, model = _place(document, location[:-1])
+            yield _unknown_key(document, (*path, location[-1]), _keys(model))
         elif kind == "missing":
-            key = str(location[-1])
+            path, key = _path(document, location[:-1]), str(location[-1])
             found, mend = f"the key {key!r} is missing", f"add it, such as {_EXAMPLES.get(key, key)}"
-            yield _Mistake(Problem(document.line(path[:-1]), path[:-1], found, mend))
+            yield _Mistake(Problem(document.line(path), path, found, mend))
         elif kind == "union_tag_not_found":
-            yield from _mistakes_of_form(document, location, path, details["input"])
+            yield from _mistakes_of_form(document, location, details["input"])
         else:
+            path = _path(document, location[:-1] if _is_of_key(details) else location)
             yield _Mistake(Problem(document.line(path), path, _found(details), _mend(details)))
+
+
+def _is_of_key(details: ErrorDetails) -> bool:
+    return details["loc"][-1] == "[key]" and details["type"].startswith("string_")
 
 
 def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
@@ -75,15 +81,19 @@ def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
     if path[0] == "measures" and key in Tests.TEST_NAMES:
         mend = "put the test into the condition that refers to the measure"
         return _Mistake(Problem(line, path, "a test on a named measure", mend))
-    meant = nearest(key, keys)
+    meant = _meant(key, keys)
     mend = f"did you mean {meant!r}?" if meant else f"expected {'one of ' + listed(keys) if keys else 'none'}"
     return _Mistake(Problem(line, path, f"unknown key {shown(key)}", mend), meant)
 
 
-def _mistakes_of_form(
-    document: Document, location: Location, path: Path, condition: Any
-) -> Iterator[_Mistake]:
+def _meant(key: str, keys: Sequence[str]) -> str | None:
+    other_word = _OTHER_WORDS.get(key)
+    return other_word if other_word in keys else nearest(key, keys)
+
+
+def _mistakes_of_form(document: Document, location: Location, condition: Any) -> Iterator[_Mistake]:
     """Yields the mistakes of a condition that has no form, or several."""
+    path = _path(document, location)
     forms = [form for form in FORMS if isinstance(condition, dict) and form in condition]
     if forms:
         found, mend = f"two forms in one condition: {' and '.join(forms)}", "join them under all: or any:"
@@ -91,7 +101,7 @@ def _mistakes_of_form(
         yield from _mistakes_in_each(document, location, condition, forms)
         return
     for key in condition if isinstance(condition, dict) else ():
-        if nearest(key, FORMS) is not None:
+        if _meant(key, FORMS) is not None:
             yield _unknown_key(document, (*path, key), list(FORMS))
             return
     keys = listed(map(shown, condition)) if isinstance(condition, dict) else ""
@@ -107,7 +117,7 @@ def _mistakes_in_each(
     valid_keys = []
     for form in forms:
         tagged = (*location, f"<{form}>")
-        model = _model_at(tagged)
+        _, model = _place(document, tagged)
         keys = _keys(model)
         valid_keys += keys
         try:
@@ -119,36 +129,35 @@ def _mistakes_in_each(
             yield _unknown_key(document, (*_path(document, location), key), valid_keys)
 
 
+# Places: where in the document, and what the schema expects there
+
+
 def _path(document: Document, location: Location) -> Path:
-    """Returns where a mistake stands in the document, in which one may stand for a list of one."""
+    return _place(document, location)[0]
+
+
+def _place(document: Document, location: Location) -> tuple[Path, Any]:
+    """Returns the path of a location, and the type that the schema has there."""
     path: Path = ()
-    for part in location:
-        is_mark = isinstance(part, int) or part[:1] in ("<", "[")
-        if not is_mark or document.has((*path, part)):
-            path = (*path, part)
-    return path
-
-
-# What the schema says of a place
-
-
-def _model_at(location: Location) -> type[BaseModel]:
-    """Returns the model of the mapping at a location."""
     kind: Any = Definitions
     for part in location:
+        is_one_for_list = get_origin(kind) is list and not isinstance(document.value_at(path), list)
+        if not is_one_for_list and not _is_union(kind):
+            path = (*path, part)
         kind = _bare(_part_of(kind, part))
-    model: type[BaseModel] = kind
-    return model
+    return path, kind
 
 
 def _part_of(kind: Any, part: str | int) -> Any:
     if get_origin(kind) in (list, dict):
         return get_args(kind)[-1]
-    if isinstance(kind, type) and issubclass(kind, BaseModel):
-        return next(
-            field.annotation for name, field in kind.model_fields.items() if part in (name, field.alias)
-        )
-    return next(choice for choice in get_args(kind) if pydantic.Tag(str(part)) in choice.__metadata__)
+    if _is_union(kind):
+        return next(choice for choice in get_args(kind) if pydantic.Tag(str(part)) in choice.__metadata__)
+    return next(field.annotation for name, field in kind.model_fields.items() if part in (name, field.alias))
+
+
+def _is_union(kind: Any) -> bool:
+    return get_origin(kind) in (Union, UnionType)
 
 
 def _bare(kind: Any) -> Any:
@@ -171,6 +180,7 @@ def _keys(model: type[BaseModel]) -> list[str]:
 
 # What was found, and what would be right
 
+_OTHER_WORDS = {"and": "all", "or": "any"}
 _EXAMPLES = {
     "version": "version: 1",
     "when": "when: {event: Order Completed}",
@@ -205,8 +215,6 @@ _MENDS = {
 
 
 def _found(details: ErrorDetails) -> str:
-    if details["type"] == "string_pattern_mismatch" and details["loc"][-1] == "[key]":
-        return f"found {shown(details['loc'][-2])}"
     if details["type"] == "too_long":
         return f"found {len(details['input'])} entries"
     return f"found {shown(details['input'])}"

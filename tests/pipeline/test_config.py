@@ -20,7 +20,7 @@ NOW_MS = START_MS + DAY_MS
 RULES = (
     "version: 1\nsegments:\n  loyal:\n    when: {event: Order Completed, within: 30d, count: {at_least: 2}}\n"
 )
-SUBSCRIPTION = "projects/shop/subscriptions/events"
+SUBSCRIPTION = "projects/my-shop/subscriptions/events"
 
 
 @pytest.fixture
@@ -85,27 +85,27 @@ def test_an_unbounded_run(flags: dict[str, str | None]) -> None:
         **unbounded(
             redis_key_prefix="shop:",
             profile_ttl="90d",
-            changes_topic="projects/shop/topics/changes",
-            redis_auth_secret="projects/shop/secrets/redis/versions/latest",
-            redis_ca_secret="projects/shop/secrets/redis-ca/versions/1",
+            changes_topic="projects/my-shop/topics/changes",
+            redis_auth_secret="projects/my-shop/secrets/redis/versions/latest",
+            redis_ca_secret="projects/my-shop/secrets/redis-ca/versions/1",
         ),
     )
     assert (config.input_subscription, config.events) == (SUBSCRIPTION, ())
     assert (config.run, config.as_of_ms) == (None, None)
     assert (config.redis_key_prefix, config.profile_ttl_ms) == ("shop:", 90 * DAY_MS)
-    assert config.changes_topic == "projects/shop/topics/changes"
-    assert config.redis_auth_secret == "projects/shop/secrets/redis/versions/latest"
-    assert config.redis_ca_secret == "projects/shop/secrets/redis-ca/versions/1"
+    assert config.changes_topic == "projects/my-shop/topics/changes"
+    assert config.redis_auth_secret == "projects/my-shop/secrets/redis/versions/latest"
+    assert config.redis_ca_secret == "projects/my-shop/secrets/redis-ca/versions/1"
 
 
 def test_tables_and_topics_instead_of_files(flags: dict[str, str | None]) -> None:
     tables = {
         "history_table": "shop:segments.segment_changes",
-        "dead_letter_topic": "projects/shop/topics/dead",
+        "dead_letter_topic": "projects/my-shop/topics/dead",
     }
     config = config_of(flags, history_path=None, dead_letter_path=None, **tables)
     assert (config.history_table, config.history_path) == ("shop:segments.segment_changes", None)
-    assert (config.dead_letter_topic, config.dead_letter_path) == ("projects/shop/topics/dead", None)
+    assert (config.dead_letter_topic, config.dead_letter_path) == ("projects/my-shop/topics/dead", None)
     domain = config_of(flags, history_path=None, history_table="example.com:shop:segments.segment_changes")
     assert domain.history_table == "example.com:shop:segments.segment_changes"
 
@@ -127,12 +127,16 @@ def test_tables_and_topics_instead_of_files(flags: dict[str, str | None]) -> Non
         ),
         (
             {"dead_letter_path": None, "dead_letter_topic": "dead"},
-            "--dead_letter_topic must look like projects/P/topics/T, got dead",
+            "--dead_letter_topic must look like projects/P/topics/T, P of 6 characters or more, got dead",
         ),
-        ({"changes_topic": "c"}, "--changes_topic must look like projects/P/topics/T, got c"),
+        ({"changes_topic": "c"}, "--changes_topic must look like projects/P/topics/T, "),
         (
             unbounded(input_subscription="events"),
-            "--input_subscription must look like projects/P/subscriptions/S, got events",
+            "--input_subscription must look like projects/P/subscriptions/S, ",
+        ),
+        (
+            unbounded(input_subscription="projects/shop/subscriptions/events"),
+            "--input_subscription must look like projects/P/subscriptions/S, P of 6 characters or more, got",
         ),
         (unbounded(as_of="2026-03-02T12:00:00Z"), "--as_of goes with --events only"),
         (unbounded(history_path="gs://b/h"), "--history_path cannot be appended to on gs://"),

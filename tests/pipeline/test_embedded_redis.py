@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import signal
+import socket
 import stat
 import subprocess
 import sys
@@ -72,6 +74,44 @@ def test_ends_with_its_process(tmp_path):
         text=True,
     )
     assert not is_running(int(run.stdout))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_ends_with_its_process_even_if_that_is_killed(tmp_path, number):
+    program = (
+        "import sys; from pipeline.embedded_redis import EmbeddedRedis;"
+        "server = EmbeddedRedis(sys.argv[1]); server.start(); print(flush=True); sys.stdin.read()"
+    )
+    with (
+        subprocess.Popen(
+            [sys.executable, "-c", program, tmp_path],
+            cwd=Path(__file__).parents[2],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+        ) as run,
+        socket.socket(socket.AF_UNIX) as connection,
+    ):
+        run.stdout.readline()
+        connection.connect(str(tmp_path / "redis.sock"))
+        run.send_signal(number)
+        assert connection.recv(1) == b"", "the server hung up"
+    assert run.returncode == -number
+
+
+def test_nothing_is_left_beside_it_when_it_was_closed(tmp_path):
+    before = {child.pid for child in psutil.Process().children()}
+    with EmbeddedRedis(tmp_path) as server:
+        server.start()
+        assert len(psutil.Process().children()) == len(before) + 2
+        os.kill(server.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, server.pid, os.WEXITED | os.WNOWAIT)
+        server.start()
+    assert {child.pid for child in psutil.Process().children()} == before
+
+
+def test_takes_other_settings(tmp_path):
+    with EmbeddedRedis(tmp_path, settings={"maxclients": "7"}) as server, client_of(server) as client:
+        assert client.config_get("maxclients") == {"maxclients": "7"}
 
 
 def test_ends_although_it_does_not_listen(tmp_path, monkeypatch):

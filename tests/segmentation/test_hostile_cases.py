@@ -86,7 +86,7 @@ def test_a_sum_of_whole_numbers_may_pass_64_bits(measure: str, sign: int) -> Non
 def test_a_state_that_few_large_events_fill_stays_below_its_bound() -> None:
     rules = rules_for(many={"event": "A", "distinct": {"of": "properties.ids[]", "at_least": 100_000}})
     long_ids = [one.ljust(250, "x") for one in MANY_IDS[:120]]
-    folded(rules, *(event(at, "A", ids=[f"{at}{one}" for one in long_ids]) for at in range(60)))
+    folded(rules, *(event(at, "A", ids=[f"{at}-{one}" for one in long_ids]) for at in range(60)))
 
 
 def test_a_state_of_long_texts_stays_below_its_bound() -> None:
@@ -102,7 +102,7 @@ def test_what_the_bound_takes_is_missing_from_what_is_served() -> None:
     profile = Profile(PROFILE_ID, rules_of({"version": 1, "measures": {"d": measure}}), DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
     dropped = 0
     for at in range(60):
-        outcome = profile.apply(event(at, "A", ids=[f"{at}{one}".ljust(250, "x") for one in MANY_IDS[:120]]))
+        outcome = profile.apply(event(at, "A", ids=[f"{at}-{one}".ljust(250, "x") for one in MANY_IDS[:120]]))
         dropped += outcome.dropped_events
         assert outcome.snapshot is not None
         assert outcome.snapshot.measures == {"d": (at + 1) * 120 - dropped}

@@ -4,13 +4,13 @@ import pytest
 
 from pipeline.embedded_redis import EmbeddedRedis
 from tests.transforms.samples import DAY_MS, no_sleep
-from transforms.redis_client import connect
+from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore
 
 
 @pytest.fixture
 def store(redis_url):
-    return SegmentStore(connect(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
+    return SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
 
 
 @pytest.fixture

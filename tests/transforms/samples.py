@@ -3,7 +3,7 @@
 import redis
 
 from segmentation.memberships import Change, Snapshot
-from transforms.redis_client import connect
+from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore
 
 HOUR_MS = 3_600_000
@@ -32,7 +32,7 @@ def no_sleep(seconds):
 
 
 def store_of(server, **options):
-    return SegmentStore(connect(server.url), ttl_ms=DAY_MS, **options)
+    return SegmentStore(RedisTarget(server.url), ttl_ms=DAY_MS, **options)
 
 
 def client_of(server):

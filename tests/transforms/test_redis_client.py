@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.embedded_redis import EmbeddedRedis
 from tests.transforms.samples import DAY_MS, KEY, no_sleep, snapshot
+from transforms.redis_access import RedisTarget
 from transforms.redis_client import connect
 from transforms.segment_store import SegmentStore, SegmentStoreError
 
@@ -20,9 +21,10 @@ class TestConnect:
     @pytest.mark.parametrize("password", [None, "wrong"])
     def test_a_wrong_password_fails_at_once(self, tmp_path, password):
         with EmbeddedRedis(tmp_path, password="right") as server:
-            client = connect(f"unix://{tmp_path}/redis.sock", password=password)
+            user = "" if password is None else f":{password}@"
+            target = RedisTarget(f"unix://{user}{tmp_path}/redis.sock")
             with pytest.raises(SegmentStoreError, match="--redis_auth_secret"):
-                SegmentStore(client, ttl_ms=1, sleep=no_sleep).write_snapshots([snapshot()])
+                SegmentStore(target, ttl_ms=1, sleep=no_sleep).write_snapshots([snapshot()])
             right = connect(f"unix://{tmp_path}/redis.sock", password="right")
             assert right.ping()
             assert connect(server.url).ping()
@@ -49,7 +51,7 @@ class TestConnect:
         assert options["db"] == 3
 
     def test_threads_may_share_it(self, redis_url, redis_client):
-        store = SegmentStore(connect(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
+        store = SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
         with ThreadPoolExecutor(8) as threads:
             results = list(
                 threads.map(lambda version: store.write_snapshots([snapshot(version)]), range(1, 201))
@@ -58,7 +60,7 @@ class TestConnect:
         assert redis_client.hget(KEY, "version") == "200"
 
     def test_a_forked_process_may_go_on_with_it(self, redis_url, redis_client):
-        store = SegmentStore(connect(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
+        store = SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
         store.write_snapshots([snapshot(1)])
         fork = multiprocessing.get_context("fork")
         child = fork.Process(target=store.write_snapshots, args=([snapshot(2)],))

@@ -18,7 +18,7 @@ from tests.transforms.samples import (
     snapshot,
     store_of,
 )
-from transforms.redis_client import connect
+from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore, SegmentStoreError, WriteResult
 
 
@@ -99,7 +99,7 @@ class TestSnapshot:
 
     def test_prefixes_do_not_mix(self, redis_url, redis_client):
         for prefix in ("", "ä:", "segments:"):
-            SegmentStore(connect(redis_url), key_prefix=prefix, ttl_ms=DAY_MS).write_snapshots([snapshot()])
+            SegmentStore(RedisTarget(redis_url), key_prefix=prefix, ttl_ms=DAY_MS).write_snapshots([snapshot()])
         assert sorted(redis_client.keys()) == ["profile:alice", "segments:profile:alice", "ä:profile:alice"]
 
     def test_more_than_fits_one_reply_buffer(self, store, redis_client):
@@ -135,10 +135,10 @@ class TestTimeToLive:
     @pytest.mark.parametrize("ttl_ms", [0, -1, 2**53])
     def test_must_be_one_that_redis_understands(self, redis_url, ttl_ms):
         with pytest.raises(ValueError, match="ttl_ms must be in"):
-            SegmentStore(connect(redis_url), ttl_ms=ttl_ms)
+            SegmentStore(RedisTarget(redis_url), ttl_ms=ttl_ms)
 
     def test_may_be_long(self, redis_url, redis_client):
-        SegmentStore(connect(redis_url), ttl_ms=2**53 - 1).write_snapshots([snapshot()])
+        SegmentStore(RedisTarget(redis_url), ttl_ms=2**53 - 1).write_snapshots([snapshot()])
         assert redis_client.pttl(KEY) > 2**52
 
 
@@ -223,7 +223,7 @@ class TestChanges:
         assert redis_client.xlen("segments:changes") == 2
 
     def test_the_oldest_make_room(self, redis_url, redis_client):
-        short = SegmentStore(connect(redis_url), ttl_ms=DAY_MS, changes_max_length=500)
+        short = SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, changes_max_length=500)
         for start in range(0, 5_000, 100):
             short.append_changes(change(number) for number in range(start, start + 100))
         assert 500 <= redis_client.xlen("segments:changes") < 1_000
@@ -232,7 +232,7 @@ class TestChanges:
 
     def test_a_length_must_be_positive(self, redis_url):
         with pytest.raises(ValueError, match="changes_max_length must be positive"):
-            SegmentStore(connect(redis_url), ttl_ms=DAY_MS, changes_max_length=0)
+            SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, changes_max_length=0)
 
     def test_are_appended_all_or_none(self, own_server):
         with client_of(own_server) as client:

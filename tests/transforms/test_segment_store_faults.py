@@ -20,7 +20,7 @@ from tests.transforms.samples import (
     snapshot,
     store_of,
 )
-from transforms.redis_client import connect
+from transforms.redis_access import RedisTarget, access_to
 from transforms.segment_store import SegmentStore, SegmentStoreError, WriteResult
 
 
@@ -56,7 +56,7 @@ def losing_replies(server, path, losses):
         thread.start()
         url = f"unix://{path}"
         yield url
-        connect(url).close()
+        access_to(RedisTarget(url)).client().close()
         listener.shutdown(socket.SHUT_RDWR)
         thread.join()
 
@@ -74,11 +74,11 @@ class TestServerInTrouble:
     def test_a_lost_reply_is_a_repeated_write(self, own_server, tmp_path):
         pauses = []
         with losing_replies(own_server, tmp_path / "one.sock", losses=2) as url:
-            store = SegmentStore(connect(url), ttl_ms=DAY_MS, sleep=pauses.append)
+            store = SegmentStore(RedisTarget(url), ttl_ms=DAY_MS, sleep=pauses.append)
             assert store.write_snapshots([snapshot(1), snapshot(1, "bob")]) == WriteResult(0, 0, repeated=2)
         assert len(pauses) == 2
         with losing_replies(own_server, tmp_path / "two.sock", losses=1) as url:
-            store = SegmentStore(connect(url), ttl_ms=DAY_MS, sleep=pauses.append)
+            store = SegmentStore(RedisTarget(url), ttl_ms=DAY_MS, sleep=pauses.append)
             assert store.append_changes([change(1)]) == 1
         assert len(pauses) == 3
         with client_of(own_server) as client:

@@ -15,6 +15,7 @@ from pipeline.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Change, Snapshot
 from transforms.batches import SHARDS, shard_of
 from transforms.coders import MsgspecCoder
+from transforms.redis_access import RedisTarget
 from transforms.write_changes import WriteChanges
 from transforms.write_segments import WriteSegments
 
@@ -80,11 +81,11 @@ def metrics_of(result):
 
 
 def write_segments(url, **options):
-    return WriteSegments(redis_url=url, key_prefix="segments:", ttl_ms=DAY_MS, **options)
+    return WriteSegments(RedisTarget(url), key_prefix="segments:", ttl_ms=DAY_MS, **options)
 
 
 def write_changes(url, **options):
-    return WriteChanges(redis_url=url, key_prefix="segments:", ttl_ms=DAY_MS, **options)
+    return WriteChanges(RedisTarget(url), key_prefix="segments:", ttl_ms=DAY_MS, **options)
 
 
 @both_runners

@@ -209,6 +209,8 @@ def test_the_nearest_key_is_named(text: str, path: str, key: str, meant: str) ->
     [
         ("{al: [{event: A}]}", "al", "all"),
         ("{anny: [{event: A}]}", "anny", "any"),
+        ("{and: [{event: A}]}", "and", "all"),
+        ("{or: [{event: A}]}", "or", "any"),
         ("{nott: {event: A}}", "nott", "not"),
         ("{segmnt: viewer}", "segmnt", "segment"),
         ("{evnt: A}", "evnt", "event"),
