@@ -87,6 +87,7 @@ def run_live(pipeline: beam.Pipeline, config: SegmentationConfig) -> PipelineRes
             _wait(result)
         finally:
             _log_summary()
+    _LOGGER.info("live: ended; what was taken in is written")
     return result
 
 
@@ -96,7 +97,6 @@ def _wait(result: PipelineResult) -> None:
         result.wait_until_finish()
     except Stopped:
         result.cancel()
-        _LOGGER.info("live: stopped; what was taken in is written")
     finally:
         _RUNNERS_LOGGER.setLevel(level)
 

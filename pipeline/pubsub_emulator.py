@@ -158,9 +158,7 @@ def find_jar() -> Path:
     named = os.environ.get("PUBSUB_EMULATOR_JAR")
     if named:
         if not Path(named).is_file():
-            raise PubSubEmulatorError(
-                f"no Pub/Sub emulator: $PUBSUB_EMULATOR_JAR is {named}, and there is no such file"
-            )
+            raise PubSubEmulatorError(f"no Pub/Sub emulator: $PUBSUB_EMULATOR_JAR names no file: {named}")
         return Path(named)
     gcloud = shutil.which("gcloud")
     if gcloud is None:
@@ -192,7 +190,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         prog="python -m pipeline.pubsub_emulator",
         description="Runs Google's Pub/Sub emulator on this machine.",
     )
-    parser.add_argument("--port", type=int, default=8085, help="On which it listens. Default: 8085")
+    parser.add_argument("--port", type=int, default=8085, help="On which it listens; 0 is any. Default: 8085")
     parser.add_argument(
         "--find", action="store_true", help="Only say which java and which jar would be used."
     )

@@ -52,7 +52,7 @@ def check_answer(target: RedisTarget) -> None:
     except SecretError as error:
         raise RedisFlagsError(str(error)) from None
     except (RedisError, RedisClusterException, OSError) as error:
-        raise RedisFlagsError(f"Redis does not answer: {fault(error)}") from None
+        raise RedisFlagsError(f"Redis cannot be used: {fault(error)}") from None
 
 
 def _check_url(url: str) -> None:

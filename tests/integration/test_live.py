@@ -143,7 +143,8 @@ def test_a_clock_up_to_five_minutes_ahead_is_set_right(shop: Shop, user: str) ->
     shop.events.publish(body("Order Completed", user, published_ms + 4 * MINUTE_MS))
     (row,) = until(lambda: shop.job.changes_of(user), "entry")
     assert published_ms <= parse_timestamp(row["event_time"]) < published_ms + MINUTE_MS
-    assert shop.profiles.profile(user)["updated_at"] == row["event_time"]
+    profile = until(lambda: shop.profiles.profile(user), "profile")
+    assert profile["updated_at"] == row["event_time"]
 
 
 def test_a_clock_further_ahead_is_not_believed(shop: Shop, user: str) -> None:

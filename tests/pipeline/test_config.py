@@ -83,6 +83,7 @@ def test_an_unbounded_run(flags: dict[str, str | None]) -> None:
     config = config_of(
         flags,
         **unbounded(
+            redis_url="rediss://localhost:6380",
             redis_key_prefix="shop:",
             profile_ttl="90d",
             changes_topic="projects/my-shop/topics/changes",
@@ -190,6 +191,22 @@ def test_takes_a_redis_url(flags: dict[str, str | None], url: str) -> None:
 def test_does_not_show_what_was_given_for_a_secrets_name(flags: dict[str, str | None]) -> None:
     message = mistake(flags, redis_auth_secret="sesame")
     assert message == "--redis_auth_secret must look like projects/P/secrets/S/versions/V"
+
+
+@pytest.mark.parametrize(
+    "changed, expected",
+    [
+        ({"runner": "DataflowRunner"}, "--redis_url holds a password, and a job's flags are no secret"),
+        ({"redis_auth_secret": "projects/p/secrets/s/versions/1"}, "--redis_url holds a password already"),
+        ({"redis_ca_secret": "projects/p/secrets/s/versions/1"}, "--redis_ca_secret is for TLS"),
+    ],
+)
+def test_a_password_stands_in_one_place_that_fits(
+    flags: dict[str, str | None], changed: dict[str, str | None], expected: str
+) -> None:
+    message = mistake(flags, redis_url="redis://:sesame@localhost", **changed)
+    assert message.startswith(expected)
+    assert "sesame" not in message
 
 
 def test_shows_neither_password_nor_rules_as_text(flags: dict[str, str | None]) -> None:

@@ -8,6 +8,7 @@ import logging
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,15 @@ def number(out: str, name: str) -> int:
     found = re.search(rf"^  {name} +([0-9,]+)( |$)", out, re.MULTILINE)
     assert found is not None, out
     return int(found[1].replace(",", ""))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def no_terminal() -> Iterator[None]:
+    """Leaves out of the environment what makes rich believe in a terminal."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+            monkeypatch.delenv(name, raising=False)
+        yield
 
 
 # The whole, as a user runs it

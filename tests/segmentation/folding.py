@@ -32,7 +32,7 @@ def examples(count: int) -> settings:
 
 def rules_of(content: dict[str, Any]) -> Rules:
     """Compiles the content of a rules file."""
-    return load_rules(json.dumps(content))
+    return load_rules(json.dumps(content, ensure_ascii=False))
 
 
 def rules_for(**segments: Any) -> Rules:

@@ -1,0 +1,102 @@
+"""What a live run asks of Pub/Sub before it takes anything in, and its heartbeat."""
+
+import logging
+import os
+import signal
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from google.cloud import pubsub_v1
+
+from pipeline.heartbeat import Heartbeat
+from pipeline.main import main
+from tests.integration.live_job import RULES, Profiles, Topic, body, until
+
+NewTopic = Callable[[], Topic]
+NOWHERE = "projects/project-x/topics/nowhere"
+
+
+@pytest.fixture
+def run(tmp_path: Path, redis_url: str) -> Callable[..., int]:
+    """Runs the job in this process, and returns its exit status."""
+
+    def run(subscription: str, *flags: str) -> int:
+        dead_letters = [] if flags and "dead" in flags[0] else [f"--dead_letter_path={tmp_path}/dead"]
+        return main(
+            [
+                f"--input_subscription={subscription}",
+                f"--segments={RULES}",
+                f"--redis_url={redis_url}",
+                f"--history_path={tmp_path}/history",
+                *dead_letters,
+                *flags,
+            ]
+        )
+
+    return run
+
+
+def test_a_subscription_or_topic_that_is_not_there_is_named(run, new_topic: NewTopic, capsys) -> None:
+    assert run("projects/project-x/subscriptions/nowhere") == 2
+    error = capsys.readouterr().err
+    assert "--input_subscription: projects/project-x/subscriptions/nowhere does not exist" in error
+    subscription = new_topic().subscription
+    for flag in ("dead_letter_topic", "changes_topic"):
+        assert run(subscription, f"--{flag}={NOWHERE}") == 2
+        assert f"--{flag}: {NOWHERE} does not exist" in capsys.readouterr().err
+
+
+def test_an_emulator_that_does_not_run_is_named(run, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+    assert run("projects/project-x/subscriptions/job") == 2
+    assert "PUBSUB_EMULATOR_HOST names, 127.0.0.1:1, does not answer" in capsys.readouterr().err
+
+
+def test_a_run_in_this_process_ends_with_nothing_left_behind(
+    run, new_topic: NewTopic, redis_url: str, capfd, caplog
+) -> None:
+    events = new_topic()
+    profiles = Profiles(redis_url)
+    before = set(threading.enumerate())
+    handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+
+    def end_when_written() -> None:
+        events.publish(body("Order Completed", "ada"))
+        until(profiles.users, "profile")
+        os.kill(os.getpid(), signal.SIGINT)
+
+    ender = threading.Thread(target=end_when_written)
+    ender.start()
+    caplog.set_level(logging.INFO)
+    assert run(events.subscription) == 0
+    ender.join()
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
+    assert logging.getLogger("apache_beam.runners.direct.executor").level == logging.NOTSET
+    ours = [thread for thread in set(threading.enumerate()) - before if "grpc" not in thread.name.lower()]
+    assert ours == []
+    assert "1 events, 0 late, 0 repeated, 0 dead letters" in caplog.text
+    assert "ada" not in caplog.text
+    assert "Traceback" not in capfd.readouterr().err
+
+
+def test_a_heartbeat_is_a_message_with_an_attribute(new_topic: NewTopic) -> None:
+    topic = new_topic()
+    with Heartbeat(topic.subscription) as heartbeat:
+        heartbeat.beat()
+        heartbeat.beat()
+    assert [(bytes(m.data), dict(m.attributes)) for m in topic.taken()] == [(b"", {"control": "heartbeat"})] * 2
+
+
+def test_a_topic_that_takes_no_heartbeat_is_a_warning_with_its_remedy(new_topic: NewTopic, caplog) -> None:
+    topic = new_topic()
+    with Heartbeat(topic.subscription) as heartbeat, pubsub_v1.PublisherClient() as publisher:
+        publisher.delete_topic(topic=topic.name)
+        heartbeat.beat()
+        heartbeat.beat()
+    with Heartbeat(topic.subscription) as heartbeat:
+        heartbeat.beat()
+    assert "its topic takes none (NotFound)" in caplog.text
+    assert "its topic was deleted" in caplog.text
+    assert caplog.text.count("pubsub.topics.publish") == 2
