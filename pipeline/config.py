@@ -29,7 +29,7 @@ _FORMS = {
     _TOPIC: rf"projects/{_PROJECT}/topics/[^/]+",
     _SUBSCRIPTION: rf"projects/{_PROJECT}/subscriptions/[^/]+",
     _SECRET: r"projects/[^/]+/secrets/[^/]+/versions/[^/]+",
-    _TABLE: r"[^\s:]+(:[^\s:]+)?:[A-Za-z0-9_]+\.[^\s.:]+",
+    _TABLE: r"([a-z0-9.-]+:)?[a-z][a-z0-9-]*[a-z0-9]:[A-Za-z0-9_]{1,1024}\.[\w-]{1,1024}",
 }
 _UNREADABLE = (OSError, EOFError, zlib.error, GoogleAPIError, GoogleAuthError)
 

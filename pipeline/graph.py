@@ -49,13 +49,9 @@ def build(
         | "UpdateProfiles" >> UpdateProfiles(config.rules_text, config.profile_ttl_ms, config.as_of_ms, clock)
     )
 
-    store = {
-        "target": config.redis,
-        "key_prefix": config.redis_key_prefix,
-        "ttl_ms": config.profile_ttl_ms,
-    }
-    snapshots | "WriteSegments" >> WriteSegments(**store)
-    changes | "WriteChanges" >> WriteChanges(**store)
+    store = config.redis, config.redis_key_prefix, config.profile_ttl_ms
+    snapshots | "WriteSegments" >> WriteSegments(*store)
+    changes | "WriteChanges" >> WriteChanges(*store)
 
     rows = changes | "ToHistoryRows" >> beam.Map(_history_row)
     if config.changes_topic is not None:

@@ -11,6 +11,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
+from pipeline.cloud_flags import CloudFlagsError, check_credentials, check_locations
 from pipeline.config import ConfigError, SegmentationConfig
 from pipeline.graph import build
 from pipeline.live import run_live
@@ -54,6 +55,7 @@ def run(argv: list[str]) -> PipelineResult:
     if is_local:
         standard.runner = LOCAL_RUNNER
         _check_redis(config)
+    _check_cloud(options, config, is_local)
     if config.input_subscription is not None:
         standard.streaming = True
     pipeline = _pipeline(options)
@@ -91,6 +93,16 @@ def _check_redis(config: SegmentationConfig) -> None:
     try:
         check_answer(config.redis)
     except RedisFlagsError as error:
+        raise ConfigError(str(error)) from None
+
+
+def _check_cloud(options: PipelineOptions, config: SegmentationConfig, is_local: bool) -> None:
+    try:
+        if is_local and config.history_table is not None:
+            check_credentials()
+        if "dataflow" in (options.view_as(StandardOptions).runner or "").lower():
+            check_locations(options)
+    except CloudFlagsError as error:
         raise ConfigError(str(error)) from None
 
 

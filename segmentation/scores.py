@@ -115,7 +115,7 @@ class DecayingScore(Score):
         instants: set[int] = set()
         for bound in bounds:
             ratio = value / bound if bound else 0.0
-            if ratio > 1.0 and isfinite(ratio):
+            if ratio >= 1.0 and isfinite(ratio):
                 crossing = at_ms + int(self.half_life_ms * log2(ratio))
                 instants.update(range(crossing - 1, crossing + 3))
         return sorted(instant for instant in instants if instant > t_ms)

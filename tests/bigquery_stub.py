@@ -9,9 +9,10 @@ import re
 import threading
 import uuid
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -24,7 +25,6 @@ Row = dict[str, Any]
 
 _INSERT_PATH = re.compile(r"/bigquery/v2/projects/([^/]+)/datasets/([^/]+)/tables/([^/?]+)/insertAll(\?.*)?")
 _TIMESTAMP = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?Z")
-_REASON_PHRASES = {400: "Bad Request", 401: "Unauthorized", 403: "Forbidden", 404: "Not Found"}
 _GRANT = "grant_type=urn%3Aietf%3Aparams%3Aoauth%3Agrant-type%3Ajwt-bearer"
 
 
@@ -33,15 +33,17 @@ class HttpError(NamedTuple):
 
     status: int
     reason: str
-    phrase: str = ""
-    """The status line's own words, where they are not the usual ones."""
+
+
+def _every_row(row: Row) -> bool:
+    return True
 
 
 class RowErrors(NamedTuple):
-    """Rows are answered with an error and not taken, the others of the request are; None: every row."""
+    """Some rows are answered with an error and not taken; the others of the request are."""
 
     reason: str
-    picks: Callable[[Row], bool] | None = None
+    picks: Callable[[Row], bool] = _every_row
 
 
 class HangUp(NamedTuple):
@@ -58,10 +60,11 @@ Fault = HttpError | RowErrors | HangUp | Stall
 
 
 class Table:
-    """A table that exists: its schema, and what was inserted, in order, repeats too."""
+    """A table, made by the schema file of its name, and what was inserted, in order, repeats too."""
 
-    def __init__(self, schema: list[dict[str, str]]) -> None:
-        self.schema = schema
+    def __init__(self, name: str) -> None:
+        schema = resources.files("pipeline").joinpath(f"sql/{name}.schema.json").read_text(encoding="utf-8")
+        self.schema: list[dict[str, str]] = json.loads(schema)
         self.rows: list[Row] = []
         self.insert_ids: list[str] = []
         self.refuses: Callable[[Row], bool] = lambda row: False
@@ -82,16 +85,24 @@ class Table:
             return _invalid("", f"Row {json.dumps(row)} is outside the allowed bounds")
         return None
 
-    def insert(self, rows: list[dict[str, Any]], skip_invalid_rows: bool) -> list[dict[str, Any]]:
-        """Takes what is valid; returns `insertErrors`."""
-        found = [(index, self.error_of(row["json"])) for index, row in enumerate(rows)]
-        if not skip_invalid_rows and any(error for _, error in found):
-            found = [(index, error or {"reason": "stopped"}) for index, error in found]
-        for index, error in found:
+    def insert(self, rows: list[Row], skip_invalid_rows: bool, fault: RowErrors | None) -> list[Row]:
+        """Takes the rows of a request that are valid and that the fault leaves alone; returns `insertErrors`."""
+        errors = [self.error_of(row["json"]) for row in rows]
+        if fault is not None:
+            passing = {"reason": fault.reason}
+            errors = [
+                passing if fault.picks(row["json"]) else error
+                for row, error in zip(rows, errors, strict=True)
+            ]
+        if not skip_invalid_rows and any(errors):
+            errors = [error or {"reason": "stopped"} for error in errors]
+        for row, error in zip(rows, errors, strict=True):
             if error is None:
-                self.rows.append(rows[index]["json"])
-                self.insert_ids.append(rows[index]["insertId"])
-        return [{"index": index, "errors": [error]} for index, error in found if error is not None]
+                self.rows.append(row["json"])
+                self.insert_ids.append(row["insertId"])
+        return [
+            {"index": index, "errors": [error]} for index, error in enumerate(errors) if error is not None
+        ]
 
 
 class BigQueryStub:
@@ -125,6 +136,11 @@ class BigQueryStub:
         self.server.shutdown()
         self.server.server_close()
         self._thread.join()
+
+    def create_table(self, name: str) -> Table:
+        """Makes the table PROJECT:DATASET.NAME by the schema file for NAME."""
+        self.tables[name] = Table(name.rpartition(".")[2])
+        return self.tables[name]
 
     @property
     def url(self) -> str:
@@ -203,14 +219,8 @@ class _Handler(BaseHTTPRequestHandler):
             case HangUp(rows_taken=False):
                 self.close_connection = True
                 return None
-        errors: list[dict[str, Any]] = []
-        picked: list[int] = []
-        if isinstance(fault, RowErrors):
-            picked = [index for index, row in enumerate(rows) if fault.picks is None or fault.picks(row["json"])]
-            errors = [{"index": index, "errors": [{"reason": fault.reason}]} for index in picked]
-        left = [index for index in range(len(rows)) if index not in picked]
-        refused = table.insert([rows[index] for index in left], bool(request.get("skipInvalidRows")))
-        errors += [{**error, "index": left[error["index"]]} for error in refused]
+        row_errors = fault if isinstance(fault, RowErrors) else None
+        errors = table.insert(rows, bool(request.get("skipInvalidRows")), row_errors)
         if isinstance(fault, HangUp):
             self.close_connection = True
             return None
@@ -221,11 +231,11 @@ class _Handler(BaseHTTPRequestHandler):
         message = f"{error.reason}: as the test asks"
         details = [{"domain": "global", "reason": error.reason, "message": message}]
         body = {"error": {"code": error.status, "message": message, "errors": details}}
-        self._answer(error.status, body, error.phrase)
+        self._answer(error.status, body)
 
-    def _answer(self, status: int, content: Any, phrase: str = "") -> None:
+    def _answer(self, status: int, content: Any) -> None:
         body = json.dumps(content).encode()
-        self.send_response(status, phrase or None)
+        self.send_response(status)
         self.send_header("Content-Type", "application/json; charset=UTF-8")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

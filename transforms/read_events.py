@@ -48,7 +48,7 @@ def read_lines(path: str) -> Iterator[bytes]:
       OSError, EOFError, zlib.error: the file cannot be read, or is no whole gzip file.
     """
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
-        for line in gzip.open(raw) if path.endswith(".gz") else raw:
+        for line in gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw:
             line = line.rstrip(b"\r\n")
             if line.strip():
                 yield line

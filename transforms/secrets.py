@@ -3,7 +3,7 @@
 import functools
 import threading
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 from google.api_core import exceptions
 from google.auth.exceptions import GoogleAuthError
@@ -44,6 +44,9 @@ class Secrets:
         self._lock = threading.Lock()
         self._client: Any = None
         self._values: dict[str, str] = {}
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("secrets stay in their process")
 
     def read(self, name: str) -> str:
         """Returns what a version holds, without the line end that a shell may have added to it.

@@ -54,9 +54,9 @@ class UpdatedProfiles(NamedTuple):
 class UpdateProfiles(beam.PTransform):
     """Keeps one state cell and one event-time timer per profile; emits membership changes and snapshots.
 
-    To `UpdatedProfiles`. Emits with an event, at once, and with the profile's timer, when the watermark passes its instant: the
-    changes, in order, and one snapshot if anything that is served differs. An event first lets time run up
-    to it. A late event (before the profile's clock) is added to the past; what that changes is emitted at
+    To `UpdatedProfiles`. Emits with an event, at once, and with the profile's timer, when the watermark
+    passes its instant: the changes, in order, and one snapshot if anything that is served differs. An event
+    first lets time run up to it. A late event (before the profile's clock) is added to the past; what that changes is emitted at
     the clock, as a correction. A repeated event emits nothing.
 
     Bounded, time ends at `as_of_ms`. Live, a timer that fires more than five minutes ahead of the clock is

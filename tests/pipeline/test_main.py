@@ -192,7 +192,6 @@ def test_a_subscription_makes_it_a_streaming_job(flags: list[str], submitted: Su
         ("--redis_url=redis://:sesame@[", "--redis_url must be redis://HOST:PORT/DB"),
         ("--runner=NoSuchRunner", "Unexpected pipeline runner: NoSuchRunner"),
         ("--runner=no.such.Runner", "No module named 'no'"),
-        ("--runner=DataflowRunner", "Pipeline has validations errors"),
     ],
 )
 def test_a_mistake_ends_the_program_before_anything_runs(
@@ -210,6 +209,12 @@ def test_a_mistake_ends_the_program_before_anything_runs(
     assert shown.err.startswith(f"segments run: {expected}")
     assert "sesame" not in shown.err
     assert list(tmp_path.glob("history*")) == []
+
+
+def test_what_beam_finds_wrong_is_a_message_too(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    dataflow = ["--runner=DataflowRunner", "--temp_location=gs://bucket/tmp", "--region=europe-west1"]
+    assert main([*flags, *dataflow]) == 2
+    assert "option: project" in capsys.readouterr().err
 
 
 def test_a_mistake_is_one_message_and_status_2(flags: list[str]) -> None:
@@ -238,6 +243,7 @@ def test_a_run_prints_no_password(flags: list[str], tmp_path: Path) -> None:
         wrong = program(*flags, f"--redis_url={server.url.replace('sesame', 'simsim')}")
     assert (right.returncode, right.stdout, right.stderr) == (0, "", "")
     assert (wrong.returncode, wrong.stdout) == (2, "")
-    assert wrong.stderr.startswith("segments run: Redis does not answer: ")
+    assert wrong.stderr.startswith("segments run: Redis ")
+    assert "check the user and the password" in wrong.stderr
     assert wrong.stderr.count("\n") == 1
     assert "simsim" not in wrong.stderr

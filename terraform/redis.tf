@@ -1,0 +1,51 @@
+# Memberships for readers that wait for the answer.
+#
+# noeviction: an evicted profile would look like a user who is in no segment, and nobody would notice. A full Redis
+# refuses writes instead: the job retries its bundle, nothing is lost, and the alerts on memory and freshness ring.
+#
+# Snapshots to disk every hour: a zone's loss is covered by the replica. If both nodes are lost, memberships of an hour
+# ago, each with its own expires_at, are better than none until the next event of each profile or a backfill.
+resource "google_redis_instance" "main" {
+  #checkov:skip=CKV2_GCP_37:Google's key encrypts it, as for the events topic in pubsub.tf.
+  name           = var.name
+  display_name   = "Segment memberships"
+  region         = var.region
+  tier           = "STANDARD_HA"
+  memory_size_gb = var.redis_memory_gb
+  redis_version  = "REDIS_7_2"
+
+  authorized_network      = google_compute_network.main.id
+  connect_mode            = "PRIVATE_SERVICE_ACCESS"
+  auth_enabled            = true
+  transit_encryption_mode = "SERVER_AUTHENTICATION"
+
+  redis_configs = {
+    maxmemory-policy = "noeviction"
+  }
+
+  persistence_config {
+    persistence_mode    = "RDB"
+    rdb_snapshot_period = "ONE_HOUR"
+  }
+
+  # A failover of some seconds, at the week's quietest hour.
+  maintenance_policy {
+    weekly_maintenance_window {
+      day = "TUESDAY"
+
+      start_time {
+        hours   = 3
+        minutes = 0
+        seconds = 0
+        nanos   = 0
+      }
+    }
+  }
+
+  lifecycle {
+    # Almost any other change can be made in place; a new instance begins empty.
+    prevent_destroy = true
+  }
+
+  depends_on = [google_project_service.main, google_service_networking_connection.services]
+}

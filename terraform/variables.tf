@@ -1,0 +1,217 @@
+variable "project_id" {
+  description = "The Google Cloud project that everything is created in."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z][-a-z0-9]{4,28}[a-z0-9]$", var.project_id))
+    error_message = "Give the project's ID (6 to 30 lower-case letters, digits and hyphens), not its name or number."
+  }
+}
+
+variable "region" {
+  description = "The region of the job, Redis, buckets, images and the BigQuery dataset, such as europe-west4."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[a-z]+-[a-z]+[0-9]+$", var.region))
+    error_message = "Give a region such as europe-west4, not a zone such as europe-west4-a."
+  }
+}
+
+variable "name" {
+  description = "Begins the name of everything, so that several installations can share a project."
+  type        = string
+  default     = "segments"
+  nullable    = false
+
+  validation {
+    # An account's ID has 6 to 30 characters, and the longest ending here is -definitions.
+    condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) <= 18
+    error_message = "Give at most 18 lower-case letters and digits, with single hyphens between, a letter first."
+  }
+}
+
+variable "deletion_protection" {
+  description = "Keeps tables, secrets and full buckets from being destroyed. Turn it off only to take an installation down."
+  type        = bool
+  default     = true
+  nullable    = false
+}
+
+variable "subnet_cidr" {
+  description = "The workers' addresses. A worker takes one; a /24 leaves room for two jobs side by side."
+  type        = string
+  default     = "10.10.0.0/24"
+  nullable    = false
+
+  validation {
+    condition     = can(cidrhost(var.subnet_cidr, 0)) && can(regex("/(1[6-9]|2[0-6])$", var.subnet_cidr))
+    error_message = "Give a range such as 10.10.0.0/24, between /16 and /26."
+  }
+}
+
+variable "event_retention_days" {
+  description = "For how long Pub/Sub keeps events: what a job that is down does not lose, and how far a replay reaches."
+  type        = number
+  default     = 7
+  nullable    = false
+
+  validation {
+    condition     = var.event_retention_days >= 1 && var.event_retention_days <= 31 && floor(var.event_retention_days) == var.event_retention_days
+    error_message = "Give 1 to 31 whole days."
+  }
+}
+
+variable "raw_events_expiration_days" {
+  description = "After how many days an hour of raw events is deleted. A backfill reaches no further back."
+  type        = number
+  default     = 400
+  nullable    = false
+
+  validation {
+    # 10,000 partitions of an hour are as many as a table has.
+    condition     = var.raw_events_expiration_days >= 15 && var.raw_events_expiration_days <= 410 && floor(var.raw_events_expiration_days) == var.raw_events_expiration_days
+    error_message = "Give 15 to 410 whole days: the watch over rates looks back a week, and a table has 10,000 partitions."
+  }
+}
+
+variable "history_expiration_days" {
+  description = "After how many days, by event time, a day of membership changes is deleted; null: never. A stay that began before shows no interval any more."
+  type        = number
+  default     = 1100
+
+  validation {
+    condition     = var.history_expiration_days == null ? true : var.history_expiration_days >= 15 && floor(var.history_expiration_days) == var.history_expiration_days
+    error_message = "Give 15 or more whole days, or null."
+  }
+}
+
+variable "dead_letter_expiration_days" {
+  description = "After how many days a day of dead letters is deleted from BigQuery; they hold whole inputs."
+  type        = number
+  default     = 90
+  nullable    = false
+
+  validation {
+    condition     = var.dead_letter_expiration_days >= 1 && floor(var.dead_letter_expiration_days) == var.dead_letter_expiration_days
+    error_message = "Give 1 or more whole days."
+  }
+}
+
+variable "redis_memory_gb" {
+  description = "Redis's memory in GiB. Plan for twice of what the profiles take: a snapshot to disk copies what changes meanwhile."
+  type        = number
+  default     = 5
+  nullable    = false
+
+  validation {
+    condition     = var.redis_memory_gb >= 1 && var.redis_memory_gb <= 300 && floor(var.redis_memory_gb) == var.redis_memory_gb
+    error_message = "Give 1 to 300 whole GiB."
+  }
+}
+
+variable "webhook" {
+  description = "Where membership changes are pushed to: an https endpoint, and the audience of the token that comes with each request (by default the endpoint); null: nowhere."
+  type = object({
+    endpoint = string
+    audience = optional(string)
+    filter   = optional(string, "")
+  })
+  default = null
+
+  validation {
+    condition     = var.webhook == null ? true : startswith(var.webhook.endpoint, "https://")
+    error_message = "The endpoint must begin with https://: a token travels with each request."
+  }
+}
+
+variable "impersonators" {
+  description = "Who may act as a service account, such as the delivery pipeline's identity as deployer. Members, as IAM writes them, by account."
+  type = object({
+    deployer           = optional(set(string), [])
+    definitions_writer = optional(set(string), [])
+    models_writer      = optional(set(string), [])
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for member in flatten([for members in values(var.impersonators) : tolist(members)]) :
+      can(regex("^(user|group|serviceAccount|principal|principalSet):.+", member))
+    ])
+    error_message = "Give members such as group:data@example.com or principalSet://iam.googleapis.com/...; not allUsers."
+  }
+}
+
+variable "notification_channels" {
+  description = "Who is told of an alert: names of monitoring channels, projects/P/notificationChannels/N."
+  type        = list(string)
+  default     = []
+  nullable    = false
+
+  validation {
+    condition     = alltrue([for channel in var.notification_channels : can(regex("^projects/[^/]+/notificationChannels/[^/]+$", channel))])
+    error_message = "Give names such as projects/my-project/notificationChannels/123."
+  }
+}
+
+variable "runbook_url" {
+  description = "The page that holds the runbooks, without an anchor: each alert links to its own heading there."
+  type        = string
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^https://[^#]+$", var.runbook_url))
+    error_message = "Give an address that begins with https:// and has no #."
+  }
+}
+
+variable "alert_thresholds" {
+  description = "Where alerts begin. The defaults suit a shop whose offers react within a minute."
+  type = object({
+    data_freshness_seconds  = optional(number, 300)
+    exit_lag_seconds        = optional(number, 60)
+    backlog_age_seconds     = optional(number, 300)
+    dead_letter_ratio       = optional(number, 0.01)
+    stale_write_ratio       = optional(number, 0.05)
+    redis_memory_ratio      = optional(number, 0.8)
+    collapsed_rate_ratio    = optional(number, 0.2)
+    collapsed_rate_at_least = optional(number, 100)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition = alltrue([
+      for name, value in var.alert_thresholds : value > 0 && (endswith(name, "_ratio") ? value < 1 : true)
+    ])
+    error_message = "Thresholds are greater than 0, and those that end in _ratio less than 1."
+  }
+}
+
+variable "job" {
+  description = "Makes Terraform launch the job itself, from a template's spec and its image; null: the delivery pipeline does."
+  type = object({
+    template_path     = string
+    image             = string
+    machine_type      = optional(string, "n2-standard-2")
+    min_workers       = optional(number, 1)
+    max_workers       = optional(number, 10)
+    definitions_path  = optional(string, "segments.yaml")
+    launch_experiment = optional(list(string), [])
+  })
+  default = null
+
+  validation {
+    condition     = var.job == null ? true : can(regex("^gs://.+\\.json$", var.job.template_path)) && can(regex("@sha256:[0-9a-f]{64}$", var.job.image))
+    error_message = "Give the spec as gs://BUCKET/PATH.json, and the image by its digest, ...@sha256:..., as both were built."
+  }
+
+  validation {
+    condition     = var.job == null ? true : var.job.min_workers >= 1 && var.job.min_workers <= var.job.max_workers
+    error_message = "Give at least one worker, and no fewer at most than at least."
+  }
+}
