@@ -165,15 +165,20 @@ class Average(_Windowed):
             yield times[row] + self.window_ms, rest / count if count else None
 
 
-def _sums_after(sums: list[float], first: int) -> list[float]:
-    """Returns for each row from `first` on the exact sum of the rows after it."""
-    partials: list[float] = []
-    totals = []
-    for row in range(len(sums) - 1, first - 1, -1):
-        totals.append(fsum(partials))
-        grow(partials, (sums[row],))
-    totals.reverse()
-    return totals
+def _sums_after(sums: list[float], first: int) -> Iterator[float]:
+    """Yields for each row from `first` on the exact sum of the rows after it."""
+    rows_left = len(sums) - first
+    few = rows_left if rows_left <= 16 else 2  # of what is served only the next change is asked for
+    for row in range(first, first + few):
+        yield fsum(sums[row + 1 :])
+    # the rest from the end on, as whole numbers of a common denominator
+    ratios = [value.as_integer_ratio() for value in sums[first + few :]]
+    scale = max((denominator for _, denominator in ratios), default=1)
+    total, totals = 0, []
+    for numerator, denominator in reversed(ratios):
+        totals.append(total / scale)
+        total += numerator * (scale // denominator)
+    yield from reversed(totals)
 
 
 class First(_Windowed):

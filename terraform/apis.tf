@@ -27,8 +27,3 @@ resource "google_project_service_identity" "main" {
 
   service = google_project_service.main[each.key].service
 }
-
-locals {
-  pubsub_agent   = google_project_service_identity.main["pubsub.googleapis.com"].member
-  transfer_agent = google_project_service_identity.main["bigquerydatatransfer.googleapis.com"].member
-}

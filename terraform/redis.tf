@@ -42,10 +42,5 @@ resource "google_redis_instance" "main" {
     }
   }
 
-  lifecycle {
-    # Almost any other change can be made in place; a new instance begins empty.
-    prevent_destroy = true
-  }
-
   depends_on = [google_project_service.main, google_service_networking_connection.services]
 }

@@ -112,6 +112,18 @@ variable "redis_memory_gb" {
   }
 }
 
+variable "definitions_path" {
+  description = "Where in the definitions bucket the file of segments is."
+  type        = string
+  default     = "segments.yaml"
+  nullable    = false
+
+  validation {
+    condition     = can(regex("^[^/].*\\.ya?ml$", var.definitions_path))
+    error_message = "Give a path inside the bucket, without gs:// and a leading slash, that ends in .yaml."
+  }
+}
+
 variable "webhook" {
   description = "Where membership changes are pushed to: an https endpoint, and the audience of the token that comes with each request (by default the endpoint); null: nowhere."
   type = object({
@@ -195,13 +207,11 @@ variable "alert_thresholds" {
 variable "job" {
   description = "Makes Terraform launch the job itself, from a template's spec and its image; null: the delivery pipeline does."
   type = object({
-    template_path     = string
-    image             = string
-    machine_type      = optional(string, "n2-standard-2")
-    min_workers       = optional(number, 1)
-    max_workers       = optional(number, 10)
-    definitions_path  = optional(string, "segments.yaml")
-    launch_experiment = optional(list(string), [])
+    template_path = string
+    image         = string
+    machine_type  = optional(string, "n2-standard-2")
+    min_workers   = optional(number, 1)
+    max_workers   = optional(number, 10)
   })
   default = null
 

@@ -5,12 +5,11 @@ import zlib
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.metrics import Metrics
 
 import transforms.coders  # noqa: F401 (registers the coders of Snapshot and Change)
 from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore
-from transforms.step_metrics import StepMetrics
+from transforms.step_metrics import StepMetrics, Throttling
 
 SHARDS = 32
 """How many keys the writers' input has: enough to spread them, few enough for full batches."""
@@ -27,9 +26,6 @@ class WriteBatchesFn(beam.DoFn):
     A bundle is done when all its values are written, and fails otherwise: at least once. The client
     is the process's own, because a local runner sets its DoFns up anew for every bundle.
 
-    Counts seconds of waiting for Redis in `cumulativeThrottlingSeconds`, as they pass, by which Dataflow
-    knows that more workers would not help.
-
     Args:
       name: of the step, as its metrics' namespace.
       target: where Redis is.
@@ -42,8 +38,7 @@ class WriteBatchesFn(beam.DoFn):
         self._max_batch_size = max_batch_size
         self._store_options = store_options
         self._name = name
-        self._throttling_seconds = Metrics.counter(name, "cumulativeThrottlingSeconds")
-        self._uncounted_seconds = 0.0
+        self._throttling = Throttling(name)
 
     def write(self, store: SegmentStore, batch: list[Any]) -> None:
         """Writes the batch and counts what came of it."""
@@ -51,7 +46,7 @@ class WriteBatchesFn(beam.DoFn):
 
     def setup(self) -> None:
         self._store = SegmentStore(
-            self._target, on_throttled=self._count_throttling, **self._store_options
+            self._target, on_throttled=self._throttling.count, **self._store_options
         )
 
     def start_bundle(self) -> None:
@@ -73,11 +68,3 @@ class WriteBatchesFn(beam.DoFn):
         self.write(self._store, self._batch)
         self.metrics.observe("redis_write_ms", round((time.monotonic() - started) * 1000))
         self._batch = []
-
-    def _count_throttling(self, seconds: float) -> None:
-        """Counts whole seconds, and keeps the rest for the next time."""
-        self._uncounted_seconds += seconds
-        whole = int(self._uncounted_seconds)
-        if whole:
-            self._throttling_seconds.inc(whole)
-            self._uncounted_seconds -= whole

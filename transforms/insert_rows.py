@@ -1,98 +1,115 @@
-"""Inserts rows into a BigQuery table."""
+"""Inserts the history's rows into a BigQuery table."""
 
 import dataclasses
-import logging
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import apache_beam as beam
 import orjson
-from apache_beam.io.gcp.bigquery import BigQueryDisposition, WriteToBigQuery
-from apache_beam.io.gcp.bigquery_tools import RetryStrategy
+from apache_beam.transforms.util import ReshufflePerKey
+from apache_beam.utils.windowed_value import WindowedValue
 
+from transforms.batches import shard_of
+from transforms.bigquery_table import BigQueryTable, Row
 from transforms.clock import Clock, system_clock_ms
 from transforms.messages import DeadLetter
-from transforms.step_metrics import StepMetrics
+from transforms.step_metrics import StepMetrics, Throttling
 
-_SHARDS = 16
-"""How many requests run at the same time at most: Beam's 500 would leave one row to each."""
-_ROW_AT_FAULT = "invalid"
-
-
-class InsertError(RuntimeError):
-    """BigQuery takes no row at all: the message says what to look at."""
+_MAX_BATCH_ROWS = 500
+_MAX_BATCH_BYTES = 1_000_000
+"""BigQuery takes 10 MB, in which a character may stand for six bytes."""
 
 
 @dataclasses.dataclass
 class InsertRows(beam.PTransform):
-    """Streams rows into an existing table as they come; emits the rows that BigQuery refuses, as dead letters.
+    """Streams rows of the history into an existing table; emits those that BigQuery refuses, as dead letters.
 
-    At least once: a row may be inserted again, and the table's views drop repeats. Nothing waits for the
-    watermark. A row that BigQuery finds invalid is emitted once, whole, with the reason `row_refused`.
+    At least once: rows come through a shuffle, a retried bundle inserts the same rows again, and the table's views
+    drop repeats. Rows may arrive in any order; time and watermarks play no part. A row that BigQuery finds invalid
+    is emitted once, whole, with the reason `row_refused`.
 
-    What may pass is retried by Beam: a full quota per second, a broken connection, an answer that takes longer
-    than two minutes. A bundle fails, and is retried by the runner, when that lasts for more than ten minutes, or
-    when BigQuery refuses a request as a whole: no table, no permission, no quota left.
+    A bundle fails, and is retried by the runner, when BigQuery stays busy or out of reach, or when no row is at
+    fault: the table or a permission is missing, a quota is used up.
 
     Args:
       table: PROJECT:DATASET.TABLE.
-      step: in whose name rows are refused; counts `rows_refused`.
+      step: in whose name rows are refused. Counts `rows_inserted`, `rows_refused` and `bigquery_insert_ms`.
       clock: the processing time.
+      sleep: pauses for so many seconds before an insert is tried again.
     """
 
     table: str
     step: str
     clock: Clock = system_clock_ms
+    sleep: Callable[[float], None] = time.sleep
 
     def expand(self, rows: beam.PCollection[dict[str, Any]]) -> beam.PCollection[DeadLetter]:
-        inserted = rows | "Insert" >> WriteToBigQuery(
-            self.table,
-            method=WriteToBigQuery.Method.STREAMING_INSERTS,
-            create_disposition=BigQueryDisposition.CREATE_NEVER,
-            write_disposition=BigQueryDisposition.WRITE_APPEND,
-            insert_retry_strategy=RetryStrategy.RETRY_ON_TRANSIENT_ERROR,
-            num_streaming_keys=_SHARDS,
+        insert = _InsertRowsFn(self.table, self.step, self.clock, self.sleep)
+        return (
+            rows
+            | "KeyByShard" >> beam.Map(_by_shard).with_output_types(tuple[int, bytes])
+            | "StableInput" >> ReshufflePerKey()
+            | "Insert" >> beam.ParDo(insert).with_output_types(DeadLetter)
         )
-        return inserted.failed_rows_with_errors | "Refused" >> beam.ParDo(
-            _RefusedFn(self.step, self.clock)
-        ).with_output_types(DeadLetter)
 
 
-class _RefusedFn(beam.DoFn):
-    """Tells a refused row from a refused request: of both Beam says that all their rows failed."""
+class _InsertRowsFn(beam.DoFn):
+    """Gathers the rows of a bundle, as JSON, and inserts them in batches."""
 
-    def __init__(self, step: str, clock: Clock) -> None:
+    def __init__(self, table: str, step: str, clock: Clock, sleep: Callable[[float], None]) -> None:
+        self._table_name = table
         self._step = step
         self._clock = clock
+        self._sleep = sleep
+        self._throttling = Throttling(step)
+
+    def setup(self) -> None:
+        self._table = BigQueryTable(self._table_name, sleep=self._sleep, on_throttled=self._throttling.count)
 
     def start_bundle(self) -> None:
         self._metrics = StepMetrics(self._step)
+        self._batch: list[WindowedValue] = []
+        self._batch_bytes = 0
 
-    def process(self, failed: Any) -> Iterator[DeadLetter]:
-        table, row, errors = failed
-        if isinstance(errors, str):  # Beam's own, of a row that fits into no request
-            errors = [{"reason": _ROW_AT_FAULT}]
-        reasons = {error["reason"] for error in errors}
-        if _ROW_AT_FAULT not in reasons:
-            raise InsertError(
-                f"{table} takes no rows: {', '.join(sorted(reasons))}; "
-                "does it exist, may the job's account insert into it, and is there quota left?"
-            )
-        self._metrics.count("rows_refused")
-        # BigQuery's own words quote the row's values: only the column's name is kept.
-        columns = sorted({error.get("location") or "row" for error in errors})
-        message = f"{', '.join(columns)}: BigQuery finds it invalid"
-        yield DeadLetter(orjson.dumps(row), self._step, "row_refused", message, self._clock())
+    def process(
+        self,
+        element: tuple[int, bytes],
+        timestamp: Any = beam.DoFn.TimestampParam,
+        window: Any = beam.DoFn.WindowParam,
+    ) -> Iterator[WindowedValue]:
+        self._batch.append(WindowedValue(element[1], timestamp, (window,)))
+        self._batch_bytes += len(element[1])
+        if len(self._batch) >= _MAX_BATCH_ROWS or self._batch_bytes >= _MAX_BATCH_BYTES:
+            yield from self._flush()
 
-    def finish_bundle(self) -> None:
+    def finish_bundle(self) -> Iterator[WindowedValue]:
+        if self._batch:
+            yield from self._flush()
         self._metrics.flush()
 
+    def _flush(self) -> list[WindowedValue]:
+        batch, self._batch, self._batch_bytes = self._batch, [], 0
+        started = time.monotonic()
+        refusals = self._table.insert([_row(element.value) for element in batch])
+        self._metrics.observe("bigquery_insert_ms", round((time.monotonic() - started) * 1000))
+        self._metrics.count("rows_inserted", len(batch) - len(refusals))
+        self._metrics.count("rows_refused", len(refusals))
+        return [
+            batch[refusal.index].with_value(self._dead_letter(batch[refusal.index].value, refusal.columns))
+            for refusal in refusals
+        ]
 
-def _drop_row_errors(record: logging.LogRecord) -> bool:
-    """Cuts BigQuery's words, which quote rows, off what Beam logs."""
-    if isinstance(record.msg, str):
-        record.msg = record.msg.partition(" Errors were ")[0]
-    return True
+    def _dead_letter(self, payload: bytes, columns: tuple[str, ...]) -> DeadLetter:
+        message = f"{', '.join(columns) or 'row'}: BigQuery finds it invalid"
+        return DeadLetter(payload, self._step, "row_refused", message, self._clock())
 
 
-logging.getLogger("apache_beam.io.gcp.bigquery").addFilter(_drop_row_errors)
+def _by_shard(row: dict[str, Any]) -> tuple[int, bytes]:
+    return shard_of(row["profile_id"]), orjson.dumps(row)
+
+
+def _row(payload: bytes) -> Row:
+    """A second run tells the same changes again under other versions, and the views need its rows whole."""
+    values = orjson.loads(payload)
+    return Row(f"{values['change_id']}-{values['profile_version']}", values)

@@ -67,7 +67,7 @@ class ReadSubscription(beam.PTransform):
     before_pull: Callable[[], None] | None = None
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[Message]:
-        read = beam.io.ReadFromPubSub(subscription=self.subscription, with_attributes=True)
+        read: Any = beam.io.ReadFromPubSub(subscription=self.subscription, with_attributes=True)
         if self.before_pull is not None:
             read._source = _AskingSource(read._source, self.before_pull)
         return root | "Pull" >> read | "ToMessages" >> beam.Map(_to_message)

@@ -144,7 +144,7 @@ class Fault:
 
 _BUSY = "the server was starting, failing over or busy for longer than was worth waiting"
 _MANY_NODES = "--redis_url leads to a node of a cluster: give its TCP address, database 0"
-FAULTS = {
+_SAID_BY_SERVER = {
     known.code: known
     for known in (
         Fault("OOM", "the server is full: raise its maxmemory, or shorten --profile_ttl"),
@@ -158,21 +158,25 @@ FAULTS = {
         Fault("CLUSTERDOWN", _BUSY),
         Fault("MASTERDOWN", _BUSY),
         Fault("NOSCRIPT", "another program keeps emptying the server's script cache"),
-        Fault("MAXCLIENTS", "the server takes no further connection: raise its maxclients"),
         Fault("NOAUTH", "the server wants a password: check --redis_auth_secret", False),
         Fault("WRONGPASS", "check the user and the password: --redis_auth_secret", False),
         Fault("NOPERM", "the Redis user needs scripts, and to read and write the prefix", False),
         Fault("WRONGTYPE", "another program uses keys of this prefix: change --redis_key_prefix", False),
         Fault("MOVED", _MANY_NODES, False),
         Fault("CROSSSLOT", _MANY_NODES, False),
+    )
+}
+FAULTS = _SAID_BY_SERVER | {
+    known.code: known
+    for known in (
         Fault("DATABASE", "--redis_url names a database that the server lacks; a cluster has 0 only", False),
         Fault("CERTIFICATE", "the server's certificate is not trusted: check --redis_ca_secret", False),
         Fault("HOSTNAME", "the server's certificate is for other names than the host in --redis_url", False),
-        Fault("TLS", "TLS failed: check that the port in --redis_url is the one for TLS"),
+        Fault("TLS", "TLS failed: check the port in --redis_url, and whether a client's certificate is wanted"),
         Fault(
             "out of reach",
-            "check that --redis_url leads to a running Redis, that the network and its TLS settings let"
-            " this machine reach it, and that it answers within five seconds",
+            "check that --redis_url leads to a running Redis, that the network and its TLS settings let this"
+            " machine reach it, that it answers within five seconds and takes more clients (maxclients)",
         ),
     )
 }
@@ -180,7 +184,7 @@ _SAID = {
     "The user executing the script can't": "NOPERM",  # Redis 6
     "SELECT is not allowed": "DATABASE",
     "DB index": "DATABASE",
-    **{code: code for code in FAULTS},
+    **{code: code for code in _SAID_BY_SERVER},
 }
 _SAYS = re.compile("|".join(rf"\b{said}\b" for said in _SAID))
 _UNREACHED = (
@@ -206,7 +210,7 @@ def fault(error: BaseException) -> Fault:
         if isinstance(cause, exceptions.AuthenticationError | exceptions.AuthorizationError):
             return FAULTS["WRONGPASS"]
     if isinstance(error, _UNREACHED):
-        return FAULTS["MAXCLIENTS" if "max number of clients" in str(error) else "out of reach"]
+        return FAULTS["out of reach"]
     said = _SAYS.search(str(error))
     if said is not None:
         return FAULTS[_SAID[said[0]]]

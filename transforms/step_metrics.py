@@ -70,6 +70,25 @@ class StepMetrics:
         self._observations.clear()
 
 
+class Throttling:
+    """Counts a step's seconds of waiting in `cumulativeThrottlingSeconds`, as they pass.
+
+    By that name Dataflow knows that more workers would not help.
+    """
+
+    def __init__(self, step: str) -> None:
+        self._counter = Metrics.counter(step, "cumulativeThrottlingSeconds")
+        self._uncounted_seconds = 0.0
+
+    def count(self, seconds: float) -> None:
+        """Counts whole seconds, and keeps the rest for the next time."""
+        self._uncounted_seconds += seconds
+        whole = int(self._uncounted_seconds)
+        if whole:
+            self._counter.inc(whole)
+            self._uncounted_seconds -= whole
+
+
 def total_counts() -> dict[str, int]:
     """Returns by name what this process counted since `reset_totals`."""
     with _lock:

@@ -24,7 +24,9 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
     for what, seconds in config.stash.get(MEASURED, {}).items():
         ascending = sorted(seconds)
         middle, greatest = ascending[len(ascending) // 2], ascending[-1]
-        terminalreporter.write_line(f"{what}: {len(seconds)}, median {middle:.2f} s, at most {greatest:.2f} s")
+        terminalreporter.write_line(
+            f"{what}: {len(seconds)}, median {middle:.2f} s, at most {greatest:.2f} s"
+        )
 
 
 @pytest.fixture(scope="session")

@@ -21,7 +21,8 @@ from tests.integration.live_job import until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "live-run.md"
-_PART = re.compile(r"^(?:<!-- ([a-z ]+)(?:: ([^\n]*))? -->\n)?```sh\n(.*?)^```$|^<!-- (interrupt): (\w+) -->$", re.M | re.S)
+_BLOCK = r"^(?:<!-- ([a-z ]+)(?:: ([^\n]*))? -->\n)?```sh\n(.*?)^```$"
+_PART = re.compile(rf"{_BLOCK}|^<!-- (interrupt): (\w+) -->$", re.MULTILINE | re.DOTALL)
 
 
 class Step(NamedTuple):
@@ -72,14 +73,13 @@ class Reader:
 
     def _start(self, script: str, name: str) -> "subprocess.Popen[bytes]":
         with (self._folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(
-                ["bash", "-c", script], cwd=ROOT, stdout=log, stderr=log, process_group=0
-            )
+            return subprocess.Popen(["bash", "-c", script], cwd=ROOT, stdout=log, stderr=log, process_group=0)
 
     def _adapted(self, script: str) -> str:
-        for usual, free in self._ports.items():
-            script = script.replace(usual, free)
-        return script.replace(".venv/bin/", f"{Path(sys.executable).parent}/").replace("out/", f"{self._folder}/")
+        own = {**self._ports, ".venv/bin/": f"{Path(sys.executable).parent}/", "out/": f"{self._folder}/"}
+        for usual, mine in own.items():
+            script = script.replace(usual, mine)
+        return script
 
 
 def free_port() -> str:

@@ -86,7 +86,9 @@ def test_a_heartbeat_is_a_message_with_an_attribute(new_topic: NewTopic) -> None
     with Heartbeat(topic.subscription) as heartbeat:
         heartbeat.beat()
         heartbeat.beat()
-    assert [(bytes(m.data), dict(m.attributes)) for m in topic.taken()] == [(b"", {"control": "heartbeat"})] * 2
+    assert [(bytes(m.data), dict(m.attributes)) for m in topic.taken()] == [
+        (b"", {"control": "heartbeat"})
+    ] * 2
 
 
 def test_a_topic_that_takes_no_heartbeat_is_a_warning_with_its_remedy(new_topic: NewTopic, caplog) -> None:

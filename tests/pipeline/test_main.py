@@ -211,12 +211,6 @@ def test_a_mistake_ends_the_program_before_anything_runs(
     assert list(tmp_path.glob("history*")) == []
 
 
-def test_what_beam_finds_wrong_is_a_message_too(flags: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    dataflow = ["--runner=DataflowRunner", "--temp_location=gs://bucket/tmp", "--region=europe-west1"]
-    assert main([*flags, *dataflow]) == 2
-    assert "option: project" in capsys.readouterr().err
-
-
 def test_a_mistake_is_one_message_and_status_2(flags: list[str]) -> None:
     done = program(*flags, "--as_of=soon", "--redis_url=redis://:sesame@localhost")
     assert (done.returncode, done.stdout) == (2, "")

@@ -44,7 +44,9 @@ def test_the_environment_names_another_jar(tmp_path, monkeypatch):
 
 
 def test_what_is_missing_is_named(capsys):
-    with pytest.raises(PubSubEmulatorError, match=r"gcloud is not on the PATH; install .* \$PUBSUB_EMULATOR_JAR"):
+    with pytest.raises(
+        PubSubEmulatorError, match=r"gcloud is not on the PATH; install .* \$PUBSUB_EMULATOR_JAR"
+    ):
         find_jar()
     with pytest.raises(PubSubEmulatorError, match="needs java, and there is none on the PATH"):
         find_java()

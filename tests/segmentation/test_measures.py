@@ -3,16 +3,19 @@
 In the drawings a column is a second, a letter an event, and `=` a second in which the profile is a member.
 """
 
+from math import fsum
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from segmentation.measures import Count, Distinct, First, Max, Measure, Sum, settled
 from segmentation.memory import Memory
 from segmentation.rows import MAX_EVENTS
 from segmentation.timestamps import NEVER
 from tests.events import START_MS, event
-from tests.segmentation.folding import rules_of
+from tests.segmentation.folding import examples, rules_of
 from tests.segmentation.pictures import assert_drawn, at, folded, spans
 
 X = "properties.x"
@@ -295,3 +298,22 @@ def test_merging_keeps_the_newest_thousand_of_both(measure, window):
     else:
         merged, whole = kind.merge(ours, theirs, clock_ms), remembered(kind, *log)
         assert timeline(kind, merged, 1500) == timeline(kind, whole, 1500)
+
+
+numbers = st.sampled_from([0.1, 0.7, 1e15, -1e15, 5, -0.0, 49.99, 5e-324]) | st.floats(-1e15, 1e15)
+
+
+@examples(200)
+@given(values=st.lists(numbers, min_size=1, max_size=60), gap=st.integers(1, 3))
+def test_what_is_left_of_a_sum_is_exact_however_many_go_before(values, gap):
+    sums, averages = kind_of("sum", within="1h"), kind_of("average", within="1h")
+    log = [(gap * number, value) for number, value in enumerate(values)]
+    last = log[-1][0]
+    lefts = [values[gone:] for gone in range(len(values) + 1)]
+    seconds = [last, *(second + 3600 for second, _ in log)]
+    assert timeline(sums, remembered(sums, *log), last) == [
+        (second, fsum(left)) for second, left in zip(seconds, lefts, strict=True)
+    ]
+    assert timeline(averages, remembered(averages, *log), last) == [
+        (second, fsum(left) / len(left) if left else None) for second, left in zip(seconds, lefts, strict=True)
+    ]

@@ -57,6 +57,7 @@ class Relay:
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as server, client:
             if self.tls is not None:
                 client = self.tls.wrap_socket(client, server_side=True)
+                self._open.add(client)  # the bare one is empty now
             with client:
                 server.connect(self.upstream)
                 self._pump(client, server)

@@ -1,5 +1,6 @@
 """TLS with certificates of one's own: a relay speaks it, in front of the server, whose build has none."""
 
+import ssl
 import traceback
 from urllib.parse import urlsplit
 
@@ -159,9 +160,25 @@ def test_several_certificates_may_be_trusted_at_a_time(relay, manager, authority
     assert store_of(relay, manager).write_snapshots([snapshot(1)]).accepted == 1
 
 
-def test_tls_towards_a_port_without_it_is_named(relay, manager):
+def test_a_server_that_wants_a_clients_certificate_is_named(relay, manager, authority, tmp_path):
+    (tmp_path / "ca.pem").write_bytes(authority.pem)
+    relay.tls.load_verify_locations(tmp_path / "ca.pem")
+    relay.tls.verify_mode = ssl.CERT_REQUIRED
+    refusal = refusal_of(store_of(relay, manager, lambda seconds: None))
+    assert "TLS: TLS failed: check the port in --redis_url, and whether a client's certificate" in refusal
+    files = f"ssl_certfile={tmp_path}/tls/certificate.pem&ssl_keyfile={tmp_path}/tls/key.pem"
+    url = f"rediss://127.0.0.1:{relay.port}?{files}"
+    target = RedisTarget(url, None, CA_SECRET, manager.make_client)
+    assert SegmentStore(target, ttl_ms=DAY_MS, sleep=no_sleep).write_snapshots([snapshot(1)]).accepted == 1
+
+
+def test_tls_towards_a_port_without_it_is_out_of_reach(relay, manager):
     relay.tls = None
-    assert "TLS: TLS failed: check that the port" in refusal_of(store_of(relay, manager, lambda seconds: None))
+    url = f"rediss://127.0.0.1:{relay.port}?socket_timeout=0.01"
+    store = SegmentStore(
+        RedisTarget(url, None, CA_SECRET, manager.make_client), ttl_ms=DAY_MS, sleep=lambda seconds: None
+    )
+    assert "out of reach: check that --redis_url leads to a running Redis" in refusal_of(store)
 
 
 def test_a_port_with_tls_without_tls_is_out_of_reach(relay):

@@ -1,0 +1,61 @@
+locals {
+  job_name = "${var.name}-live"
+
+  # The job's own flags, as they stand in pipeline/options.py; what Dataflow itself takes is no parameter.
+  job_parameters = {
+    input_subscription = google_pubsub_subscription.job.id
+    segments           = "gs://${google_storage_bucket.main["definitions"].name}/${var.definitions_path}"
+    redis_url          = "rediss://${google_redis_instance.main.host}:${google_redis_instance.main.port}/0"
+    redis_auth_secret  = "${google_secret_manager_secret.main["redis-auth"].id}/versions/latest"
+    redis_ca_secret    = "${google_secret_manager_secret.main["redis-ca"].id}/versions/latest"
+    history_table      = replace(local.table_paths.segment_changes, "/^([^.]+)[.]/", "$1:")
+    dead_letter_topic  = google_pubsub_topic.dead_letters.id
+    changes_topic      = google_pubsub_topic.changes.id
+  }
+}
+
+# The delivery pipeline launches and updates the job, for an update needs decisions that a plan cannot show: whether the
+# graph still fits, and what becomes of the state. This is for trying out, and for who prefers it.
+resource "google_dataflow_flex_template_job" "live" {
+  count    = var.job == null ? 0 : 1
+  provider = google-beta
+
+  name                    = local.job_name
+  region                  = var.region
+  container_spec_gcs_path = var.job.template_path
+  sdk_container_image     = var.job.image
+  parameters              = local.job_parameters
+
+  # Destroying it, or replacing it, lets it finish what it has taken in.
+  on_delete = "drain"
+
+  service_account_email   = google_service_account.worker.email
+  subnetwork              = google_compute_subnetwork.workers.self_link
+  ip_configuration        = "WORKER_IP_PRIVATE"
+  staging_location        = "gs://${google_storage_bucket.main["staging"].name}/staging"
+  temp_location           = "gs://${google_storage_bucket.main["temp"].name}/temp"
+  machine_type            = var.job.machine_type
+  num_workers             = var.job.min_workers
+  max_workers             = var.job.max_workers
+  enable_streaming_engine = true
+  additional_pipeline_options = [
+    "dataflow_service_options=min_num_workers=${var.job.min_workers}",
+  ]
+
+  lifecycle {
+    # Dataflow reports these in another form than they were given in, or changes them itself.
+    ignore_changes = [machine_type, max_workers, network, num_workers, subnetwork]
+  }
+
+  depends_on = [
+    google_artifact_registry_repository_iam_member.job,
+    google_bigquery_table_iam_member.job,
+    google_compute_firewall.workers,
+    google_project_iam_member.worker,
+    google_pubsub_subscription_iam_member.job,
+    google_pubsub_topic_iam_member.job,
+    google_secret_manager_secret_iam_member.job,
+    google_secret_manager_secret_version.main,
+    google_storage_bucket_iam_member.job,
+  ]
+}

@@ -1,0 +1,143 @@
+# What an installation becomes, with providers that only pretend. terraform test (it needs the providers' packages, and
+# neither credentials nor a project).
+
+mock_provider "google" {
+  mock_resource "google_redis_instance" {
+    defaults = {
+      id              = "projects/my-shop-prod/locations/europe-west4/instances/segments"
+      host            = "10.0.0.3"
+      port            = 6378
+      auth_string     = "not-a-secret"
+      server_ca_certs = [{ cert = "certificate" }]
+    }
+  }
+  mock_resource "google_bigquery_table" {
+    defaults = { project = "my-shop-prod" }
+  }
+  mock_resource "google_pubsub_subscription" {
+    defaults = { id = "projects/my-shop-prod/subscriptions/mocked" }
+  }
+  mock_resource "google_pubsub_topic" {
+    defaults = { id = "projects/my-shop-prod/topics/mocked" }
+  }
+  mock_resource "google_service_account" {
+    defaults = {
+      email  = "mocked@my-shop-prod.iam.gserviceaccount.com"
+      member = "serviceAccount:mocked@my-shop-prod.iam.gserviceaccount.com"
+      name   = "projects/my-shop-prod/serviceAccounts/mocked@my-shop-prod.iam.gserviceaccount.com"
+    }
+  }
+  mock_resource "google_secret_manager_secret" {
+    defaults = { id = "projects/my-shop-prod/secrets/mocked" }
+  }
+  mock_resource "google_bigquery_data_transfer_config" {
+    defaults = { name = "projects/1/locations/europe-west4/transferConfigs/abc" }
+  }
+}
+
+mock_provider "google-beta" {
+  mock_resource "google_project_service_identity" {
+    defaults = { member = "serviceAccount:service-1@gcp-sa-pubsub.iam.gserviceaccount.com" }
+  }
+}
+
+variables {
+  project_id  = "my-shop-prod"
+  region      = "europe-west4"
+  runbook_url = "https://shop.example/runbooks"
+}
+
+run "defaults" {
+  command = apply
+
+  assert {
+    condition     = length(google_dataflow_flex_template_job.live) == 0
+    error_message = "Without var.job Terraform launched a job."
+  }
+
+  assert {
+    condition     = length(google_pubsub_subscription.webhook) == 0 && !contains(keys(google_pubsub_topic.undelivered), "webhook")
+    error_message = "Without var.webhook there is a webhook."
+  }
+
+  assert {
+    condition     = output.job_parameters.history_table == "my-shop-prod:segments.segment_changes"
+    error_message = "The job takes PROJECT:DATASET.TABLE, not ${output.job_parameters.history_table}."
+  }
+
+  assert {
+    condition     = output.job_parameters.redis_url == "rediss://10.0.0.3:6378/0"
+    error_message = "Redis is reached by TLS and without a password in the URL, not by ${output.job_parameters.redis_url}."
+  }
+
+  assert {
+    condition     = output.definitions_file == "gs://my-shop-prod-segments-definitions/segments.yaml"
+    error_message = "The definitions are not where their writer may write."
+  }
+
+  assert {
+    condition     = strcontains(google_bigquery_table.segment_intervals.view[0].query, "`my-shop-prod.segments.segment_changes`")
+    error_message = "The view does not read the history."
+  }
+
+  assert {
+    condition     = jsondecode(google_bigquery_table.raw_events.schema)[2].name == "publish_time"
+    error_message = "Raw events are partitioned by a column that the table lacks."
+  }
+
+  assert {
+    condition     = strcontains(google_bigquery_data_transfer_config.rates["event-name-collapsed"].params.query, "FROM `my-shop-prod.segments.raw_events`")
+    error_message = "The watch over events does not read raw events."
+  }
+
+  assert {
+    condition     = alltrue([for name, policy in google_monitoring_alert_policy.threshold : policy.documentation[0].links[0].url == "https://shop.example/runbooks#${name}"])
+    error_message = "An alert does not link to its runbook."
+  }
+
+  assert {
+    condition     = length(jsondecode(google_monitoring_dashboard.main.dashboard_json).mosaicLayout.tiles) == length(local.charts)
+    error_message = "The dashboard lacks a chart."
+  }
+}
+
+run "everything" {
+  command = apply
+
+  variables {
+    name                    = "vip"
+    history_expiration_days = null
+    deletion_protection     = false
+    impersonators           = { deployer = ["group:ci@shop.example"] }
+    webhook                 = { endpoint = "https://crm.shop.example/hook" }
+    job = {
+      template_path = "gs://my-shop-prod-vip-staging/templates/live.json"
+      image         = "europe-west4-docker.pkg.dev/my-shop-prod/vip/live-segments@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+    }
+  }
+
+  assert {
+    condition     = google_dataflow_flex_template_job.live[0].on_delete == "drain"
+    error_message = "Destroying the job would throw away what it has taken in."
+  }
+
+  assert {
+    condition     = google_pubsub_subscription.webhook[0].push_config[0].oidc_token[0].audience == "https://crm.shop.example/hook"
+    error_message = "Without an audience, it is the endpoint."
+  }
+
+  assert {
+    condition     = contains(keys(google_pubsub_subscription_iam_member.undelivered), "webhook")
+    error_message = "Pub/Sub may not take back what the webhook refused."
+  }
+
+  assert {
+    condition     = google_bigquery_table.segment_changes.time_partitioning[0].expiration_ms == null
+    error_message = "null keeps the history for ever."
+  }
+
+  assert {
+    condition     = alltrue([for bucket in google_storage_bucket.main : bucket.force_destroy])
+    error_message = "An installation that is being taken down keeps its buckets."
+  }
+}

@@ -1,0 +1,92 @@
+"""A cluster of embedded servers, on TCP ports of this machine."""
+
+import contextlib
+import socket
+
+import redis
+
+from pipeline.embedded_redis import EmbeddedRedis
+
+SLOTS = 16384
+_BUS = 10_000
+"""The nodes speak to each other on a port so far above the clients'."""
+
+
+class Node:
+    """A server of a cluster, and an administrator's client of it."""
+
+    def __init__(self, server, port):
+        self.server = server
+        self.port = port
+        self.admin = redis.Redis.from_url(server.url, decode_responses=True)
+
+    @property
+    def url(self):
+        return f"redis://127.0.0.1:{self.port}"
+
+    @property
+    def id(self):
+        return self.admin.execute_command("CLUSTER MYID")
+
+    def command_calls(self, name):
+        """Returns how often a command was carried out since `config_resetstat`."""
+        stats = self.admin.info("commandstats").get(f"cmdstat_{name}", {})
+        return stats.get("calls", 0)
+
+
+@contextlib.contextmanager
+def running_cluster(folder, nodes):
+    """Starts so many nodes, which share the slots, and yields them."""
+    with contextlib.ExitStack() as stack:
+        started = []
+        for number in range(nodes):
+            node = stack.enter_context(running_node(folder / str(number)))
+            first, end = (SLOTS * part // nodes for part in (number, number + 1))
+            node.admin.execute_command("CLUSTER ADDSLOTS", *range(first, end))
+            started.append(node)
+        join(started)
+        yield started
+
+
+@contextlib.contextmanager
+def running_node(folder):
+    """Starts a node that knows no other, and yields it."""
+    port = _free_port()
+    settings = {
+        "port": str(port),
+        "bind": "127.0.0.1",
+        "cluster-enabled": "yes",
+        "cluster-node-timeout": "2000",
+    }
+    with EmbeddedRedis(folder, settings=settings) as server:
+        node = Node(server, port)
+        with node.admin:
+            yield node
+
+
+def join(nodes):
+    """Makes the nodes known to each other, and returns when all agree that every slot is served."""
+    for node in nodes:
+        node.admin.execute_command("CLUSTER MEET", "127.0.0.1", nodes[0].port)
+    await_whole(nodes)
+
+
+def await_whole(nodes):
+    """Asks until all nodes agree that every slot is served."""
+    expected = "ok", str(SLOTS), str(len(nodes))
+    while not all(_state_of(node) == expected for node in nodes):
+        pass
+
+
+def _state_of(node):
+    info = node.admin.execute_command("CLUSTER INFO")
+    return info["cluster_state"], info["cluster_slots_ok"], info["cluster_known_nodes"]
+
+
+def _free_port():
+    """Returns a port that is free, the node's bus too."""
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as first:
+            port = first.getsockname()[1]
+            with contextlib.suppress(OSError, OverflowError), socket.create_server(("127.0.0.1", port + _BUS)):
+                return port
