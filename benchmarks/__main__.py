@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from benchmarks import fold, results, segments, sliding_windows, state_size, steps, users
+from benchmarks import fold, live, results, segments, sliding_windows, state_size, steps, users
 
 EVENTS = 300_000
 ROUNDS = 5
@@ -18,6 +18,7 @@ BENCHMARKS = {
     "users": users.measure,
     "segments": segments.measure,
     "state_size": state_size.measure,
+    "live": live.measure,
 }
 
 

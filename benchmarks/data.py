@@ -40,7 +40,7 @@ def repeated_events(count: int) -> tuple[Event, ...]:
 
 
 def fresh(events: Iterable[Event]) -> list[Event]:
-    """Returns the events as they come from another step: their messages not yet parsed."""
+    """Returns the events as a coder hands them over: their messages not yet parsed."""
     return [msgspec.structs.replace(event) for event in events]
 
 

@@ -147,7 +147,11 @@ class EmbeddedRedis:
         try:
             with self._log.open("wb") as log:
                 return subprocess.Popen(
-                    [program, "-"], stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT
+                    [program, "-"],
+                    stdin=subprocess.PIPE,
+                    stdout=log,
+                    stderr=subprocess.STDOUT,
+                    process_group=0,  # the terminal's Ctrl-C is for the job, which still writes then
                 )
         except OSError as error:
             raise EmbeddedRedisError(f"cannot run {program}, see $REDIS_SERVER: {error.strerror}") from error

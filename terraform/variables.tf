@@ -119,7 +119,7 @@ variable "definitions_path" {
   nullable    = false
 
   validation {
-    condition     = can(regex("^[^/].*\\.ya?ml$", var.definitions_path))
+    condition     = can(regex("^[^/:]+(/[^/:]+)*\\.ya?ml$", var.definitions_path))
     error_message = "Give a path inside the bucket, without gs:// and a leading slash, that ends in .yaml."
   }
 }

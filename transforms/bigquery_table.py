@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import tenacity
 from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
+from google.auth.exceptions import GoogleAuthError, TransportError
 from google.cloud import bigquery
 
 ANSWER_SECONDS = 60.0
@@ -38,8 +38,8 @@ class Row(NamedTuple):
 class Refusal(NamedTuple):
     """A row that BigQuery finds invalid."""
 
-    index: int
-    """Among the rows of the call."""
+    position: int
+    """Among the rows of the call, from 0."""
     columns: tuple[str, ...]
     """What it blames; none where it does not say."""
 
@@ -117,25 +117,25 @@ class BigQueryTable:
 
     def _send(self, waiting: dict[int, Row], refusals: list[Refusal]) -> None:
         """Sends the waiting rows once, and strikes out those that are taken or refused."""
-        indexes = list(waiting)
+        positions = list(waiting)
         answers = self._client.insert_rows_json(
             self._table,
-            [waiting[index].values for index in indexes],
-            row_ids=[waiting[index].insert_id for index in indexes],
+            [row.values for row in waiting.values()],
+            row_ids=[row.insert_id for row in waiting.values()],
             skip_invalid_rows=True,
-            retry=None,
+            retry=None,  # type: ignore[arg-type]  # as its documentation says
             timeout=ANSWER_SECONDS,
         )
-        errors = {indexes[answer["index"]]: answer["errors"] for answer in answers}
-        for index in indexes:
-            reasons = {error["reason"] for error in errors.get(index, ())}
+        errors = {positions[answer["index"]]: answer["errors"] for answer in answers}
+        for position in positions:
+            reasons = {error["reason"] for error in errors.get(position, ())}
             if _ROW_AT_FAULT in reasons:
-                columns = {error.get("location") for error in errors[index]} - {"", None}
-                refusals.append(Refusal(index, tuple(sorted(columns))))
+                columns = {error.get("location") for error in errors[position]} - {"", None}
+                refusals.append(Refusal(position, tuple(sorted(columns))))
             if not reasons or _ROW_AT_FAULT in reasons:
-                del waiting[index]
+                del waiting[position]
         if waiting:
-            raise _RowsWait(next(iter(errors[next(iter(waiting))]))["reason"])
+            raise _RowsWait(errors[next(iter(waiting))][0]["reason"])
 
 
 class _RowsWait(Exception):
@@ -147,7 +147,7 @@ def _may_pass(error: BaseException) -> bool:
         quota = error.code == 403 and _cause(error).endswith("Exceeded")
         return quota or error.code in (408, 429) or (error.code or 0) >= 500
     if isinstance(error, GoogleAuthError):
-        return bool(error.retryable)
+        return isinstance(error, TransportError) or bool(error.retryable)
     return isinstance(error, (OSError, _RowsWait))
 
 

@@ -96,8 +96,8 @@ class _InsertRowsFn(beam.DoFn):
         self._metrics.count("rows_inserted", len(batch) - len(refusals))
         self._metrics.count("rows_refused", len(refusals))
         return [
-            batch[refusal.index].with_value(self._dead_letter(batch[refusal.index].value, refusal.columns))
-            for refusal in refusals
+            batch[position].with_value(self._dead_letter(batch[position].value, columns))
+            for position, columns in refusals
         ]
 
     def _dead_letter(self, payload: bytes, columns: tuple[str, ...]) -> DeadLetter:

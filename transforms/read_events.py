@@ -49,7 +49,7 @@ def read_lines(path: str) -> Iterator[bytes]:
     """
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
         for line in gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw:
-            line = line.rstrip(b"\r\n")
+            line = line.removesuffix(b"\n").removesuffix(b"\r")
             if line.strip():
                 yield line
 

@@ -42,6 +42,13 @@ SELECT
   IF(
     COUNT(*) = 0,
     'as usual',
-    ERROR(CONCAT('collapsed: ', STRING_AGG(FORMAT('%s (%d an hour, usually %d)', name, now, usual), ', ' ORDER BY name)))
+    ERROR(
+      CONCAT(
+        'collapsed: ',
+        STRING_AGG(
+          CONCAT(name, ' (', CAST(now AS STRING), ' an hour, usually ', CAST(usual AS STRING), ')'), ', ' ORDER BY name
+        )
+      )
+    )
   ) AS result
 FROM collapsed

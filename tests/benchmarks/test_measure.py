@@ -1,6 +1,8 @@
+import gc
+
 import pytest
 
-from benchmarks.measure import in_turn, middle_half, ratios
+from benchmarks.measure import in_turn, middle_half, ratios, timed
 
 
 def test_contestants_take_turns_in_alternating_order():
@@ -25,3 +27,10 @@ def test_ratios_are_formed_within_a_round():
 )
 def test_middle_half(samples, expected):
     assert middle_half(samples) == expected
+
+
+def test_garbage_collection_is_as_before_when_all_laps_are_done():
+    before = gc.get_threshold()
+    in_turn({"a": (timed(list) for _ in range(3))}, rounds=3)
+    assert gc.get_threshold() == before
+    assert gc.get_freeze_count() == 0

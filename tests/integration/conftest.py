@@ -12,7 +12,7 @@ from pipeline.pubsub_emulator import PubSubEmulator, PubSubEmulatorError
 from tests.integration.live_job import LiveJob, Profiles, Topic
 
 OPT_OUT = "SKIP_PUBSUB_TESTS"
-"""An environment variable for developers without java or the emulator; continuous integration unsets it."""
+"""An environment variable that leaves these tests out; continuous integration unsets it."""
 MEASURED = pytest.StashKey[dict[str, list[float]]]()
 
 
@@ -44,7 +44,9 @@ def emulator() -> Iterator[PubSubEmulator]:
             patch.setenv("PUBSUB_EMULATOR_HOST", server.host)
             yield server
     except PubSubEmulatorError as error:
-        pytest.fail(f"{error}. To leave these tests out, set ${OPT_OUT}", pytrace=False)
+        if os.environ.get("CI"):
+            pytest.fail(str(error), pytrace=False)
+        pytest.skip(f"the job was not run against Pub/Sub: {error}")
 
 
 @pytest.fixture(scope="session")

@@ -38,7 +38,7 @@ def end_at_any_moment(job: LiveJob, profiles: Profiles, number: signal.Signals) 
     assert left()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
 def test_a_signal_ends_the_run_with_everything_written_that_was_taken_in(
     start_job: StartJob, new_topic: NewTopic, profiles: Profiles, number: signal.Signals
 ) -> None:

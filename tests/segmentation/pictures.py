@@ -22,7 +22,9 @@ def at(ms: int, name: str = "A", message_id: str = "", **properties: Any) -> dic
     return message(ms / 1000, name, message_id=message_id or f"{name} {ms}", **properties)
 
 
-def spans(when: Any, *messages: dict[str, Any], until: int, sections: dict[str, Any] | None = None) -> list[Span]:
+def spans(
+    when: Any, *messages: dict[str, Any], until: int, sections: dict[str, Any] | None = None
+) -> list[Span]:
     """The memberships, in milliseconds after the start, up to an instant."""
     fold = folded(when, *messages, sections=sections)
     fold.advance(START_MS + until)
@@ -31,7 +33,9 @@ def spans(when: Any, *messages: dict[str, Any], until: int, sections: dict[str, 
 
 def folded(when: Any, *messages: dict[str, Any], sections: dict[str, Any] | None = None) -> Fold:
     """A profile with one segment `s`, which has taken in messages in order of arrival."""
-    return Fold(rules_of({"version": 1, **(sections or {}), "segments": {"s": {"when": when}}})).apply_all(messages)
+    return Fold(rules_of({"version": 1, **(sections or {}), "segments": {"s": {"when": when}}})).apply_all(
+        messages
+    )
 
 
 def relative(changes: list[Change]) -> list[Span]:
@@ -53,14 +57,20 @@ def assert_drawn(when: Any, *drawing: str, sections: dict[str, Any] | None = Non
     *lines, membership = drawing
     width = max(map(len, drawing))
     log = [
-        at(column * 1000, **{"name": letter, **properties.get(letter, {})}, message_id=f"{letter}{column}{line}")
+        at(
+            column * 1000,
+            **{"name": letter, **properties.get(letter, {})},
+            message_id=f"{letter}{column}{line}",
+        )
         for column in range(width)
         for line, letters in enumerate(lines)
         if (letter := letters.ljust(width)[column]) != " "
     ]
     got = spans(when, *log, until=width * 1000 - 1, sections=sections)
     drawn = "".join(
-        "=" if any(start <= column * 1000 and (end is None or column * 1000 < end) for start, end in got) else " "
+        "="
+        if any(start <= column * 1000 and (end is None or column * 1000 < end) for start, end in got)
+        else " "
         for column in range(width)
     )
     assert drawn.rstrip() == membership.rstrip(), "\n" + "\n".join([*lines, drawn, "instead of", membership])

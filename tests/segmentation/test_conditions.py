@@ -10,7 +10,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.conditions import All, Any_, Condition, CountLeaf, Leaf, MeasureLeaf, Not, SegmentReference, next_change
+from segmentation.conditions import (
+    All,
+    Any_,
+    Condition,
+    CountLeaf,
+    Leaf,
+    MeasureLeaf,
+    Not,
+    SegmentReference,
+    next_change,
+)
 from segmentation.memory import MemoryKind
 from segmentation.timestamps import NEVER
 from tests.events import START_MS
@@ -80,8 +90,12 @@ leaves = st.builds(lambda begins, at_ms: Scripted(0, begins, at_ms), st.booleans
 def combined(inner: st.SearchStrategy[Tree]) -> st.SearchStrategy[Tree]:
     several = st.lists(inner, min_size=1, max_size=3)
     return st.one_of(
-        several.map(lambda trees: (All([c for c, _ in trees]), lambda t: all(holds(t) for _, holds in trees))),
-        several.map(lambda trees: (Any_([c for c, _ in trees]), lambda t: any(holds(t) for _, holds in trees))),
+        several.map(
+            lambda trees: (All([c for c, _ in trees]), lambda t: all(holds(t) for _, holds in trees))
+        ),
+        several.map(
+            lambda trees: (Any_([c for c, _ in trees]), lambda t: any(holds(t) for _, holds in trees))
+        ),
         inner.map(lambda tree: (Not(tree[0]), lambda t: not tree[1](t))),
     )
 
@@ -167,7 +181,9 @@ def test_segments_follow_those_that_they_refer_to_in_one_step():
         x={"all": [{"segment": "y"}, {"not": {"segment": "z"}}]},
         w={"any": [{"segment": "z"}, {"segment": "x"}]},
     )
-    assert [segment.name for segment in rules.segments].index("z") < [s.name for s in rules.segments].index("w")
+    assert [segment.name for segment in rules.segments].index("z") < [s.name for s in rules.segments].index(
+        "w"
+    )
     fold = Fold(rules).apply_all([at(0)])
     assert fold.members() == {"z": START_MS + 3_000, "w": None}
     changes = fold.advance(START_MS + 3_000).changes
@@ -200,7 +216,11 @@ count_tests = st.dictionaries(
 
 
 @examples(200)
-@given(tests=count_tests, seconds=st.lists(st.integers(0, 8), max_size=8), measure=st.sampled_from(["count", "distinct"]))
+@given(
+    tests=count_tests,
+    seconds=st.lists(st.integers(0, 8), max_size=8),
+    measure=st.sampled_from(["count", "distinct"]),
+)
 def test_a_count_is_decided_as_by_all_events(tests, seconds, measure):
     of = {"of": "properties.x"} if measure == "distinct" else {}
     log = [at(1000 * second, x=number % 3, message_id=f"{number}") for number, second in enumerate(seconds)]
@@ -215,7 +235,9 @@ def test_a_count_is_decided_as_by_all_events(tests, seconds, measure):
     assert isinstance(leaf, CountLeaf)
     memory = fold.profile._memory(kind)
     capped = MeasureLeaf(0, kind, lambda count: leaf._passes[min(count, len(leaf._passes) - 1)])
-    assert leaf.of_memory(fold.profile._memory(leaf.kind), state.clock_ms) == capped.of_memory(memory, state.clock_ms)
+    assert leaf.of_memory(fold.profile._memory(leaf.kind), state.clock_ms) == capped.of_memory(
+        memory, state.clock_ms
+    )
 
 
 @pytest.mark.parametrize("seconds", [0, -2_000_000_000])
@@ -230,5 +252,7 @@ def test_without_a_window_nothing_expires_also_before_1970(seconds):
     ):
         fold = folded(when, at(1000 * seconds, x=1))
         assert fold.members() == {"s": None}
-        fold.advance(START_MS + 300 * 86_400_000 if seconds == 0 else START_MS + 1000 * seconds + 300 * 86_400_000)
+        fold.advance(
+            START_MS + 300 * 86_400_000 if seconds == 0 else START_MS + 1000 * seconds + 300 * 86_400_000
+        )
         assert fold.members() == {"s": None}

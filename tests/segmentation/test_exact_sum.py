@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from segmentation.exact_sum import grow
 from tests.segmentation.folding import examples
 
-doubles = st.floats(-1e30, 1e30, allow_subnormal=False) | st.sampled_from([1e15, -1e15, 0.1, 0.7, 1e-30, 1.0, -0.0])
+doubles = st.floats(-1e30, 1e30, allow_subnormal=False) | st.sampled_from(
+    [1e15, -1e15, 0.1, 0.7, 1e-30, 1.0, -0.0]
+)
 
 
 def partials_of(*parts: list[float]) -> list[float]:

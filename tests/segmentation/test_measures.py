@@ -42,7 +42,9 @@ def remembered(kind: Measure, *seconds_and_values: tuple[float, Any]) -> Memory:
 def timeline(kind: Measure, memory: Memory, seconds: float) -> list[tuple[float, Any]]:
     """The value at a second after the start, and every later one with its second."""
     t_ms = START_MS + round(seconds * 1000)
-    return [((ms - START_MS) / 1000, value) for ms, value in settled(kind.timeline(memory, t_ms)) if ms < NEVER]
+    return [
+        ((ms - START_MS) / 1000, value) for ms, value in settled(kind.timeline(memory, t_ms)) if ms < NEVER
+    ]
 
 
 # The window (t - W, t]: an event counts from its own instant until exactly W later
@@ -90,7 +92,9 @@ def test_absence_is_a_count_of_none():
                  "==   ==   ")  # fmt: skip
 
 
-@pytest.mark.parametrize("wanted", [{"less_than": 1}, {"at_most": 0}, {"at_most": 0.9}, {"not_in": [1, 2, 3]}])
+@pytest.mark.parametrize(
+    "wanted", [{"less_than": 1}, {"at_most": 0}, {"at_most": 0.9}, {"not_in": [1, 2, 3]}]
+)
 def test_absence_however_it_is_tested(wanted):
     assert_drawn({"event": "A", "within": "3s", "count": wanted},
                  "B A    A  ",
@@ -173,7 +177,9 @@ def test_ties_go_by_the_bytes_of_the_message_id():
     tied = [at(0, message_id=i, x=i) for i in ("m9", "m\uffff", "m10", "m\U00010000")]
     for arrival in (tied, tied[::-1], tied[2:] + tied[:2]):
         for measure, value in (("first", "m10"), ("last", "m\U00010000")):
-            assert spans({"event": "A", measure: {"of": X, "equals": value}}, *arrival, until=1) == [(0, None)]
+            assert spans({"event": "A", measure: {"of": X, "equals": value}}, *arrival, until=1) == [
+                (0, None)
+            ]
             windowed = {"event": "A", "within": "1s", measure: {"of": X, "equals": value}}
             assert spans(windowed, *arrival, until=2_000) == [(0, 1_000)]
 
@@ -241,12 +247,16 @@ def test_up_to_a_thousand_events_every_measure_is_exact(measure):
 
 def test_an_event_counts_once_however_many_elements_it_has():
     kind = kind_of("distinct", within="400d", of="properties.x[]")
-    memory = remembered(kind, *((second, [f"{second} {n}" for n in range(5)]) for second in range(MAX_EVENTS)))
+    memory = remembered(
+        kind, *((second, [f"{second} {n}" for n in range(5)]) for second in range(MAX_EVENTS))
+    )
     assert timeline(kind, memory, 999)[0][1] == 5 * MAX_EVENTS
 
 
 def test_a_count_keeps_no_more_than_its_test_needs():
-    fold = folded({"event": "A", "within": "1h", "count": {"at_least": 3}}, *(at(1000 * s) for s in range(50)))
+    fold = folded(
+        {"event": "A", "within": "1h", "count": {"at_least": 3}}, *(at(1000 * s) for s in range(50))
+    )
     (memory,) = fold.profile.state.memories.values()
     assert [START_MS + 1000 * s for s in (47, 48, 49)] == memory[0]
     assert fold.members() == {"s": START_MS + 47_000 + 3_600_000}
@@ -255,8 +265,11 @@ def test_a_count_keeps_no_more_than_its_test_needs():
 # Served
 
 
-def test_a_served_value_tells_when_it_changes_next():
-    fold = folded({"event": "Z"}, at(0), at(1000), sections={"measures": {"m": {"event": "A", "within": "5s", "count": {}}}})
+RECENT = {"measures": {"m": {"event": "A", "within": "5s", "count": {}}}}
+
+
+def test_a_value_that_drifted_is_served_with_the_next_event():
+    fold = folded({"event": "Z"}, at(0), at(1000), sections=RECENT)
     assert fold.snapshots[-1].measures == {"m": 2}
     fold.advance(START_MS + 5_500)
     fold.apply(at(5_500, "B"))
@@ -264,14 +277,13 @@ def test_a_served_value_tells_when_it_changes_next():
 
 
 def test_that_a_value_drifts_by_time_alone_writes_nothing():
-    fold = folded({"event": "Z"}, at(0), sections={"measures": {"m": {"event": "A", "within": "5s", "count": {}}}})
+    fold = folded({"event": "Z"}, at(0), sections=RECENT)
     assert fold.advance(START_MS + 60_000).snapshot is None
 
 
 def test_a_value_that_drifted_and_came_back_is_written_again():
     """m falls to 1 and is served so when s is left; the next event brings it back to 2, which is a difference."""
-    sections = {"measures": {"m": {"event": "A", "within": "5s", "count": {}}}}
-    fold = folded({"event": "B", "within": "5s"}, at(0), at(500, "B"), at(1000), sections=sections)
+    fold = folded({"event": "B", "within": "5s"}, at(0), at(500, "B"), at(1000), sections=RECENT)
     assert fold.snapshots[-1].measures == {"m": 2}
     assert fold.advance(START_MS + 5_500).snapshot.measures == {"m": 1}
     assert fold.apply(at(5_600)).snapshot.measures == {"m": 2}
@@ -315,5 +327,6 @@ def test_what_is_left_of_a_sum_is_exact_however_many_go_before(values, gap):
         (second, fsum(left)) for second, left in zip(seconds, lefts, strict=True)
     ]
     assert timeline(averages, remembered(averages, *log), last) == [
-        (second, fsum(left) / len(left) if left else None) for second, left in zip(seconds, lefts, strict=True)
+        (second, fsum(left) / len(left) if left else None)
+        for second, left in zip(seconds, lefts, strict=True)
     ]

@@ -15,7 +15,13 @@ MESSAGE = {
         "nothing": None,
         "empty": [],
         "tags": ["new", None, ["deep"]],
-        "products": [{"sku": "A", "sizes": [1, 2]}, {"sizes": []}, "C", {"sku": None, "sizes": 3}, {"sku": "E"}],
+        "products": [
+            {"sku": "A", "sizes": [1, 2]},
+            {"sizes": []},
+            "C",
+            {"sku": None, "sizes": 3},
+            {"sku": "E"},
+        ],
         "odd key": {"é": 1},
     },
     "context": {"device": {"type": "ios"}},
@@ -61,7 +67,8 @@ def test_a_path_gives_a_value_for_each_element_that_it_walks(path, values):
 
 
 @pytest.mark.parametrize(
-    "path", ["properties.empty[]", "properties.price[]", "properties.absent[].sku", "type[]", "properties[].price"]
+    "path",
+    ["properties.empty[]", "properties.price[]", "properties.absent[].sku", "type[]", "properties[].price"],
 )
 def test_a_path_that_reaches_no_element_is_missing(path):
     assert compile_reach_all(path)(MESSAGE) == [None]
@@ -73,7 +80,9 @@ values = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(keys, inner, max_size=3),
     max_leaves=20,
 )
-paths = st.lists(st.tuples(keys, st.sampled_from(["", "", "[]"])).map("".join), min_size=1, max_size=4).map(".".join)
+paths = st.lists(st.tuples(keys, st.sampled_from(["", "", "[]"])).map("".join), min_size=1, max_size=4).map(
+    ".".join
+)
 
 
 @examples(500)

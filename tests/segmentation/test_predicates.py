@@ -7,7 +7,16 @@ from hypothesis import strategies as st
 from segmentation.predicates import compile_measure_tests, compile_tests, numeric_operands, tolerance
 from segmentation.values import remember
 from tests.reference.evaluator import passes_on_measure, passes_on_message, passes_on_trait
-from tests.reference.strategies import BIG, CATEGORIES, LONG_NUMBER, NO_NUMBERS, NUMBERS, SCALARS, TAGS, TOO_BIG
+from tests.reference.strategies import (
+    BIG,
+    CATEGORIES,
+    LONG_NUMBER,
+    NO_NUMBERS,
+    NUMBERS,
+    SCALARS,
+    TAGS,
+    TOO_BIG,
+)
 from tests.segmentation.folding import examples
 
 HUGE = 10**30
@@ -26,7 +35,20 @@ one_test = st.one_of(
 )
 tests_on_a_value = st.lists(one_test, min_size=1, max_size=3).map(dict)
 values = st.sampled_from(
-    [*SCALARS, *NUMBERS, *NO_NUMBERS, *TOO_BIG, *CATEGORIES, *TAGS, LONG_NUMBER, HUGE, 10**19, 1e19, [HUGE], "é" * 129]
+    [
+        *SCALARS,
+        *NUMBERS,
+        *NO_NUMBERS,
+        *TOO_BIG,
+        *CATEGORIES,
+        *TAGS,
+        LONG_NUMBER,
+        HUGE,
+        10**19,
+        1e19,
+        [HUGE],
+        "é" * 129,
+    ]
 )
 
 
@@ -49,7 +71,9 @@ def test_values_of_measures_pass_as_the_reference_says(tests, kind, value):
         value = None
     if kind != "last" and value is not None and abs(value) > 10**15:
         return  # no such value is ever counted, or the least of numbers
-    assert compile_measure_tests(tests, tolerant=False)(remember(value)) == passes_on_measure(tests, kind, value)
+    assert compile_measure_tests(tests, tolerant=False)(remember(value)) == passes_on_measure(
+        tests, kind, value
+    )
 
 
 numeric_test = st.one_of(

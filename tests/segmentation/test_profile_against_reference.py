@@ -101,7 +101,9 @@ def test_in_order_the_history_holds_exactly_the_intervals(count):
             if change.change == "entered" and last_of_instant.get(change.event_time_ms) == change.message_id:
                 expires_at_ms = reference.expires_at(change.segment, change.event_time_ms)
                 assert change.expires_at_ms == expires_at_ms
-        assert not any(outcome.late or outcome.repeated or outcome.dropped_events for outcome in fold.outcomes)
+        assert not any(
+            outcome.late or outcome.repeated or outcome.dropped_events for outcome in fold.outcomes
+        )
         assert fold.members() == expected_members(reference, content["segments"], as_of_ms)
 
     check()
@@ -271,11 +273,15 @@ def assert_alike(kind: MemoryKind, memory: Memory, expected: Memory, t_ms: int) 
             assert_same_value(value, expected_value)
     elif isinstance(kind, Sequence):
         got_spans, due_spans = kind.spans(memory), kind.spans(expected)
-        assert [span for span in got_spans if span[1] > t_ms] == [span for span in due_spans if span[1] > t_ms]
+        assert [span for span in got_spans if span[1] > t_ms] == [
+            span for span in due_spans if span[1] > t_ms
+        ]
     elif isinstance(kind, Score):
         assert bool(memory[1:]) == bool(expected[1:])
         if memory[1:]:
-            assert kind.value_at(memory, t_ms) == pytest.approx(kind.value_at(expected, t_ms), rel=1e-12, abs=1e-12)
+            assert kind.value_at(memory, t_ms) == pytest.approx(
+                kind.value_at(expected, t_ms), rel=1e-12, abs=1e-12
+            )
             assert kind.served(memory)[1] == kind.served(expected)[1]
     else:
         assert isinstance(kind, Trait)
@@ -315,11 +321,13 @@ def renamed(content: Content, prefix: str) -> Content:
         if not isinstance(value, dict):
             return value
         return {
-            key: prefix + inner if key in ("measure", "score", "segment") and isinstance(inner, str) else rename(inner)
+            key: prefix + inner
+            if key in ("measure", "score", "segment") and isinstance(inner, str)
+            else rename(inner)
             for key, inner in value.items()
         }
 
-    named = {
+    named: Content = {
         section: {prefix + name: rename(inner) for name, inner in content[section].items()}
         for section in ("measures", "scores", "segments")
         if section in content
@@ -347,8 +355,10 @@ def edited_files(draw: st.DrawFn) -> tuple[Content, Content]:
             elif section == "export_traits":
                 pool[section] = sorted({*pool[section], *inner})
 
+    names = st.lists(st.sampled_from(sorted(pool["segments"])), min_size=1, unique=True)
+
     def part() -> Content:
-        chosen = set(draw(st.lists(st.sampled_from(sorted(pool["segments"])), min_size=1, unique=True)))
+        chosen = set(draw(names))
         while more := segments_referred_to([pool["segments"][name] for name in chosen]) - chosen:
             chosen |= more
         segments = {name: pool["segments"][name] for name in draw(st.permutations(sorted(chosen)))}
@@ -359,9 +369,11 @@ def edited_files(draw: st.DrawFn) -> tuple[Content, Content]:
     if free and draw(st.booleans()):  # another condition under a name that stood in the file before
         after = {**after, "segments": after["segments"] | {free[0]: {"when": {"event": "Order Completed"}}}}
     if draw(st.booleans()):  # fewer things are served
-        names = sorted(pool["measures"])
         used = json.dumps(after["segments"])
-        after = {**after, "measures": {name: pool["measures"][name] for name in names if f'"{name}"' in used}}
+        after = {
+            **after,
+            "measures": {name: pool["measures"][name] for name in pool["measures"] if name in used},
+        }
     return before, after
 
 
@@ -394,7 +406,9 @@ def test_state_opens_under_edited_rules(count):
             fold.reopen(rules)
             edit = fold.advance(clock_ms)  # the edit alone, at the profile's clock
             versions = {segment.name: segment.version for segment in old.segments}
-            is_kept = {segment.name: versions.get(segment.name) == segment.version for segment in rules.segments}
+            is_kept = {
+                segment.name: versions.get(segment.name) == segment.version for segment in rules.segments
+            }
             for change in edit.changes:
                 assert (change.cause, change.event_time_ms) == ("rules", clock_ms)
                 assert not is_kept.get(change.segment, False)

@@ -36,7 +36,9 @@ def test_time_runs_to_the_end_and_not_past_it():
 def test_a_later_event_has_not_happened_yet():
     rules = rules_for(s={"event": "A"})
     assert replay(rules, at(1_001), at(0, "B"), as_of=1_000).changes == []
-    assert [change.event_time_ms for change in replay(rules, at(1_000), as_of=1_000).changes] == [START_MS + 1_000]
+    assert [change.event_time_ms for change in replay(rules, at(1_000), as_of=1_000).changes] == [
+        START_MS + 1_000
+    ]
 
 
 def test_nothing_comes_of_nothing():

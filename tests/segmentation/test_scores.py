@@ -22,12 +22,14 @@ def score_of(*earn: dict[str, Any], **score: Any) -> Score:
 
 def served(*messages: dict[str, Any], **score: Any) -> tuple[float, int]:
     """The score as it is served after messages in order of arrival, and the milliseconds after the start."""
-    value, at_ms = folded({"event": "Z"}, *messages, sections={"scores": {"x": score}}).snapshots[-1].scores["x"]
+    value, at_ms = (
+        folded({"event": "Z"}, *messages, sections={"scores": {"x": score}}).snapshots[-1].scores["x"]
+    )
     return value, at_ms - START_MS
 
 
 def test_points_halve_in_every_half_life():
-    """    4   2   1  .5          at_least: 1, with points 4 and a half-life of 2 s"""
+    """Of 4 points, with a half-life of 2 s, 4, 2, 1 and 0.5 are left after 0, 2, 4 and 6 s."""
     sections = {"scores": {"x": {"half_life": "2s", "earn": [{"event": "A", "points": 4}]}}}
     # within 1e-9 of 1 counts as 1, so that the last millisecond is the 4,000th itself
     assert spans({"score": "x", "at_least": 1}, at(0), until=9_000, sections=sections) == [(0, 4_001)]
@@ -39,7 +41,9 @@ def test_points_halve_in_every_half_life():
 
 def test_what_comes_while_it_decays_is_added():
     sections = {"scores": {"x": {"half_life": "1s", "earn": [{"event": "A", "points": 4}]}}}
-    assert spans({"score": "x", "more_than": 2}, at(0), at(3_000), at(4_000), until=20_000, sections=sections) == [
+    assert spans(
+        {"score": "x", "more_than": 2}, at(0), at(3_000), at(4_000), until=20_000, sections=sections
+    ) == [
         (0, 1_000),
         (3_000, 3_000 + 1_000 + 1 + int(1000 * log2((4 + 2 + 0.25) / 2))),
     ]

@@ -68,7 +68,10 @@ def test_max_gap_is_inclusive_and_from_the_step_before(c_ms, drawn):
 
 
 def test_a_gap_that_the_earlier_of_two_steps_fails_the_later_may_pass():
-    gap = {**ABC, "sequence": [{"event": "A"}, {"event": "B", "max_gap": "2s"}, {"event": "C", "max_gap": "2s"}]}
+    gap = {
+        **ABC,
+        "sequence": [{"event": "A"}, {"event": "B", "max_gap": "2s"}, {"event": "C", "max_gap": "2s"}],
+    }
     assert_drawn(gap,
                  "A B B C      ",
                  "             ")  # fmt: skip

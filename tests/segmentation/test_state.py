@@ -49,7 +49,10 @@ def test_an_id_is_known_just_when_it_came(message_ids, other):
 
 
 def test_the_thousandth_last_message_changes_nothing_and_the_one_before_counts_again():
-    log = [at(number, "B", message_id=message_id) for number, message_id in enumerate(LAST[: MAX_RECENT_MESSAGES + 1])]
+    log = [
+        at(number, "B", message_id=message_id)
+        for number, message_id in enumerate(LAST[: MAX_RECENT_MESSAGES + 1])
+    ]
     fold = folded({"event": "B", "count": {"more_than": MAX_RECENT_MESSAGES + 1}}, *log)
     before = fold.profile.encode()
     assert fold.apply(log[1]).repeated
@@ -92,7 +95,8 @@ def test_one_state_shares_nothing_with_another():
 
 
 @pytest.mark.parametrize(
-    "encoded", [b"", b"\x00", b"\x01", b"\x02\x90", b"\x01\xc1", b"\x01\x90", b"{}", b"\x01\x94\x01\x02\x03\x04"]
+    "encoded",
+    [b"", b"\x00", b"\x01", b"\x02\x90", b"\x01\xc1", b"\x01\x90", b"{}", b"\x01\x94\x01\x02\x03\x04"],
 )
 def test_bytes_of_nothing_that_this_program_wrote_are_refused(encoded):
     with pytest.raises(ValueError):  # noqa: PT011 - any message will do

@@ -86,7 +86,9 @@ def test_numbers_are_those_of_the_reference(value):
 @examples(400)
 @given(one=scalars, other=scalars, are_kept=st.tuples(st.booleans(), st.booleans()))
 def test_identities_are_equal_just_when_scalars_are(one, other, are_kept):
-    kept = [remember(value) if is_kept else value for value, is_kept in zip((one, other), are_kept, strict=True)]
+    kept = [
+        remember(value) if is_kept else value for value, is_kept in zip((one, other), are_kept, strict=True)
+    ]
     assert (identity(kept[0]) == identity(kept[1])) == equal(one, other)
     assert hash(identity(kept[0])) is not None
 
@@ -129,7 +131,12 @@ def test_what_is_remembered_is_small_and_outlives_encoding(value):
 
 @pytest.mark.parametrize(
     ("longest", "longer"),
-    [("x" * 256, "x" * 257), ("é" * 128, "é" * 128 + "e"), (["x" * 252], ["x" * 253]), ({"k": "x" * 248}, {"k": "x" * 249})],
+    [
+        ("x" * 256, "x" * 257),
+        ("é" * 128, "é" * 128 + "e"),
+        (["x" * 252], ["x" * 253]),
+        ({"k": "x" * 248}, {"k": "x" * 249}),
+    ],
 )
 def test_longer_than_256_bytes_is_kept_as_its_hash(longest, longer):
     assert remember(longest) == longest

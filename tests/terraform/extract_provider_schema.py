@@ -75,7 +75,12 @@ def _computed(types: dict[str, Any], fqn: str, given: set[str]) -> dict[str, Any
     fields = {}
     for member in types[fqn].get("properties", []):
         name = _snake(member["name"])
-        if name in given or name.removesuffix("_input") in given or name in _INHERITED or member.get("static"):
+        if (
+            name in given
+            or name.removesuffix("_input") in given
+            or name in _INHERITED
+            or member.get("static")
+        ):
             continue
         fields[name] = {"kind": _kind(member["type"]), "computed": True}
     return fields
@@ -117,7 +122,9 @@ def main(google: str, google_beta: str) -> None:
     if missing:
         raise SystemExit(f"neither provider has {', '.join(sorted(missing))}")
     resources |= beta_resources
-    lines = [f"    {json.dumps(name)}: {json.dumps(resources[name], sort_keys=True)}" for name in sorted(resources)]
+    lines = [
+        f"    {json.dumps(name)}: {json.dumps(resources[name], sort_keys=True)}" for name in sorted(resources)
+    ]
     versions = json.dumps({"google": version, "google-beta": beta_version})
     print(f'{{\n  "provider": {versions},\n  "resources": {{\n' + ",\n".join(lines) + "\n  }\n}")
 

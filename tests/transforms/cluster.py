@@ -35,12 +35,18 @@ class Node:
 
 
 @contextlib.contextmanager
-def running_cluster(folder, nodes):
-    """Starts so many nodes, which share the slots, and yields them."""
+def running_cluster(folder, nodes, announced=()):
+    """Starts so many nodes, which share the slots, and yields them.
+
+    Args:
+      folder: for what they write.
+      nodes: how many.
+      announced: the ports that they tell others; by default their own.
+    """
     with contextlib.ExitStack() as stack:
         started = []
         for number in range(nodes):
-            node = stack.enter_context(running_node(folder / str(number)))
+            node = stack.enter_context(running_node(folder / str(number), *announced[number : number + 1]))
             first, end = (SLOTS * part // nodes for part in (number, number + 1))
             node.admin.execute_command("CLUSTER ADDSLOTS", *range(first, end))
             started.append(node)
@@ -49,7 +55,7 @@ def running_cluster(folder, nodes):
 
 
 @contextlib.contextmanager
-def running_node(folder):
+def running_node(folder, announced=0):
     """Starts a node that knows no other, and yields it."""
     port = _free_port()
     settings = {
@@ -57,6 +63,8 @@ def running_node(folder):
         "bind": "127.0.0.1",
         "cluster-enabled": "yes",
         "cluster-node-timeout": "2000",
+        "cluster-announce-port": str(announced),
+        "cluster-announce-bus-port": str(port + _BUS if announced else 0),
     }
     with EmbeddedRedis(folder, settings=settings) as server:
         node = Node(server, port)

@@ -1,0 +1,127 @@
+"""A server in trouble: writes wait for its end and are whole then, or fail with its name; nothing is dropped."""
+
+import contextlib
+import select
+import traceback
+from urllib.parse import urlsplit
+
+import pytest
+
+from pipeline.embedded_redis import EmbeddedRedis
+from tests.transforms.relay import Relay
+from tests.transforms.samples import DAY_MS, change, client_of, no_sleep, snapshot
+from tests.transforms.troubles import TROUBLES, Trouble, admin_of
+from transforms.redis_access import RedisTarget
+from transforms.segment_store import SegmentStore, SegmentStoreError
+
+PROFILES = 50
+
+
+def snapshots(version=1, profiles=PROFILES):
+    return [snapshot(version, f"user-{number}") for number in range(profiles)]
+
+
+def changes(profiles=PROFILES):
+    return [change(number) for number in range(profiles)]
+
+
+def assert_all_written(server, version=1, profiles=PROFILES):
+    with client_of(server) as client:
+        stored = {key: client.hget(key, "version") for key in client.keys("segments:profile:*")}
+        ids = [fields["change_id"] for _, fields in client.xrange("segments:changes")]
+    assert stored == {f"segments:profile:user-{number}": str(version) for number in range(profiles)}
+    assert set(ids) == {f"change-{number}" for number in range(profiles)}, "at least once"
+
+
+@pytest.mark.parametrize("name", TROUBLES)
+class TestTrouble:
+    def test_that_passes_is_waited_for(self, own_server, name):
+        with Trouble(name, own_server, pauses=3) as trouble:
+            store = SegmentStore(RedisTarget(trouble.url), ttl_ms=DAY_MS, sleep=trouble.sleep)
+            result = store.write_snapshots(snapshots())
+            assert result.accepted + result.repeated == PROFILES
+            assert store.append_changes(changes()) == PROFILES
+        assert trouble.pauses >= 3
+        assert_all_written(own_server)
+
+    def test_that_stays_fails_the_write_with_its_name_and_the_next_one_is_whole(self, own_server, name):
+        with Trouble(name, own_server, pauses=0) as trouble:
+            target = RedisTarget(trouble.url)
+            store = SegmentStore(target, ttl_ms=DAY_MS, attempts=3, sleep=trouble.sleep)
+            for write in (
+                lambda: store.write_snapshots(snapshots()),
+                lambda: store.append_changes(changes()),
+            ):
+                with pytest.raises(SegmentStoreError, match=f"writes, then: {trouble.code}: ") as caught:
+                    write()
+                assert "user-" not in "".join(traceback.format_exception(caught.value))
+            assert trouble.pauses == 4
+        store = SegmentStore(target, ttl_ms=DAY_MS, attempts=3, sleep=lambda seconds: None)
+        store.write_snapshots(snapshots())
+        store.append_changes(changes())
+        assert_all_written(own_server)
+
+
+def test_a_failover_behind_the_address_is_followed(tmp_path):
+    """The demoted primary answers on the connection that is open; a new one leads to its successor."""
+    with (
+        EmbeddedRedis(tmp_path / "a", settings={"port": "0"}) as plain,
+        EmbeddedRedis(tmp_path / "b") as successor,
+        contextlib.ExitStack() as stack,
+    ):
+        plain, successor = stack.enter_context(admin_of(plain)), stack.enter_context(admin_of(successor))
+        plain.config_set("repl-diskless-sync-delay", 0)
+        assert plain is not successor
+
+
+def forgetting_relay(server, admin):
+    """Empties the server's script cache in the middle of each pipeline, as often as it is told."""
+
+    def pass_on(data, upstream):
+        begin, separator, rest = data.partition(b"EVALSHA")
+        if not separator or relay.times == 0:
+            upstream.sendall(data)
+            return
+        relay.times -= 1
+        head = begin[: begin.rindex(b"*")]  # the first command, which loads the script
+        upstream.sendall(head)
+        select.select([upstream], [], [])  # it was answered
+        admin.script_flush()
+        upstream.sendall(data[len(head) :])
+
+    relay = Relay(urlsplit(server.url).path, pass_on=pass_on)
+    relay.times = 0
+    return relay
+
+
+class TestScriptCache:
+    def test_is_filled_again_when_it_was_emptied_in_the_middle_of_a_pipeline(self, own_server):
+        pauses = []
+        with admin_of(own_server) as admin, forgetting_relay(own_server, admin) as relay:
+            relay.times = 3
+            target = RedisTarget(f"redis://127.0.0.1:{relay.port}")
+            store = SegmentStore(target, ttl_ms=DAY_MS, sleep=pauses.append)
+            result = store.write_snapshots(snapshots())
+            assert result.accepted == PROFILES
+            assert store.append_changes(changes()) == PROFILES
+        assert len(pauses) == 3
+        assert_all_written(own_server)
+
+    def test_that_is_always_emptied_is_named(self, own_server):
+        with admin_of(own_server) as admin, forgetting_relay(own_server, admin) as relay:
+            relay.times = 1_000
+            target = RedisTarget(f"redis://127.0.0.1:{relay.port}")
+            store = SegmentStore(target, ttl_ms=DAY_MS, attempts=3, sleep=lambda seconds: None)
+            with pytest.raises(SegmentStoreError, match="NOSCRIPT: another program keeps emptying"):
+                store.write_snapshots(snapshots())
+            relay.times = 0
+            assert store.write_snapshots(snapshots()).repeated == 3
+            store.append_changes(changes())
+        assert_all_written(own_server)
+
+
+def test_no_pause_is_made_where_nothing_is_wrong(own_server):
+    store = SegmentStore(RedisTarget(own_server.url), ttl_ms=DAY_MS, sleep=no_sleep)
+    store.write_snapshots(snapshots())
+    store.append_changes(changes())
+    assert_all_written(own_server)
