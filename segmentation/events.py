@@ -97,7 +97,7 @@ def _parse_object(payload: bytes) -> dict[str, Any]:
     message = _loads(payload)
     if message.__class__ is not dict:
         raise InvalidEvent("not_an_object", "expected a JSON object")
-    return message  # type: ignore[no-any-return]
+    return message
 
 
 def _depth(payload: bytes) -> int:

@@ -68,7 +68,7 @@ class Sequence(MemoryKind):
         self._wait_ms = max((entry.duration_ms for entry in then_not), default=0)
 
     def extract(self, event: Event) -> Any:
-        found = []
+        found: list[tuple[int, set[Any] | None]] = []
         for index, slot in self._slots_by_name.get(event.name, self._every_name):
             if slot.selection.matches(event.message):
                 if slot.same is None:

@@ -46,6 +46,9 @@ class MsgspecCoder(coders.Coder):
     def from_type_hint(cls, typehint: Any, registry: Any) -> Any:
         return cls(typehint)
 
+    def __repr__(self) -> str:
+        return f"MsgspecCoder[{self._struct_type.__name__}]"
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MsgspecCoder) and self._struct_type is other._struct_type
 

@@ -7,6 +7,9 @@ import apache_beam as beam
 import orjson
 from apache_beam.io.gcp.pubsub import PubsubMessage
 
+MAX_ATTRIBUTE_BYTES = 1024
+"""Pub/Sub refuses a message that has a longer one."""
+
 
 @dataclasses.dataclass
 class PublishRows(beam.PTransform):
@@ -15,7 +18,7 @@ class PublishRows(beam.PTransform):
     Args:
       topic: projects/P/topics/T.
       filter_fields: fields that the message carries as attributes too, for subscriptions to filter on; null
-        becomes the empty text.
+        becomes the empty text, and what is too long for an attribute stands in the message only.
     """
 
     topic: str
@@ -30,7 +33,9 @@ class PublishRows(beam.PTransform):
 
 
 def _to_message(row: dict[str, Any], filter_fields: tuple[str, ...]) -> PubsubMessage:
-    return PubsubMessage(orjson.dumps(row), {field: _attribute(row[field]) for field in filter_fields})
+    attributes = {field: _attribute(row[field]) for field in filter_fields}
+    fitting = {field: text for field, text in attributes.items() if len(text.encode()) <= MAX_ATTRIBUTE_BYTES}
+    return PubsubMessage(orjson.dumps(row), fitting)
 
 
 def _attribute(value: Any) -> str:

@@ -44,7 +44,9 @@ def message(**fields: str) -> bytes:
         "userId": f'"shopper-{number:04}"',
         "timestamp": _TIMESTAMP,
     }
-    return ("{" + ",".join(f'"{name}":{text}' for name, text in (usual | fields).items() if text) + "}").encode()
+    return (
+        "{" + ",".join(f'"{name}":{text}' for name, text in (usual | fields).items() if text) + "}"
+    ).encode()
 
 
 def nested(levels: int, opening: str = "[", closing: str = "]") -> str:
@@ -121,7 +123,9 @@ NOT_JSON = {
     "lists a level too deep": message(properties='{"deep":' + nested(MAX_DEPTH - 1) + "}"),
     "objects a level too deep": message(properties='{"deep":' + nested(MAX_DEPTH - 1, '{"a":', "}") + "}"),
     "lists 600 deep": message(properties='{"deep":' + nested(600) + "}"),
-    "lists 600 deep, and a long integer": message(context='{"i":12345678901234567890,"deep":' + nested(600) + "}"),
+    "lists 600 deep, and a long integer": message(
+        context='{"i":12345678901234567890,"deep":' + nested(600) + "}"
+    ),
     "objects 1000 deep": message(traits='{"deep":' + nested(1000, '{"a":', "}") + "}"),
     "lists 1020 deep": message(properties='{"deep":' + nested(1020) + "}"),
     "lists 5000 deep": message(unknown=nested(5000)),
@@ -224,14 +228,18 @@ def malformed() -> list[Line]:
     lines += [Line(data, "too_large", note) for note, data in TOO_LARGE.items()]
     for reason, fields in FIELDS.items():
         for field, texts in fields.items():
-            lines += [Line(message(**{field: text}), reason, f"{field}: {text[:40] or 'absent'}") for text in texts]
+            lines += [
+                Line(message(**{field: text}), reason, f"{field}: {text[:40] or 'absent'}") for text in texts
+            ]
     return lines + _bad_in_two_fields()
 
 
 def written(lines: list[Line]) -> bytes:
     """Returns the log: the lines, and blank ones between them."""
     blanks = itertools.cycle(BLANK)
-    return b"".join(line.data + b"\n" + (next(blanks) + b"\n" if at % 7 == 0 else b"") for at, line in enumerate(lines))
+    return b"".join(
+        line.data + b"\n" + (next(blanks) + b"\n" if at % 7 == 0 else b"") for at, line in enumerate(lines)
+    )
 
 
 def profile_of(line: Line) -> str:

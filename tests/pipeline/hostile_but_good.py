@@ -75,12 +75,17 @@ def good() -> list[Line]:
     lines += [Line(message(userId=f'"{user}"'), None, f"userId: {user[:40]}") for user in USERS]
     lines += [Line(message(timestamp=f'"{text}"'), None, f"timestamp: {text[:40]}") for text in TIMESTAMPS]
     lines += [
-        Line(message(**{field: text}), None, f"{field}: {text[:40]}") for field, texts in FIELDS.items() for text in texts
+        Line(message(**{field: text}), None, f"{field}: {text[:40]}")
+        for field, texts in FIELDS.items()
+        for text in texts
     ]
     lines += [
-        Line(message(properties=f'{{"products":{products}}}'), None, f"products: {products[:40]}") for products in PRODUCTS
+        Line(message(properties=f'{{"products":{products}}}'), None, f"products: {products[:40]}")
+        for products in PRODUCTS
     ]
-    lines += [Line(message(type='"identify"', traits=traits), None, f"traits: {traits[:40]}") for traits in TRAITS]
+    lines += [
+        Line(message(type='"identify"', traits=traits), None, f"traits: {traits[:40]}") for traits in TRAITS
+    ]
     return lines + _odd_messages()
 
 

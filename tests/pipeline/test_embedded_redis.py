@@ -114,6 +114,11 @@ def test_takes_other_settings(tmp_path):
         assert client.config_get("maxclients") == {"maxclients": "7"}
 
 
+def test_outlives_the_terminals_ctrl_c_which_is_for_the_job():
+    with EmbeddedRedis() as server:
+        assert os.getpgid(server.pid) != os.getpgid(0)
+
+
 def test_ends_although_it_does_not_listen(tmp_path, monkeypatch):
     deaf = tmp_path / "deaf"
     deaf.write_text("#!/bin/sh\ntrap '' TERM\ncat > /dev/null\nread never < \"$0.fifo\"\n")

@@ -128,7 +128,9 @@ def test_every_bad_line_is_kept_once_and_whole_and_every_good_line_is_processed(
 
 
 def test_numbers_stay_what_they_are(job: Job, redis_client: redis.Redis) -> None:
-    lines = {text: Line(message(properties=f'{{"n":{text}}}'), None, text) for text in hostile_but_good.NUMBERS}
+    lines = {
+        text: Line(message(properties=f'{{"n":{text}}}'), None, text) for text in hostile_but_good.NUMBERS
+    }
     job.run(list(lines.values()))
     served = {text: stored(redis_client, line)["measures"]["last_n"] for text, line in lines.items()}
     for text, value in served.items():

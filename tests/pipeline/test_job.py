@@ -52,7 +52,9 @@ class Job:
 
     def profiles(self) -> dict[str, dict[str, Any]]:
         keys = list(self._client.scan_iter("segments:profile:*", count=1000))
-        stored: dict[str, Any] = {key.removeprefix("segments:profile:"): self._client.hgetall(key) for key in keys}
+        stored: dict[str, Any] = {
+            key.removeprefix("segments:profile:"): self._client.hgetall(key) for key in keys
+        }
         return {
             profile: {**fields, "segments": json.loads(fields["segments"])}
             for profile, fields in stored.items()

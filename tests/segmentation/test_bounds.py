@@ -134,7 +134,7 @@ def life(count: int) -> Fold:
 
 
 def test_a_life_of_events_costs_no_more_than_its_windows():
-    fold = life(3_000)
+    fold = life(2_000)
     assert len(fold.profile.encode()) < 0.25 * MAX_STATE_BYTES
     assert fold.profile.state.dropped_events > 0
 
@@ -191,7 +191,7 @@ hostile_instants = st.sampled_from(
 
 
 @pytest.mark.parametrize(
-    "count", [pytest.param(60, id="few"), pytest.param(4000, id="many", marks=pytest.mark.long)]
+    "count", [pytest.param(60, id="few"), pytest.param(1500, id="many", marks=pytest.mark.long)]
 )
 def test_whatever_a_message_carries_nothing_is_raised(count):
     @examples(count)

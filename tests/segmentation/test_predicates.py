@@ -52,19 +52,19 @@ values = st.sampled_from(
 )
 
 
-@examples(1000)
+@examples(400)
 @given(tests=tests_on_a_value, value=values)
 def test_values_of_events_pass_as_the_reference_says(tests, value):
     assert compile_tests(tests)(value) == passes_on_message(tests, value)
 
 
-@examples(1000)
+@examples(400)
 @given(tests=tests_on_a_value, value=values)
 def test_remembered_values_pass_as_the_reference_says(tests, value):
     assert compile_tests(tests)(remember(value)) == passes_on_trait(tests, value)
 
 
-@examples(500)
+@examples(200)
 @given(tests=tests_on_a_value, kind=st.sampled_from(["count", "min", "last"]), value=values)
 def test_values_of_measures_pass_as_the_reference_says(tests, kind, value):
     if kind != "last" and (isinstance(value, bool) or not isinstance(value, int | float)):
@@ -85,7 +85,7 @@ numeric_test = st.one_of(
 )
 
 
-@examples(1000)
+@examples(400)
 @given(
     tests=st.lists(numeric_test, min_size=1, max_size=2).map(dict),
     value=st.none() | st.floats(-2e15, 2e15),

@@ -21,7 +21,8 @@ from segmentation.scores import Score
 from segmentation.sequences import Sequence
 from segmentation.timestamps import NEVER
 from segmentation.traits import Trait
-from tests.reference.evaluator import Reference, measure_of, tests_of
+from tests.reference import evaluator
+from tests.reference.evaluator import Reference
 from tests.reference.strategies import BASE_MS, DURATIONS_MS, arrivals, message_logs, rule_files
 from tests.segmentation.folding import (
     NOW_MS,
@@ -82,7 +83,7 @@ def arrivals_with_impostors(draw: st.DrawFn, log: list[Message]) -> list[Message
     return arrived
 
 
-@few_or_many(60, 4000)
+@few_or_many(50, 1500)
 def test_in_order_the_history_holds_exactly_the_intervals(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), reopened=st.booleans())
@@ -109,7 +110,7 @@ def test_in_order_the_history_holds_exactly_the_intervals(count):
     check()
 
 
-@few_or_many(60, 4000)
+@few_or_many(50, 1500)
 def test_what_is_served_is_right_after_every_event_and_at_instants_between(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -126,7 +127,7 @@ def test_what_is_served_is_right_after_every_event_and_at_instants_between(count
     check()
 
 
-@few_or_many(60, 4000)
+@few_or_many(50, 1500)
 def test_in_any_order_and_any_number_of_times_the_end_is_the_same(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), reopened=st.booleans(), data=st.data())
@@ -155,7 +156,7 @@ def test_in_any_order_and_any_number_of_times_the_end_is_the_same(count):
     check()
 
 
-@few_or_many(40, 2000)
+@few_or_many(30, 1000)
 def test_encoding_between_events_changes_nothing(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -171,7 +172,7 @@ def test_encoding_between_events_changes_nothing(count):
     check()
 
 
-@few_or_many(60, 4000)
+@few_or_many(50, 1500)
 def test_timers_at_deadlines_and_at_any_instant_change_no_interval(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), timer_first=st.booleans(), data=st.data())
@@ -194,7 +195,7 @@ def test_timers_at_deadlines_and_at_any_instant_change_no_interval(count):
     check()
 
 
-@few_or_many(40, 2000)
+@few_or_many(30, 1000)
 def test_the_deadline_is_never_later_than_the_next_change(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -212,7 +213,7 @@ def test_the_deadline_is_never_later_than_the_next_change(count):
     check()
 
 
-@few_or_many(60, 4000)
+@few_or_many(50, 1500)
 def test_versions_ids_and_snapshots(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -288,7 +289,7 @@ def assert_alike(kind: MemoryKind, memory: Memory, expected: Memory, t_ms: int) 
         assert memory == expected
 
 
-@few_or_many(60, 4000)
+@few_or_many(50, 1500)
 def test_memories_of_disjoint_sets_of_events_merge(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -364,9 +365,10 @@ def edited_files(draw: st.DrawFn) -> tuple[Content, Content]:
         segments = {name: pool["segments"][name] for name in draw(st.permutations(sorted(chosen)))}
         return pool | {"segments": segments}
 
-    before, after = part(), part()
+    before: Content = part()
+    after: Content = part()
     free = sorted(set(pool["segments"]) - set(after["segments"]))
-    if free and draw(st.booleans()):  # another condition under a name that stood in the file before
+    if draw(st.booleans()) and free:  # another condition under a name that stood in the file before
         after = {**after, "segments": after["segments"] | {free[0]: {"when": {"event": "Order Completed"}}}}
     if draw(st.booleans()):  # fewer things are served
         used = json.dumps(after["segments"])
@@ -384,7 +386,7 @@ def kinds_of(rules: Rules, name: str) -> set[int]:
     return kinds.union(*(kinds_of(rules, rules.segments[index].name) for index in segment.refers_to))
 
 
-@few_or_many(60, 4000)
+@few_or_many(50, 1500)
 def test_state_opens_under_edited_rules(count):
     """Arrivals under file A, then under B, then under A again:
 
@@ -455,13 +457,13 @@ def rewritten(draw: st.DrawFn, content: Content) -> Content:
             return {**condition, "then_not": [condition["then_not"]]}
         if "measure" in condition and draw(st.booleans()):
             measure = measures[condition["measure"]]
-            kind, spec = measure_of(measure)
-            return {**measure, kind: spec | tests_of(condition)}
+            kind, spec = evaluator.measure_of(measure)
+            return {**measure, kind: spec | evaluator.tests_of(condition)}
         if "event" in condition and draw(st.booleans()):
-            kind, spec = measure_of(condition)
+            kind, spec = evaluator.measure_of(condition)
             name = f"named_{len(measures)}"
             measures[name] = {**condition, kind: {key: spec[key] for key in spec if key == "of"}}
-            return {"measure": name, **tests_of(spec)}
+            return {"measure": name, **evaluator.tests_of(spec)}
         return condition
 
     segments = {
@@ -471,7 +473,7 @@ def rewritten(draw: st.DrawFn, content: Content) -> Content:
     return {**content, "segments": segments, "measures": measures}
 
 
-@few_or_many(60, 4000)
+@few_or_many(50, 1500)
 def test_the_same_rules_written_differently_change_nothing(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
