@@ -172,7 +172,9 @@ class Profile:
         state = self.state
         stale = [name for name, (_, until_ms) in state.measures.items() if until_ms <= state.clock_ms]
         for name in {*touched, *stale} if touched or stale else ():
-            before = state.measures[name][0] if name in state.measures else self.rules.measures[name].when_empty
+            before = (
+                state.measures[name][0] if name in state.measures else self.rules.measures[name].when_empty
+            )
             after, until_ms = state.measures[name] = self._measure(name)
             if before != after or before.__class__ is not after.__class__:  # true is not served like 1
                 self._served_changed = True

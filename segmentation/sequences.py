@@ -89,7 +89,11 @@ class Sequence(MemoryKind):
             times = columns[0]
             if values is not None:
                 _insert_values(columns, time_ms, values)
-            elif not times or times[-1] < time_ms or bisect_left(times, time_ms) == bisect_right(times, time_ms):
+            elif (
+                not times
+                or times[-1] < time_ms
+                or bisect_left(times, time_ms) == bisect_right(times, time_ms)
+            ):
                 rows.insert(columns, time_ms)
             if times[0] <= cutoff_ms:
                 rows.drop_until(columns, cutoff_ms)

@@ -45,9 +45,7 @@ class WriteBatchesFn(beam.DoFn):
         raise NotImplementedError
 
     def setup(self) -> None:
-        self._store = SegmentStore(
-            self._target, on_throttled=self._throttling.count, **self._store_options
-        )
+        self._store = SegmentStore(self._target, on_throttled=self._throttling.count, **self._store_options)
 
     def start_bundle(self) -> None:
         self._batch: list[Any] = []

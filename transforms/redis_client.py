@@ -172,7 +172,9 @@ FAULTS = _SAID_BY_SERVER | {
         Fault("DATABASE", "--redis_url names a database that the server lacks; a cluster has 0 only", False),
         Fault("CERTIFICATE", "the server's certificate is not trusted: check --redis_ca_secret", False),
         Fault("HOSTNAME", "the server's certificate is for other names than the host in --redis_url", False),
-        Fault("TLS", "TLS failed: check the port in --redis_url, and whether a client's certificate is wanted"),
+        Fault(
+            "TLS", "TLS failed: check the port in --redis_url, and whether a client's certificate is wanted"
+        ),
         Fault(
             "out of reach",
             "check that --redis_url leads to a running Redis, that the network and its TLS settings let this"

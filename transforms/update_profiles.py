@@ -56,8 +56,8 @@ class UpdateProfiles(beam.PTransform):
 
     To `UpdatedProfiles`. Emits with an event, at once, and with the profile's timer, when the watermark
     passes its instant: the changes, in order, and one snapshot if anything that is served differs. An event
-    first lets time run up to it. A late event (before the profile's clock) is added to the past; what that changes is emitted at
-    the clock, as a correction. A repeated event emits nothing.
+    first lets time run up to it. A late event (before the profile's clock) is added to the past; what that
+    changes is emitted at the clock, as a correction. A repeated event emits nothing.
 
     Bounded, time ends at `as_of_ms`. Live, a timer that fires more than five minutes ahead of the clock is
     fired by a drain: it changes nothing and arms nothing.

@@ -14,7 +14,9 @@ from transforms.messages import DeadLetter
 
 TEXT = Path("docs/dead-letters.md").read_text()
 TABLE = re.findall(r"^\| `(\w+)` \| (?:`(.+?)`)? ?\| (.+?) \| (.+?) \|$", TEXT, re.MULTILINE)
-EXAMPLES = [(reason, example.replace("…", "x" * MAX_PAYLOAD_BYTES)) for reason, example, _, _ in TABLE if example]
+EXAMPLES = [
+    (reason, example.replace("…", "x" * MAX_PAYLOAD_BYTES)) for reason, example, _, _ in TABLE if example
+]
 
 
 def blocks(kind: str) -> list[str]:
@@ -43,7 +45,13 @@ def test_reasons_are_told_in_the_order_of_the_table():
     """What breaks the rule of one row, and of all after it, is refused for that of the first."""
     order = [reason for reason, _ in EXAMPLES]
     fields = {"type": 0, "messageId": "", "userId": "", "event": "", "timestamp": "", "properties": []}
-    mended = {"type": "track", "messageId": "m", "userId": "u", "event": "A", "timestamp": "9999-01-01T00:00:00Z"}
+    mended = {
+        "type": "track",
+        "messageId": "m",
+        "userId": "u",
+        "event": "A",
+        "timestamp": "9999-01-01T00:00:00Z",
+    }
     told = []
     for field in [*mended, "properties"]:
         with pytest.raises(InvalidEvent) as refused:
@@ -67,7 +75,9 @@ def test_a_dead_letter_looks_like_the_first_example():
     payload = shown["payload"].encode()
     with pytest.raises(InvalidEvent) as refused:
         parse_event(payload)
-    assert DeadLetter(payload, "ParseEvents", refused.value.reason, str(refused.value), START_MS).row() == shown
+    assert (
+        DeadLetter(payload, "ParseEvents", refused.value.reason, str(refused.value), START_MS).row() == shown
+    )
 
 
 def test_the_script_writes_payloads_out_again(tmp_path: Path):

@@ -102,7 +102,7 @@ def job(tmp_path: Path, redis_url: str) -> Job:
 
 def stored(client: redis.Redis, line: Line) -> dict[str, Any]:
     """What Redis holds of the profile of a good line."""
-    fields = client.hgetall(f"segments:profile:{profile_of(line)}")
+    fields: dict[str, str] = client.hgetall(f"segments:profile:{profile_of(line)}")  # type: ignore[assignment]
     return {name: json.loads(text) if text[:1] in "{[" else text for name, text in fields.items()}
 
 

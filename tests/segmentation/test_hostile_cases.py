@@ -94,12 +94,15 @@ def test_a_state_of_long_texts_stays_below_its_bound() -> None:
         {"version": 1, "measures": {"f": {"event": "A", "within": "1d", "first": {"of": "properties.t"}}}}
     )
     letters = [chr(0x10000 + at) for at in range(1000)]
-    folded(rules, *(event(at, "A", message_id=letter * 256, t=letter * 64) for at, letter in enumerate(letters)))
+    folded(
+        rules, *(event(at, "A", message_id=letter * 256, t=letter * 64) for at, letter in enumerate(letters))
+    )
 
 
 def test_what_the_bound_takes_is_missing_from_what_is_served() -> None:
     measure = {"event": "A", "distinct": {"of": "properties.ids[]"}}
-    profile = Profile(PROFILE_ID, rules_of({"version": 1, "measures": {"d": measure}}), DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
+    rules = rules_of({"version": 1, "measures": {"d": measure}})
+    profile = Profile(PROFILE_ID, rules, DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
     dropped = 0
     for at in range(60):
         outcome = profile.apply(event(at, "A", ids=[f"{at}-{one}".ljust(250, "x") for one in MANY_IDS[:120]]))
@@ -111,7 +114,9 @@ def test_what_the_bound_takes_is_missing_from_what_is_served() -> None:
 
 def test_rules_whose_decisions_alone_pass_the_bound_break_nothing() -> None:
     segments = {f"s{number:05}".ljust(64, "x"): {"when": {"event": "A"}} for number in range(10_000)}
-    profile = Profile(PROFILE_ID, rules_of({"version": 1, "segments": segments}), DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
+    profile = Profile(
+        PROFILE_ID, rules_of({"version": 1, "segments": segments}), DEFAULT_PROFILE_TTL_MS, None, NOW_MS
+    )
     assert len(profile.apply(event(0, "A")).changes) == 10_000
     profile.apply(event(1, "A"))
 
@@ -128,6 +133,8 @@ def test_an_event_may_carry_thousands_of_shared_values() -> None:
 
 
 def test_an_event_may_carry_thousands_of_different_values() -> None:
-    rules = rules_for(many={"event": "A", "within": "1d", "distinct": {"of": "properties.ids[]", "at_least": 9000}})
+    rules = rules_for(
+        many={"event": "A", "within": "1d", "distinct": {"of": "properties.ids[]", "at_least": 9000}}
+    )
     profile = folded(rules, *(event(at, "A", ids=[f"{at % 3}{one}" for one in MANY_IDS]) for at in range(12)))
     assert "many" in profile.state.members

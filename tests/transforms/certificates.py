@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-_BEGIN = datetime.datetime(2020, 1, 1)
-_END = datetime.datetime(2120, 1, 1)
-_EXPIRED = datetime.datetime(2021, 1, 1)
+_BEGIN = datetime.datetime(2020, 1, 1, tzinfo=datetime.UTC)
+_END = datetime.datetime(2120, 1, 1, tzinfo=datetime.UTC)
+_EXPIRED = datetime.datetime(2021, 1, 1, tzinfo=datetime.UTC)
 
 
 class Authority:
@@ -24,10 +24,14 @@ class Authority:
             x509.BasicConstraints(ca=True, path_length=0), critical=True
         )
         usage = dict.fromkeys(
-            (
-                "content_commitment key_encipherment data_encipherment key_agreement"
-                " encipher_only decipher_only"
-            ).split(),
+            [
+                "content_commitment",
+                "key_encipherment",
+                "data_encipherment",
+                "key_agreement",
+                "encipher_only",
+                "decipher_only",
+            ],
             False,
         )
         usage |= {"digital_signature": True, "key_cert_sign": True, "crl_sign": True}

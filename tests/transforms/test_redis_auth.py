@@ -14,9 +14,22 @@ from tests.transforms.secret_manager import PASSWORD_SECRET, FakeSecretManager
 from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore, SegmentStoreError
 
-LEAST = (
-    "+eval +evalsha +hget +hset +hlen +hkeys +hdel +del +xadd +pexpire +ping +client|setname +select +cluster"
-).split()
+LEAST = [
+    "+eval",
+    "+evalsha",
+    "+hget",
+    "+hset",
+    "+hlen",
+    "+hkeys",
+    "+hdel",
+    "+del",
+    "+xadd",
+    "+pexpire",
+    "+ping",
+    "+client|setname",
+    "+select",
+    "+cluster",
+]
 """What the docs ask for."""
 
 
@@ -48,7 +61,9 @@ def path_of_url(url):
 
 
 def store_of(url, manager=None, sleep=no_sleep):
-    target = RedisTarget(url) if manager is None else RedisTarget(url, PASSWORD_SECRET, None, manager.make_client)
+    target = (
+        RedisTarget(url) if manager is None else RedisTarget(url, PASSWORD_SECRET, None, manager.make_client)
+    )
     return SegmentStore(target, ttl_ms=DAY_MS, sleep=sleep)
 
 

@@ -23,7 +23,9 @@ def authority():
 
 @pytest.fixture
 def relay(authority, redis_url, tmp_path):
-    with Relay(urlsplit(redis_url).path, tls=authority.server_context(tmp_path / "tls", "127.0.0.1")) as relay:
+    with Relay(
+        urlsplit(redis_url).path, tls=authority.server_context(tmp_path / "tls", "127.0.0.1")
+    ) as relay:
         yield relay
 
 
@@ -145,7 +147,9 @@ def test_one_that_refuses_the_secret_fails_the_write(relay, manager, tmp_path):
     )
 
 
-@pytest.mark.parametrize("held", [b"no certificate", "Zertifikat für alle".encode(), b"-----BEGIN CERTIFICATE-----"])
+@pytest.mark.parametrize(
+    "held", [b"no certificate", "Zertifikat für alle".encode(), b"-----BEGIN CERTIFICATE-----"]
+)
 def test_a_secret_without_certificates_is_refused_at_set_up(relay, manager, authority, held):
     manager.held[CA_SECRET] = held
     with pytest.raises(SecretError, match="redis-ca/versions/latest cannot be read: .* PEM form") as caught:

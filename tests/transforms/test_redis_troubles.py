@@ -1,6 +1,5 @@
 """A server in trouble: writes wait for its end and are whole then, or fail with its name; nothing is dropped."""
 
-import contextlib
 import select
 import traceback
 from urllib.parse import urlsplit
@@ -10,7 +9,7 @@ import pytest
 from pipeline.embedded_redis import EmbeddedRedis
 from tests.transforms.relay import Relay
 from tests.transforms.samples import DAY_MS, change, client_of, no_sleep, snapshot
-from tests.transforms.troubles import TROUBLES, Trouble, admin_of
+from tests.transforms.troubles import TROUBLES, Trouble, admin_of, reloading
 from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore, SegmentStoreError
 
@@ -62,16 +61,61 @@ class TestTrouble:
         assert_all_written(own_server)
 
 
-def test_a_failover_behind_the_address_is_followed(tmp_path):
-    """The demoted primary answers on the connection that is open; a new one leads to its successor."""
+def test_a_failover_behind_the_address_is_followed(own_server, tmp_path):
+    """The demoted primary refuses on the connection that is open; a new one leads to its successor."""
+    primary = own_server
     with (
-        EmbeddedRedis(tmp_path / "a", settings={"port": "0"}) as plain,
-        EmbeddedRedis(tmp_path / "b") as successor,
-        contextlib.ExitStack() as stack,
+        EmbeddedRedis(tmp_path / "successor") as successor,
+        Relay(socket_of(primary)) as replication,
+        Relay(socket_of(primary)) as address,
+        admin_of(primary) as of_primary,
+        admin_of(successor) as of_successor,
     ):
-        plain, successor = stack.enter_context(admin_of(plain)), stack.enter_context(admin_of(successor))
-        plain.config_set("repl-diskless-sync-delay", 0)
-        assert plain is not successor
+        target = RedisTarget(f"redis://127.0.0.1:{address.port}")
+        store = SegmentStore(target, ttl_ms=DAY_MS, sleep=no_sleep)
+        store.write_snapshots(snapshots(1))
+        store.append_changes(changes(20))
+        of_primary.config_set("repl-diskless-sync-delay", 0)
+        of_successor.replicaof("127.0.0.1", replication.port)
+        of_primary.wait(1, 0)  # until the replica has it all
+
+        of_successor.replicaof("NO", "ONE")
+        of_primary.config_set("replica-serve-stale-data", "yes")
+        of_primary.replicaof("127.0.0.1", "1")
+        pauses = []
+
+        def sleep(seconds):
+            """The address is handed over a little later."""
+            pauses.append(seconds)
+            if len(pauses) == 3:
+                address.upstream = socket_of(successor)
+
+        store = SegmentStore(target, ttl_ms=DAY_MS, sleep=sleep)
+        assert store.write_snapshots(snapshots(2)).accepted == PROFILES
+        assert store.append_changes(changes()) == PROFILES
+        assert len(pauses) == 3
+        assert_all_written(successor, version=2)
+        with client_of(primary) as client:
+            assert client.hget("segments:profile:user-0", "version") == "1"
+
+
+def socket_of(server):
+    return urlsplit(server.url).path
+
+
+def test_a_server_that_has_read_its_data_is_written_to(own_server):
+    with reloading(own_server, keys=50, delay_us=40_000) as await_end:
+        pauses = []
+
+        def sleep(seconds):
+            pauses.append(seconds)
+            await_end()
+
+        store = SegmentStore(RedisTarget(own_server.url), ttl_ms=DAY_MS, sleep=sleep)
+        assert store.write_snapshots(snapshots()).accepted == PROFILES
+        assert store.append_changes(changes()) == PROFILES
+        assert len(pauses) == 1
+    assert_all_written(own_server)
 
 
 def forgetting_relay(server, admin):
@@ -79,7 +123,7 @@ def forgetting_relay(server, admin):
 
     def pass_on(data, upstream):
         begin, separator, rest = data.partition(b"EVALSHA")
-        if not separator or relay.times == 0:
+        if not separator or b"EVAL\r\n" not in begin or relay.times == 0:
             upstream.sendall(data)
             return
         relay.times -= 1
@@ -89,7 +133,7 @@ def forgetting_relay(server, admin):
         admin.script_flush()
         upstream.sendall(data[len(head) :])
 
-    relay = Relay(urlsplit(server.url).path, pass_on=pass_on)
+    relay = Relay(socket_of(server), pass_on=pass_on)
     relay.times = 0
     return relay
 

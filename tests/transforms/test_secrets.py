@@ -4,7 +4,7 @@ import logging
 import pickle
 import traceback
 
-import cloudpickle
+import cloudpickle  # type: ignore[import-untyped]
 import pytest
 from google.api_core import exceptions
 from google.auth.exceptions import DefaultCredentialsError, RefreshError

@@ -99,7 +99,9 @@ class TestSnapshot:
 
     def test_prefixes_do_not_mix(self, redis_url, redis_client):
         for prefix in ("", "ä:", "segments:"):
-            SegmentStore(RedisTarget(redis_url), key_prefix=prefix, ttl_ms=DAY_MS).write_snapshots([snapshot()])
+            SegmentStore(RedisTarget(redis_url), key_prefix=prefix, ttl_ms=DAY_MS).write_snapshots(
+                [snapshot()]
+            )
         assert sorted(redis_client.keys()) == ["profile:alice", "segments:profile:alice", "ä:profile:alice"]
 
     def test_more_than_fits_one_reply_buffer(self, store, redis_client):

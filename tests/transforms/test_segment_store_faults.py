@@ -133,8 +133,8 @@ class TestServerInTrouble:
                     assert store.write_snapshots(batch).accepted == 50
                     taken += batch
                 except SegmentStoreError as error:
-                    refused = batch
-                    assert "OOM: the server is full: raise its maxmemory" in str(error)
+                    refused, reason = batch, str(error)
+            assert "OOM: the server is full: raise its maxmemory" in reason
             assert len(pauses) == 7
             assert all(len(client.hgetall(key)) in (0, 9) for key in client.keys())
             first = taken[0].profile_id

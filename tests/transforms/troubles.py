@@ -10,10 +10,6 @@ from redis.retry import Retry
 
 from pipeline.embedded_redis import EmbeddedRedis
 
-_BIG_KEYS, _BIG_VALUE_BYTES = 100, 200_000
-_DELAY_US = 30_000
-"""While Redis loads it answers after every two megabytes, and it waits so long at every key."""
-
 
 @contextlib.contextmanager
 def admin_of(server):
@@ -90,23 +86,32 @@ def busy(server):
 
 
 @contextlib.contextmanager
-def loading(server):
-    """It reads its data from the disk."""
+def reloading(server, keys, delay_us):
+    """It reads its data from the disk; yields what waits for the end.
+
+    Every key has 200,000 bytes, and takes so long. Every two million bytes Redis gives answers.
+    """
     with admin_of(server) as admin, admin_of(server) as other:
         admin.config_set("rdbcompression", "no")
-        for number in range(_BIG_KEYS):
-            admin.set(f"big-{number}", "x" * _BIG_VALUE_BYTES)
-        admin.config_set("key-load-delay", _DELAY_US)
+        for number in range(keys):
+            admin.set(f"big-{number}", "x" * 200_000)
+        admin.config_set("key-load-delay", delay_us)
         connection = other.connection_pool.get_connection()
         connection.send_command("DEBUG", "RELOAD")
         with contextlib.suppress(redis.exceptions.BusyLoadingError):
             while True:
                 admin.ping()
+        yield connection.read_response
+        connection.disconnect()
+
+
+@contextlib.contextmanager
+def loading(server):
+    """It reads its data from the disk, and does not come to an end before it is started again, empty."""
+    with reloading(server, keys=200, delay_us=30_000):
         yield
-        admin.config_set("key-load-delay", 0)
-        connection.read_response()
-        other.connection_pool.release(connection)
-        admin.delete(*[f"big-{number}" for number in range(_BIG_KEYS)])
+        server.stop()
+        server.start()
 
 
 @contextlib.contextmanager
