@@ -7,7 +7,18 @@ from collections.abc import Sequence
 
 from rich.console import Console
 
-from benchmarks import fold, live, results, segments, sliding_windows, state_size, steps, users
+from benchmarks import (
+    fold,
+    history,
+    live,
+    redis_writer,
+    results,
+    segments,
+    sliding_windows,
+    state_size,
+    steps,
+    users,
+)
 
 EVENTS = 300_000
 ROUNDS = 5
@@ -18,6 +29,8 @@ BENCHMARKS = {
     "users": users.measure,
     "segments": segments.measure,
     "state_size": state_size.measure,
+    "redis_writer": redis_writer.measure,
+    "history": history.measure,
     "live": live.measure,
 }
 

@@ -39,17 +39,17 @@ def step_laps(
         yield run_seconds(map(_timestamped if timestamped else _keyed, fresh(events)), step())
 
 
-def run_seconds(elements: Iterable[Any], step: beam.PTransform) -> float:
-    """Returns the processor seconds of one step over the elements."""
+def run_seconds(elements: Iterable[Any], step: beam.PTransform, kind: Any = tuple[str, Event]) -> float:
+    """Returns the processor seconds of one step over the elements, which are of that type."""
     _input[:], _started[:] = elements, []
     settle_garbage()
     pipeline = beam.Pipeline(runner=LOCAL_RUNNER)
-    events = (
+    emitted = (
         pipeline
         | "Start" >> beam.Impulse()
-        | "EmitEvents" >> beam.ParDo(_EmitEventsFn()).with_output_types(tuple[str, Event])
+        | "EmitElements" >> beam.ParDo(_EmitElementsFn()).with_output_types(kind)
     )
-    events | "Measured" >> step
+    emitted | "Measured" >> step
     pipeline.run().wait_until_finish()
     (started,) = _started
     seconds = processor_seconds() - started
@@ -65,7 +65,7 @@ def _timestamped(event: Event) -> TimestampedValue:
     return TimestampedValue((event.profile_id, event), event.timestamp_ms / 1000)
 
 
-class _EmitEventsFn(beam.DoFn):
+class _EmitElementsFn(beam.DoFn):
     def process(self, impulse: bytes) -> Iterator[Any]:
         yield from _input
 

@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import StandardOptions
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
+from pipeline.cloud_flags import CloudFlagsError, storage_write_service
 from pipeline.definitions import CLOUD, Definitions, DefinitionsError, read_definitions
 from pipeline.options import SegmentationOptions
 from pipeline.redis_flags import RedisFlagsError, redis_target
@@ -49,6 +50,8 @@ class SegmentationConfig:
     run: str | None
     """Names the files of a bounded run; None for an unbounded one."""
     history_table: str | None = None
+    storage_write_service: str | None = None
+    """What describes the Storage Write API's step to Beam, HOST:PORT or a jar; None: streaming inserts."""
     history_path: str | None = None
     dead_letter_topic: str | None = None
     dead_letter_path: str | None = None
@@ -151,11 +154,23 @@ def _outputs(options: SegmentationOptions, bounded: bool) -> dict[str, str | Non
         raise ConfigError("--history_path and --dead_letter_path must differ")
     return {
         "history_table": _matching(options, "history_table", _TABLE),
+        "storage_write_service": _storage_write_service(options),
         "history_path": options.history_path or None,
         "dead_letter_topic": _matching(options, "dead_letter_topic", _TOPIC),
         "dead_letter_path": options.dead_letter_path or None,
         "changes_topic": _matching(options, "changes_topic", _TOPIC),
     }
+
+
+def _storage_write_service(options: SegmentationOptions) -> str | None:
+    if options.history_method == "STREAMING_INSERTS":
+        return None
+    if not options.history_table:
+        raise ConfigError("--history_method goes with --history_table only: leave it out with --history_path")
+    try:
+        return storage_write_service(options)
+    except CloudFlagsError as error:
+        raise ConfigError(str(error)) from None
 
 
 def _make_folder(flag: str, prefix: str | None) -> None:

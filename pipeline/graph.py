@@ -10,8 +10,10 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.config import SegmentationConfig
+from pipeline.table_schemas import table_schema
 from segmentation.events import Event
 from segmentation.memberships import Change
+from transforms.append_rows import AppendRows
 from transforms.clock import Clock, system_clock_ms
 from transforms.insert_rows import InsertRows
 from transforms.messages import DeadLetter
@@ -59,7 +61,7 @@ def build(
     if config.history_path is not None:
         rows | "WriteHistory" >> WriteJsonLines(config.history_path, config.run)
     if config.history_table is not None:
-        refused = rows | "WriteHistory" >> InsertRows(config.history_table, "WriteHistory", clock)
+        refused = rows | "WriteHistory" >> _insert_history(config, clock)
         dead_letters = (dead_letters, refused) | "AllDeadLetters" >> beam.Flatten()
 
     (
@@ -73,6 +75,14 @@ def _read(config: SegmentationConfig, before_pull: Callable[[], None] | None) ->
     if config.input_subscription is not None:
         return ReadSubscription(config.input_subscription, before_pull)
     return ReadLog(config.events)
+
+
+def _insert_history(config: SegmentationConfig, clock: Clock) -> beam.PTransform:
+    assert config.history_table is not None
+    service = config.storage_write_service
+    if service is None:
+        return InsertRows(config.history_table, "WriteHistory", clock)
+    return AppendRows(config.history_table, table_schema("segment_changes"), service, "WriteHistory", clock)
 
 
 def _write_dead_letters(config: SegmentationConfig) -> beam.PTransform:

@@ -98,6 +98,11 @@ def _check_redis(config: SegmentationConfig) -> None:
 
 def _check_cloud(options: PipelineOptions, config: SegmentationConfig, is_local: bool) -> None:
     try:
+        if is_local and config.storage_write_service is not None:
+            raise CloudFlagsError(
+                "--history_method=STORAGE_WRITE_API runs partly in Java, which the local runner cannot: leave it out,"
+                " or give another --runner"
+            )
         if is_local and config.history_table is not None:
             check_credentials()
         if "dataflow" in (options.view_as(StandardOptions).runner or "").lower():

@@ -12,6 +12,7 @@ import msgspec
 from segmentation import state as states
 from segmentation.conditions import Leaf, Verdict, next_change
 from segmentation.events import Event
+from segmentation.instants import ProfileInstants, decided
 from segmentation.measures import settled
 from segmentation.memberships import Cause, Change, Membership, Snapshot, change_id
 from segmentation.memory import Memory, MemoryKind
@@ -213,12 +214,12 @@ class Profile:
     def _settle(self, affected: set[int], cause: Cause, message_id: str | None) -> None:
         """Decides the affected segments, each after those that it refers to."""
         rules = self.rules
-        instants = _Instants(self)
+        instants = ProfileInstants(self.state, rules, self._memory)
         queue = sorted(affected)
         while queue:
             index = heapq.heappop(queue)
             segment = rules.segments[index]
-            before = self.verdict_of(index)
+            before = decided(self.state, segment)
             holds, until_ms = next_change(segment.condition, instants)
             after = (holds, until_ms if until_ms <= MAX_MS else NEVER)
             if after != before:
@@ -228,14 +229,6 @@ class Profile:
                     if referring not in affected:
                         affected.add(referring)
                         heapq.heappush(queue, referring)
-
-    def verdict_of(self, index: int) -> Verdict:
-        """Returns the verdict of a segment as it was last decided."""
-        name = self.rules.segments[index].name
-        member = self.state.members.get(name)
-        if member is not None:
-            return True, member.leaves_at_ms
-        return False, self.state.pending.get(name, NEVER)
 
     def _record(
         self, segment: Segment, before: Verdict, after: Verdict, cause: Cause, message_id: str | None
@@ -393,61 +386,6 @@ class Profile:
 
     def _fresh_state(self) -> State:
         return State(self._now_ms * VERSIONS_PER_MS, -NEVER, -NEVER, self.rules.version)
-
-
-class _Instants:
-    """The views of one profile, now and later, each made once."""
-
-    def __init__(self, profile: Profile) -> None:
-        self._profile = profile
-        self._later: dict[int, _Later] = {}
-        self.now = _Now(profile)
-
-    def at(self, t_ms: int) -> "_Later":
-        view = self._later.get(t_ms)
-        if view is None:
-            view = self._later[t_ms] = _Later(self._profile, t_ms)
-        return view
-
-
-class _Now:
-    """A profile at its clock: verdicts as they were last taken."""
-
-    def __init__(self, profile: Profile) -> None:
-        self._verdicts = profile.state.verdicts
-        self.segment = profile.verdict_of
-
-    def leaf(self, leaf: Leaf) -> Verdict:
-        return self._verdicts.get(leaf.key) or leaf.when_empty
-
-
-class _Later:
-    """A profile at a later instant, if no further event comes."""
-
-    def __init__(self, profile: Profile, t_ms: int) -> None:
-        self._profile = profile
-        self._t_ms = t_ms
-        self._leaves: dict[int, Verdict] = {}
-        self._segments: dict[int, Verdict] = {}
-
-    def leaf(self, leaf: Leaf) -> Verdict:
-        verdict = self._leaves.get(leaf.key)
-        if verdict is None:
-            profile = self._profile
-            verdict = profile.state.verdicts.get(leaf.key) or leaf.when_empty
-            if verdict[1] <= self._t_ms:
-                verdict = leaf.of_memory(profile._memory(leaf.kind), self._t_ms)
-            self._leaves[leaf.key] = verdict
-        return verdict
-
-    def segment(self, index: int) -> Verdict:
-        verdict = self._segments.get(index)
-        if verdict is None:
-            verdict = self._profile.verdict_of(index)
-            if verdict[1] <= self._t_ms:
-                verdict = self._profile.rules.segments[index].condition.verdict(self)
-            self._segments[index] = verdict
-        return verdict
 
 
 def open_profile(

@@ -6,13 +6,13 @@ of a request are kept. It can be told to refuse rows, and to fail in every way i
 
 import json
 import re
+import sys
 import threading
 import uuid
 from collections import deque
 from collections.abc import Callable
 from datetime import datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self
@@ -20,6 +20,8 @@ from typing import Any, NamedTuple, Self
 import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
+
+from pipeline.table_schemas import table_schema
 
 Row = dict[str, Any]
 
@@ -63,8 +65,7 @@ class Table:
     """A table, made by the schema file of its name, and what was inserted, in order, repeats too."""
 
     def __init__(self, name: str) -> None:
-        schema = resources.files("pipeline").joinpath(f"sql/{name}.schema.json").read_text(encoding="utf-8")
-        self.schema: list[dict[str, str]] = json.loads(schema)
+        self.schema = table_schema(name)
         self.rows: list[Row] = []
         self.insert_ids: list[str] = []
         self.refuses: Callable[[Row], bool] = lambda row: False
@@ -278,3 +279,18 @@ def _is_json(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def main() -> None:
+    """Serves some tables (arguments after the first) until its input ends; writes the key file that is the first."""
+    key_file, *tables = sys.argv[1:]
+    with BigQueryStub() as stub:
+        stub.write_key_file(Path(key_file), tables[0].partition(":")[0])
+        for table in tables:
+            stub.create_table(table)
+        print(stub.url, flush=True)
+        sys.stdin.read()
+
+
+if __name__ == "__main__":
+    main()

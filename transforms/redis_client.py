@@ -203,7 +203,7 @@ def fault(error: BaseException) -> Fault:
     """Returns what an error from redis-py means; a script's error names its code in the text only."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return FAULTS["HOSTNAME" if cause.verify_code in _OTHER_NAME else "CERTIFICATE"]
+            return FAULTS["HOSTNAME" if getattr(cause, "verify_code", 0) in _OTHER_NAME else "CERTIFICATE"]
         if isinstance(cause, ssl.SSLError):
             return FAULTS["TLS"]
         code = getattr(cause, "status_code", None)

@@ -16,6 +16,9 @@ ASKED_FOR = [
     ("segments", "1,000 added segments: time of UpdateProfiles", 1.1, None),
     ("state_size", "encoded state of all", None, None),
     ("state_size", "encoded state of the", None, None),
+    ("redis_writer", "snapshots into Redis: SegmentStore ÷ bare", 1, None),
+    ("redis_writer", "WriteSegments: snapshots per second", None, None),
+    ("history", "a row into BigQuery: WriteToBigQuery ÷ InsertRows", None, 3),
     ("live", "the highest rate", None, None),
     ("live", "event to Redis at 50% of it: p99", 1000, None),
 ]

@@ -4,7 +4,7 @@ The steps are the real ones, without a runner. All messages go to one profile, s
 """
 
 import json
-from functools import cache
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -74,8 +74,9 @@ class Harness:
     def __init__(self, rules_text: str, is_live: bool) -> None:
         self._publish_time_ms = NOW_MS if is_live else None
         as_of_ms = None if is_live else MAX_MS
-        self._parse = _ParseEventsFn(as_of_ms, _clock)
-        self._update = _UpdateProfilesFn(rules_text, DEFAULT_PROFILE_TTL_MS, as_of_ms, _clock)
+        clock = count(NOW_MS).__next__
+        self._parse = _ParseEventsFn(as_of_ms, clock)
+        self._update = _UpdateProfilesFn(rules_text, DEFAULT_PROFILE_TTL_MS, as_of_ms, clock)
         self._update.setup()
         for step in (self._parse, self._update):
             step.start_bundle()
@@ -135,16 +136,10 @@ class Harness:
 
 def coded(struct_type: type[Any], value: Any) -> Any:
     """Returns the value as it comes out of its coder."""
-    return _coder(struct_type).decode(_coder(struct_type).encode(value))
+    return _CODERS[struct_type].decode(_CODERS[struct_type].encode(value))
 
 
-@cache
-def _coder(struct_type: type[Any]) -> MsgspecCoder:
-    return MsgspecCoder(struct_type)
-
-
-def _clock() -> int:
-    return NOW_MS
+_CODERS = {struct_type: MsgspecCoder(struct_type) for struct_type in (Event, ProfileUpdate, DeadLetter)}
 
 
 def _check_dead_letter(letter: DeadLetter, payload: bytes) -> None:

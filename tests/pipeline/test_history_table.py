@@ -5,13 +5,25 @@ import json
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import pytest
 import redis
+from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.testing.test_stream import TestStream as Script
 
-from pipeline.main import main
+from pipeline.cloud_flags import STORAGE_WRITE_TARGET, storage_write_service
+from pipeline.config import SegmentationConfig
+from pipeline.graph import build
+from pipeline.main import LOCAL_RUNNER, main
+from pipeline.table_schemas import table_schema
+from segmentation.profile import DEFAULT_PROFILE_TTL_MS
 from tests.bigquery_stub import BigQueryStub, Table
+from tests.events import START_MS, payload
 from tests.pipeline.test_history_views import read_view
+from tests.storage_write_stub import StorageWriteStub, taken
+from transforms.append_rows import textual_row
 from transforms.bigquery_table import InsertError
+from transforms.messages import Message
 from transforms.step_metrics import reset_totals, total_counts
 
 TABLE = "project-x:shop.segment_changes"
@@ -37,6 +49,10 @@ def flags(tmp_path: Path, redis_url: str, redis_client: redis.Redis) -> list[str
         f"--dead_letter_path={tmp_path}/dead",
         f"--as_of={AS_OF}",
     ]
+
+
+def at_the_end() -> int:
+    return START_MS + 700_000
 
 
 def lines_of(folder: Path, kind: str) -> list[dict[str, Any]]:
@@ -86,6 +102,44 @@ def test_what_the_table_refuses_is_kept_whole_among_the_dead_letters(
     assert total_counts()["rows_refused"] == len(refused) == len(dead_letters) - 1
     (letter, *_) = [letter for letter in dead_letters if letter["reason"] == "row_refused"]
     assert (letter["step"], letter["message"]) == ("WriteHistory", "row: BigQuery finds it invalid")
+
+
+def test_a_live_job_tells_the_table_of_exits_by_time_alone(
+    bigquery: BigQueryStub, table: Table, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The watermark moves by hand here, in the place of the subscription's."""
+    config = SegmentationConfig(
+        rules_text="version: 1\nsegments:\n  viewer: {when: {event: Product Viewed, within: 10m}}\n",
+        redis_url=redis_url,
+        redis_key_prefix="segments:",
+        profile_ttl_ms=DEFAULT_PROFILE_TTL_MS,
+        run=None,
+        history_table=TABLE,
+        dead_letter_path=f"{tmp_path}/dead",
+        input_subscription="projects/project-x/subscriptions/events",
+    )
+    script = (
+        Script()
+        .with_output_types(Message)
+        .advance_watermark_to(START_MS / 1000)
+        .add_elements([Message(payload(1, "Product Viewed"), START_MS + 2000)])
+        .advance_watermark_to(START_MS / 1000 + 300)
+        .add_elements([Message(payload(2, "Product Viewed", "u2"), START_MS + 3000)])
+        .advance_watermark_to(START_MS / 1000 + 601)
+        .advance_watermark_to(START_MS / 1000 + 700)
+        .advance_watermark_to_infinity()
+    )
+    monkeypatch.setattr("pipeline.graph._read", lambda config, before_pull: script)
+    pipeline = beam.Pipeline(runner=LOCAL_RUNNER, options=PipelineOptions(["--streaming"]))
+    build(pipeline, config, at_the_end)
+    pipeline.run().wait_until_finish()
+    assert sorted((row["profile_id"], row["change"], row["cause"]) for row in table.rows) == [
+        ("u1", "entered", "event"),
+        ("u1", "exited", "time"),
+        ("u2", "entered", "event"),
+        ("u2", "exited", "time"),
+    ]
+    assert len(bigquery.requests) >= 3
 
 
 def test_a_table_that_is_not_there_ends_the_run(
@@ -144,3 +198,77 @@ def test_a_local_run_without_credentials_ends_before_anything_runs(
     error = capsys.readouterr().err
     assert error.startswith("segments run: --history_table needs Google credentials: ")
     assert expected.format(folder=tmp_path) in error
+
+
+# The Storage Write API
+
+
+JAR = f"beam-sdks-java-io-google-cloud-platform-expansion-service-{beam.__version__}.jar"
+
+
+def service_at(where: str) -> str:
+    return f"--beam_services={json.dumps({STORAGE_WRITE_TARGET: where})}"
+
+
+def test_the_storage_write_api_gets_the_rows_that_the_files_get(flags: list[str], tmp_path: Path) -> None:
+    assert main([*flags, f"--history_path={tmp_path}/history"]) == 0
+    with StorageWriteStub() as service:
+        method = ["--history_method=STORAGE_WRITE_API", service_at(service.address)]
+        assert main([*flags, f"--history_table={TABLE}", "--runner=FnApiRunner", *method]) == 0
+    columns = [column["name"] for column in table_schema("segment_changes") if column["type"] == "TIMESTAMP"]
+    rows = [textual_row(row._asdict(), tuple(columns)) for row in taken]
+    assert without_stamps(rows) == without_stamps(lines_of(tmp_path, "history"))
+    assert lines_of(tmp_path, "dead") == []
+
+
+@pytest.mark.parametrize(
+    "more, expected",
+    [
+        (
+            ["--runner=FnApiRunner"],
+            f"--history_method=STORAGE_WRITE_API needs the file {{home}}/jars/{JAR}, which is {JAR} from Maven "
+            "Central and Java 11 or later, on the PATH or in $JAVA_HOME",
+        ),
+        (
+            ["--runner=FnApiRunner", service_at("/nowhere/beam.jar")],
+            "--history_method=STORAGE_WRITE_API needs the file /nowhere/beam.jar, ",
+        ),
+        (
+            [service_at("localhost:8097")],
+            "--history_method=STORAGE_WRITE_API runs partly in Java, which the local runner",
+        ),
+    ],
+)
+def test_the_storage_write_api_asks_for_what_it_needs(
+    flags: list[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    more: list[str],
+    expected: str,
+) -> None:
+    monkeypatch.setattr("pipeline.cloud_flags.JavaJarServer.JAR_CACHE", f"{tmp_path}/jars")
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert main([*flags, f"--history_table={TABLE}", "--history_method=STORAGE_WRITE_API", *more]) == 2
+    assert capsys.readouterr().err.startswith(f"segments run: {expected.format(home=tmp_path)}")
+
+
+def test_java_and_the_jar_are_all_that_the_storage_write_api_needs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / JAR).touch()
+    (tmp_path / "java").touch(mode=0o755)
+    monkeypatch.setattr("pipeline.cloud_flags.JavaJarServer.JAR_CACHE", str(tmp_path))
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert storage_write_service(PipelineOptions([])) == f"{tmp_path}/{JAR}"
+
+
+def test_the_method_goes_with_a_table(
+    flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*flags, f"--history_path={tmp_path}/history", "--history_method=STORAGE_WRITE_API"]) == 2
+    assert "--history_method goes with --history_table only" in capsys.readouterr().err
+    assert main([*flags, f"--history_table={TABLE}", "--history_method=FILE_LOADS"]) == 2
+    assert "invalid choice: 'FILE_LOADS'" in capsys.readouterr().err

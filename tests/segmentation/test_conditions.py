@@ -256,3 +256,24 @@ def test_without_a_window_nothing_expires_also_before_1970(seconds):
             START_MS + 300 * 86_400_000 if seconds == 0 else START_MS + 1000 * seconds + 300 * 86_400_000
         )
         assert fold.members() == {"s": None}
+
+
+# What an event changes after the next deadline only. With a wait of 3 s and a window of 5 s:
+#
+#     A   A         two events
+#        ==  ==     the sequence holds in [3, 5), and because of the second event in [7, 9) again
+#     B=======      B's window
+#     =========     one of the two holds; without the second event a second less
+
+WAITED = {"sequence": [{"event": "A"}], "within": "5s", "then_not": {"event": "X", "during": "3s"}}
+B8 = {"event": "B", "within": "8s"}
+
+
+@pytest.mark.parametrize("is_named", [False, True])
+def test_what_changes_after_a_deadline_only_moves_what_looks_past_it(is_named):
+    inner = {"segment": "waited"} if is_named else WAITED
+    fold = Fold(rules_for(waited=WAITED, together={"any": [inner, B8]}))
+    fold.apply_all([at(0), at(0, "B"), at(3_500, "Z")])
+    assert fold.members() == {"waited": START_MS + 5_000, "together": START_MS + 8_000}
+    fold.apply(at(4_000))
+    assert fold.members() == {"waited": START_MS + 5_000, "together": START_MS + 9_000}

@@ -1,16 +1,22 @@
 """How Redis is reached."""
 
 import multiprocessing
+import ssl
 import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+import redis
 
 from pipeline.embedded_redis import EmbeddedRedis
+from tests.transforms.certificates import Authority
 from tests.transforms.samples import DAY_MS, KEY, no_sleep, snapshot
 from transforms.redis_access import RedisTarget
-from transforms.redis_client import connect
+from transforms.redis_client import FAULTS, connect, fault, password_in
 from transforms.segment_store import SegmentStore, SegmentStoreError
+
+SEEN_HERE = {"DATABASE", "CERTIFICATE", "HOSTNAME", "TLS", "out of reach"}
+"""Codes that no server gives."""
 
 
 class TestConnect:
@@ -31,18 +37,30 @@ class TestConnect:
 
     @pytest.mark.parametrize(
         "url",
-        ["", "localhost:6379", "http://localhost", "redis://:pass/word@localhost:6379", "redis://host:port"],
+        [
+            "",
+            "localhost:6379",
+            "http://localhost",
+            "redis://:open/sesame@localhost:6379",
+            "redis://host:port",
+        ],
     )
     def test_a_bad_address_is_refused_without_being_repeated(self, url):
         with pytest.raises(ValueError, match="--redis_url must be redis://") as caught:
             connect(url)
-        assert "word" not in "".join(traceback.format_exception(caught.value))
+        assert "sesame" not in "".join(traceback.format_exception(caught.value))
 
     def test_certificates_need_tls(self):
+        pem = Authority().pem.decode()
         with pytest.raises(ValueError, match="rediss:// only"):
-            connect("redis://localhost:6379", ca_pem="certificate")
-        options = connect("rediss://localhost:6379", ca_pem="certificate").get_connection_kwargs()
-        assert options["ssl_ca_data"] == "certificate"
+            connect("redis://localhost:6379", ca_pem=pem)
+        options = connect("rediss://localhost:6379", ca_pem=pem).get_connection_kwargs()
+        assert options["ssl_ca_data"] == pem
+
+    @pytest.mark.parametrize("pem", ["", "certificate", "Zertifikat für alle"])
+    def test_certificates_must_be_some(self, pem):
+        with pytest.raises(ValueError, match="not certificates in PEM form"):
+            connect("rediss://localhost:6379", ca_pem=pem)
 
     def test_is_slow_to_wait_and_checks_idle_connections(self):
         options = connect("redis://localhost:6379/3").get_connection_kwargs()
@@ -69,3 +87,80 @@ class TestConnect:
         assert child.exitcode == 0
         assert redis_client.hget(KEY, "version") == "2"
         assert store.write_snapshots([snapshot(3)]).accepted == 1
+
+
+class TestCommands:
+    @pytest.mark.parametrize(
+        "value, expected",
+        [
+            ("ä", "ä"),
+            (b"b", "b"),
+            (7, "7"),
+            (0.5, "0.5"),
+            (1e300, "1e+300"),
+            ("", ""),
+            ("a b\r\n", "a b\r\n"),
+        ],
+    )
+    def test_values_arrive_as_redis_py_writes_them(self, redis_url, redis_client, value, expected):
+        connect(redis_url).set("key", value)
+        assert redis_client.get("key") == expected
+        redis_client.set("other", value)
+        assert redis_client.get("other") == expected
+
+    def test_views_of_memory_are_bytes(self, redis_url, redis_client):
+        connect(redis_url).mset({"a": memoryview(b"one"), "b": bytearray(b"two")})
+        assert redis_client.mget("a", "b") == ["one", "two"]
+
+    @pytest.mark.parametrize("value", [True, None, {}])
+    def test_other_values_are_refused(self, redis_url, value):
+        with pytest.raises(redis.DataError):
+            connect(redis_url).set("key", value)
+
+    def test_names_of_two_words_are_told_apart(self, redis_url):
+        assert connect(redis_url).config_get("save") == {"save": ""}
+
+
+class TestPasswordIn:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "redis://:p@h",
+            "rediss://u:p@h:1/0",
+            "unix://u:p@/run/redis.sock",
+            "redis://h?password=p",
+            "unix:///run/redis.sock?db=1&password=p",
+            "rediss://h?ssl_certfile=a&ssl_keyfile=b&ssl_password=p",
+        ],
+    )
+    def test_finds_one(self, url):
+        assert password_in(url)
+
+    @pytest.mark.parametrize(
+        "url", ["redis://h", "rediss://u@h:1/0", "unix:///run/redis.sock", "redis://u:@h"]
+    )
+    def test_finds_none(self, url):
+        assert not password_in(url)
+
+
+class TestFault:
+    def test_the_cause_is_looked_for(self):
+        error = redis.ConnectionError("Error 1 connecting")
+        error.__context__ = ssl.SSLCertVerificationError("self-signed certificate")
+        assert fault(error) is FAULTS["CERTIFICATE"]
+
+    @pytest.mark.parametrize("code", sorted(FAULTS.keys() - SEEN_HERE))
+    def test_what_a_script_says_is_understood(self, code):
+        """Redis 6 gives a script's error as text."""
+        error = redis.ResponseError(
+            f"Error running script (call to f_1): @user_script:9: -{code} no", status_code="ERR"
+        )
+        assert fault(error) is FAULTS[code]
+
+    def test_of_an_unknown_one_only_the_kind_is_told(self):
+        found = fault(redis.ResponseError("unknown command, with args beginning with: alice"))
+        assert str(found) == "ResponseError: see the server's log"
+        assert not found.transient
+
+    def test_a_host_that_is_named_like_a_code_is_no_code(self):
+        assert fault(redis.ConnectionError("Error 111 connecting to LOADING:6379")) is FAULTS["out of reach"]

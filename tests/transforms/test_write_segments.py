@@ -202,9 +202,9 @@ def test_a_wrong_element_is_refused_before_anything_runs(step):
 
 
 def test_the_steps_keep_the_address_to_themselves():
-    url = "redis://:secret@localhost"
-    assert "secret" not in repr(write_segments(url)) + repr(write_changes(url))
-    assert "secret" not in write_segments(url).label
+    url = "redis://:hunter2@localhost"
+    assert "hunter2" not in repr(write_segments(url)) + repr(write_changes(url))
+    assert "hunter2" not in write_segments(url).label
 
 
 def test_a_profile_always_falls_into_the_same_shard():

@@ -1,0 +1,77 @@
+"""A profile's verdicts at its clock, and at later instants if no further event comes."""
+
+from collections.abc import Callable
+
+from segmentation.conditions import Leaf, Verdict
+from segmentation.memory import Memory, MemoryKind
+from segmentation.rules.compiled import Rules, Segment
+from segmentation.state import State
+from segmentation.timestamps import NEVER
+
+
+class ProfileInstants:
+    """The views of one profile, now and later, each made once; so nothing is evaluated twice for an instant."""
+
+    def __init__(self, state: State, rules: Rules, memory_of: Callable[[MemoryKind], Memory]) -> None:
+        self.state = state
+        self.rules = rules
+        self.memory_of = memory_of
+        self.now = _Now(state, rules)
+        self._later: dict[int, _Later] = {}
+
+    def at(self, t_ms: int) -> "_Later":
+        """Returns the view at an instant after the clock."""
+        view = self._later.get(t_ms)
+        if view is None:
+            view = self._later[t_ms] = _Later(self, t_ms)
+        return view
+
+
+def decided(state: State, segment: Segment) -> Verdict:
+    """Returns the verdict of a segment as it was last decided."""
+    member = state.members.get(segment.name)
+    if member is not None:
+        return True, member.leaves_at_ms
+    return False, state.pending.get(segment.name, NEVER)
+
+
+class _Now:
+    """A profile at its clock: verdicts as they were last taken."""
+
+    def __init__(self, state: State, rules: Rules) -> None:
+        self._state = state
+        self._segments = rules.segments
+
+    def leaf(self, leaf: Leaf) -> Verdict:
+        return self._state.verdicts.get(leaf.key) or leaf.when_empty
+
+    def segment(self, index: int) -> Verdict:
+        return decided(self._state, self._segments[index])
+
+
+class _Later:
+    """A profile at a later instant: what is still valid then is not taken anew."""
+
+    def __init__(self, instants: ProfileInstants, t_ms: int) -> None:
+        self._instants = instants
+        self._t_ms = t_ms
+        self._leaves: dict[int, Verdict] = {}
+        self._segments: dict[int, Verdict] = {}
+
+    def leaf(self, leaf: Leaf) -> Verdict:
+        verdict = self._leaves.get(leaf.key)
+        if verdict is None:
+            verdict = self._instants.now.leaf(leaf)
+            if verdict[1] <= self._t_ms:
+                verdict = leaf.of_memory(self._instants.memory_of(leaf.kind), self._t_ms)
+            self._leaves[leaf.key] = verdict
+        return verdict
+
+    def segment(self, index: int) -> Verdict:
+        verdict = self._segments.get(index)
+        if verdict is None:
+            verdict = self._instants.now.segment(index)
+            if verdict[1] <= self._t_ms:
+                verdict = self._instants.rules.segments[index].condition.verdict(self)
+            self._segments[index] = verdict
+        return verdict
