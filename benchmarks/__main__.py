@@ -51,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         measured = BENCHMARKS[name](options.events or EVENTS, options.rounds)
         kept[name] = results.report(command, measured)
         console.print(results.table(name, kept[name]))
-        if options.events is None:
+        if options.events is None or options.keep:
             results.keep({name: kept[name] for name in BENCHMARKS if name in kept})
 
 
@@ -64,6 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help=f"One of {', '.join(BENCHMARKS)}. Default: all of them")
     add("--events", type=int, metavar="N", help=f"A quick try, which is only printed. Default: {EVENTS:,}")
+    add("--keep", action="store_true", help="Keep the figures of a quick try, with the command that made them")
     add("--rounds", type=int, default=ROUNDS, metavar="N", help=f"Default: {ROUNDS}")
     return parser
 

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
+from typing import Any
 
 import redis
 
@@ -22,6 +23,16 @@ from transforms.write_segments import WriteSegments
 MAX_EVENTS = 30_000
 """More of them would only take longer."""
 BATCH = 200
+_FIELDS = (
+    "segments",
+    "scores",
+    "measures",
+    "predictions",
+    "traits",
+    "rules_version",
+    "updated_at",
+    "processed_at",
+)
 
 
 def measure(events: int, rounds: int) -> list[Figure]:
@@ -99,13 +110,12 @@ def _bare_laps(snapshots: Sequence[Snapshot], client: redis.Redis, rounds: int) 
 
 
 def _write_bare(snapshots: Sequence[Snapshot], client: redis.Redis) -> None:
-    names = "segments scores measures predictions traits rules_version updated_at processed_at".split()
     for batch in _batches(snapshots):
         pipeline = client.pipeline(transaction=False)
         for snapshot in batch:
             key = f"segments:profile:{snapshot.profile_id}"
-            fields = dict(zip(names, snapshot_values(snapshot), strict=True))
-            pipeline.hset(key, mapping={**fields, "version": snapshot.version})
+            fields: dict[Any, Any] = dict(zip(_FIELDS, snapshot_values(snapshot), strict=True))
+            pipeline.hset(key, mapping=fields | {"version": snapshot.version})
             pipeline.pexpire(key, DEFAULT_PROFILE_TTL_MS)
         pipeline.execute()
 

@@ -46,6 +46,10 @@ class Event(msgspec.Struct, frozen=True, array_like=True, dict=True):
         """The whole message, parsed when it is first asked for: an event that no rule names stays small."""
         return _loads(self.payload)  # type: ignore[no-any-return]
 
+    def forget_message(self) -> None:
+        """Drops the parsed message, so that a log whose events wait in memory stays small."""
+        self.__dict__.pop("message", None)
+
 
 class InvalidEvent(ValueError):
     """A message that cannot be processed: `reason` is one of the dead letters' reasons."""

@@ -156,6 +156,7 @@ class Profile:
             touched_measures += measures
             if seen is not None and seen != repr(kind.seen(memory)):
                 self._served_changed = True
+        event.forget_message()
         self._decide(cause, event.message_id, affected)
         self._set_deadline()
         self._update_measures(touched_measures)

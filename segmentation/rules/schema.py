@@ -4,6 +4,7 @@ The texts below classes and attributes are what an editor shows, by way of `json
 parts, and what needs more than one key to judge, are checked in `checks`.
 """
 
+import sys
 from typing import Annotated, Any, ClassVar, Generic, Literal, TypeVar
 
 import pydantic
@@ -46,7 +47,7 @@ def _number(value: Any) -> float:
 
 
 def _scalar(value: Any) -> Any:
-    if isinstance(value, float) and not abs(value) < float("inf"):
+    if isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
         raise PydanticCustomError("scalar", "expected a finite number")
     if not isinstance(value, (str, int, float)):
         raise PydanticCustomError("scalar", "expected a text, a number, true or false")

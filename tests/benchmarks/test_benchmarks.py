@@ -53,7 +53,7 @@ def test_an_unknown_benchmark_is_refused_with_those_that_exist(capsys):
 
 def test_the_kept_figures_are_all_that_were_asked_for():
     kept = results.load()
-    assert list(kept) == list(BENCHMARKS)
+    assert {benchmark for benchmark, *_ in ASKED_FOR} <= set(kept) <= set(BENCHMARKS)
     for benchmark, begins, at_most, at_least in ASKED_FOR:
         bounds = [
             (one.at_most, one.at_least) for one in kept[benchmark].figures if one.name.startswith(begins)

@@ -81,9 +81,9 @@ class Job:
             f"--as_of={as_of}",
         ]
 
-    def run(self, lines: list[Line], as_of: str = AS_OF) -> Outcome:
+    def run(self, lines: list[Line], *flags: str, as_of: str = AS_OF) -> Outcome:
         reset_totals()
-        assert main(self.flags(lines, as_of)) == 0
+        assert main([*self.flags(lines, as_of), *flags]) == 0
         return self.outcome()
 
     def outcome(self) -> Outcome:
@@ -127,6 +127,13 @@ def test_every_bad_line_is_kept_once_and_whole_and_every_good_line_is_processed(
             assert profile["segments"].keys() == {"everyone"}, line.note
 
 
+def test_a_runner_that_encodes_everything_gives_the_same(job: Job, redis_client: redis.Redis) -> None:
+    outcome = job.run([*BAD, *GOOD], "--runner=FnApiRunner")
+    assert outcome.kept() == Counter((line.payload, line.reason) for line in BAD)
+    assert {row["profile_id"] for row in outcome.history} == {profile_of(line) for line in GOOD}
+    assert redis_client.dbsize() == len(GOOD) + 1
+
+
 def test_numbers_stay_what_they_are(job: Job, redis_client: redis.Redis) -> None:
     lines = {
         text: Line(message(properties=f'{{"n":{text}}}'), None, text) for text in hostile_but_good.NUMBERS
@@ -142,6 +149,21 @@ def test_numbers_stay_what_they_are(job: Job, redis_client: redis.Redis) -> None
             assert value == pytest.approx(float(text)) or value is None
     whole = [str(value) for text, value in served.items() if re.fullmatch(r"-?\d{1,4000}", text)]
     assert len(set(whole)) == len(whole)
+
+
+def test_ids_are_told_apart_to_the_last_digit(job: Job, redis_client: redis.Redis) -> None:
+    same = ["9007199254740992", "9007199254740992.0", "9.007199254740992e15"]
+    others = [
+        "9007199254740993",
+        '"9007199254740993"',
+        "18446744073709551616",
+        "18446744073709551617",
+        "1",
+        "true",
+    ]
+    line = Line(message(properties=f'{{"products":[{",".join(same + others)}]}}'), None, "ids")
+    job.run([line])
+    assert stored(redis_client, line)["measures"]["different"] == 1 + len(others)
 
 
 def test_nothing_at_the_prices_of_odd_products_is_a_number(job: Job, redis_client: redis.Redis) -> None:

@@ -7,6 +7,7 @@ import pytest
 
 from segmentation.events import InvalidEvent, parse_event
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Profile
+from segmentation.rules.problems import Problems
 from segmentation.state import MAX_STATE_BYTES
 from tests.events import event
 from tests.segmentation.folding import NOW_MS, PROFILE_ID, rules_for, rules_of
@@ -78,6 +79,14 @@ def test_a_sum_of_whole_numbers_may_pass_64_bits(measure: str, sign: int) -> Non
     rules = rules_for(rich={"event": "A", measure: {"of": "properties.prices[]", "more_than": 0}})
     profile = folded(rules, *(event(at, "A", prices=[sign * 10**15] * 1500) for at in range(20)))
     assert ("rich" in profile.state.members) == (sign > 0)
+
+
+@pytest.mark.parametrize("operand", [10**400, -(10**400)], ids=["positive", "negative"])
+@pytest.mark.parametrize("test", ["equals", "not_equals", "in", "not_in"])
+def test_an_operand_greater_than_every_double_is_a_mistake_in_the_rules(test: str, operand: int) -> None:
+    when = {"event": "A", "sum": {"of": "properties.n", test: [operand] if "in" in test else operand}}
+    with pytest.raises(Problems, match="expected a finite number"):
+        rules_for(rich=when)
 
 
 # Bounds

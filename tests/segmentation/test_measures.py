@@ -216,6 +216,15 @@ def test_a_late_event_does_not_make_a_value_older():
     assert timeline(measure, remembered(measure, (5, "a"), (2, "a"), (5, "b")), 5) == [(5, 2), (15, 0)]
 
 
+def test_late_and_merged_events_do_not_make_any_of_several_values_older():
+    measure = kind_of("distinct", within="10s", of="properties.x[]")
+    late = remembered(measure, (5, ["a", "b"]), (2, ["a", "c"]))
+    ours, theirs = remembered(measure, (5, ["a", "b"])), remembered(measure, (2, ["a", "c"]))
+    expected = [(5, 3), (12, 2), (15, 0)]
+    assert timeline(measure, late, 5) == expected
+    assert timeline(measure, measure.merge(ours, theirs, START_MS + 5_000), 5) == expected
+
+
 # Bounds
 
 

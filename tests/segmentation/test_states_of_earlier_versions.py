@@ -42,6 +42,10 @@ ONE_MORE = {
 }
 
 
+AS_THEY_WERE = {"seen", "busy", "by_measure", "engaged", "abandoner", "pro"}
+"""The segments that mean the same in the edited file."""
+
+
 class Kept:
     """What is kept of one format: its states, its rules, and what its profiles are."""
 
@@ -139,20 +143,27 @@ def test_it_opens_under_an_edited_file(kept, profile_id):
     rules, expected = kept.rules_in("edited.yaml"), kept.expected[profile_id]["then"]
     profile = kept.opened(profile_id, rules)
     outcome = profile.advance(expected["at"])
-    as_they_were = {"seen", "busy", "by_measure", "engaged", "abandoner", "pro"}
     assert outcome.snapshot is not None
     members = members_of(outcome.snapshot)
-    assert {name: members[name] for name in members if name in as_they_were} == {
-        name: expires_at for name, expires_at in expected["members"].items() if name in as_they_were
+    assert {name: members[name] for name in members if name in AS_THEY_WERE} == {
+        name: expires_at for name, expires_at in expected["members"].items() if name in AS_THEY_WERE
     }
     assert {change.cause for change in outcome.changes} <= {"rules"}
-    assert not {change.segment for change in outcome.changes} & as_they_were
+    assert not {change.segment for change in outcome.changes} & AS_THEY_WERE
     left = {change.segment for change in outcome.changes if change.change == "exited"}
-    assert left == set(expected["members"]) - as_they_were
+    assert left == set(expected["members"]) - AS_THEY_WERE
     assert "never_again" in members
     assert "nothing_yet" not in members
     profile.apply(parse_event(json.dumps(kept.expected[profile_id]["one_more"]).encode()))
     assert "nothing_yet" in profile.state.members
+
+
+@profiles
+def test_under_an_edited_file_it_goes_on_by_time_alone(kept, profile_id):
+    profile, expected = kept.opened(profile_id, kept.rules_in("edited.yaml")), kept.expected[profile_id]
+    profile.advance(expected["a_day_later"]["at"])
+    as_they_were = AS_THEY_WERE & set(expected["a_day_later"]["members"])
+    assert set(profile.state.members) == as_they_were | {"quiet", "never_again"}
 
 
 @profiles
