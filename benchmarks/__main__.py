@@ -64,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help=f"One of {', '.join(BENCHMARKS)}. Default: all of them")
     add("--events", type=int, metavar="N", help=f"A quick try, which is only printed. Default: {EVENTS:,}")
-    add("--keep", action="store_true", help="Keep the figures of a quick try, with the command that made them")
+    add(
+        "--keep", action="store_true", help="Keep the figures of a quick try, with the command that made them"
+    )
     add("--rounds", type=int, default=ROUNDS, metavar="N", help=f"Default: {ROUNDS}")
     return parser
 

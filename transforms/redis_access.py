@@ -43,6 +43,16 @@ class RedisAccess:
         self._is_cluster = False
         self._is_stale = False
 
+    def prepare(self) -> None:
+        """Reads the secrets, if the process has not; connects to nothing.
+
+        Raises:
+          SecretError: a secret cannot be read, or holds no certificates.
+        """
+        with self._lock:
+            if not self._is_cluster:
+                self.client()
+
     def client(self) -> Client:
         """Returns the client; reads the secrets first, where there is none or it was refused.
 

@@ -101,7 +101,7 @@ class SegmentStore:
         if changes_max_length < 1:
             raise ValueError(f"changes_max_length must be positive, got {changes_max_length}")
         access = access_to(target)
-        access.client()  # reads the secrets; connects to nothing
+        access.prepare()
         self._key_prefix = key_prefix
         self._ttl_ms = ttl_ms
         self._changes_max_length = changes_max_length
