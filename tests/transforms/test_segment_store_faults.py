@@ -1,15 +1,13 @@
 """The segment store and a server that is away, full, a replica, or loses replies."""
 
 import contextlib
-import select
-import socket
-import threading
 import traceback
 from urllib.parse import urlsplit
 
 import pytest
 
 from pipeline.embedded_redis import EmbeddedRedis
+from tests.transforms.relay import Relay
 from tests.transforms.samples import (
     DAY_MS,
     KEY,
@@ -20,45 +18,24 @@ from tests.transforms.samples import (
     snapshot,
     store_of,
 )
-from transforms.redis_access import RedisTarget, access_to
+from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore, SegmentStoreError, WriteResult
 
 
 @contextlib.contextmanager
-def losing_replies(server, path, losses):
+def losing_replies(server, losses):
     """Stands before a server, and breaks the connection instead of giving the first replies to scripts."""
 
-    def forward(client, upstream):
+    def pass_on(data, upstream):
         nonlocal losses
-        lost = False
-        while True:
-            for ready in select.select([client, upstream], [], [])[0]:
-                data = ready.recv(65536)
-                if not data or (ready is upstream and lost):
-                    return
-                if ready is client and b"EVAL" in data and losses:
-                    losses -= 1
-                    lost = True
-                (upstream if ready is client else client).sendall(data)
+        upstream.sendall(data)
+        if b"EVAL" in data and losses:
+            losses -= 1
+            upstream.recv(1)  # it was carried out
+            raise ConnectionError
 
-    def serve():
-        with contextlib.suppress(OSError):  # the listener was shut
-            while True:
-                client, _ = listener.accept()
-                with client, socket.socket(socket.AF_UNIX) as upstream:
-                    upstream.connect(urlsplit(server.url).path)
-                    forward(client, upstream)
-
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        thread = threading.Thread(target=serve)
-        thread.start()
-        url = f"unix://{path}"
-        yield url
-        access_to(RedisTarget(url)).client().close()
-        listener.shutdown(socket.SHUT_RDWR)
-        thread.join()
+    with Relay(urlsplit(server.url).path, pass_on=pass_on) as relay:
+        yield f"redis://127.0.0.1:{relay.port}"
 
 
 class TestServerInTrouble:
@@ -71,13 +48,13 @@ class TestServerInTrouble:
         with client_of(own_server) as client:
             assert client.hget(KEY, "version") == "2"
 
-    def test_a_lost_reply_is_a_repeated_write(self, own_server, tmp_path):
+    def test_a_lost_reply_is_a_repeated_write(self, own_server):
         pauses = []
-        with losing_replies(own_server, tmp_path / "one.sock", losses=2) as url:
+        with losing_replies(own_server, losses=2) as url:
             store = SegmentStore(RedisTarget(url), ttl_ms=DAY_MS, sleep=pauses.append)
             assert store.write_snapshots([snapshot(1), snapshot(1, "bob")]) == WriteResult(0, 0, repeated=2)
         assert len(pauses) == 2
-        with losing_replies(own_server, tmp_path / "two.sock", losses=1) as url:
+        with losing_replies(own_server, losses=1) as url:
             store = SegmentStore(RedisTarget(url), ttl_ms=DAY_MS, sleep=pauses.append)
             assert store.append_changes([change(1)]) == 1
         assert len(pauses) == 3
