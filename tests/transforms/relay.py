@@ -12,13 +12,13 @@ class Relay:
     Args:
       upstream: the path of the server's socket.
       tls: with which the clients are spoken to; by default there is none.
-      pass_on: gives a client's bytes to the server; may also do other things, such as losing them.
+      pass_on: is given a client's bytes, the server and the client; by default it sends them to the server.
     """
 
     def __init__(self, upstream, tls=None, pass_on=None):
         self.upstream = str(upstream)
         self.tls = tls
-        self.pass_on = pass_on or (lambda data, server: server.sendall(data))
+        self.pass_on = pass_on or (lambda data, server, client: server.sendall(data))
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._open = set()
         self._threads = [threading.Thread(target=self._accept)]
@@ -70,6 +70,6 @@ class Relay:
                     return
                 if ready is client:
                     data += client.recv(65536) if self.tls is not None and client.pending() else b""
-                    self.pass_on(data, server)
+                    self.pass_on(data, server, client)
                 else:
                     client.sendall(data)

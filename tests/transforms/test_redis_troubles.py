@@ -9,7 +9,7 @@ import pytest
 from pipeline.embedded_redis import EmbeddedRedis
 from tests.transforms.relay import Relay
 from tests.transforms.samples import DAY_MS, change, client_of, no_sleep, snapshot
-from tests.transforms.troubles import TROUBLES, Trouble, admin_of, reloading
+from tests.transforms.troubles import TROUBLES, admin_of, reloading
 from transforms.redis_access import RedisTarget
 from transforms.segment_store import SegmentStore, SegmentStoreError
 
@@ -34,27 +34,30 @@ def assert_all_written(server, version=1, profiles=PROFILES):
 
 @pytest.mark.parametrize("name", TROUBLES)
 class TestTrouble:
-    def test_that_passes_is_waited_for(self, own_server, name):
-        with Trouble(name, own_server, pauses=3) as trouble:
-            store = SegmentStore(RedisTarget(trouble.url), ttl_ms=DAY_MS, sleep=trouble.sleep)
-            result = store.write_snapshots(snapshots())
-            assert result.accepted + result.repeated == PROFILES
-            assert store.append_changes(changes()) == PROFILES
+    def test_that_passes_is_waited_for(self, own_server, in_trouble, name):
+        trouble = in_trouble(name, pauses=3)
+        store = SegmentStore(RedisTarget(trouble.url), ttl_ms=DAY_MS, sleep=trouble.sleep)
+        result = store.write_snapshots(snapshots())
+        assert result.accepted + result.repeated == PROFILES
+        assert store.append_changes(changes()) == PROFILES
         assert trouble.pauses >= 3
         assert_all_written(own_server)
 
-    def test_that_stays_fails_the_write_with_its_name_and_the_next_one_is_whole(self, own_server, name):
-        with Trouble(name, own_server, pauses=0) as trouble:
-            target = RedisTarget(trouble.url)
-            store = SegmentStore(target, ttl_ms=DAY_MS, attempts=3, sleep=trouble.sleep)
-            for write in (
-                lambda: store.write_snapshots(snapshots()),
-                lambda: store.append_changes(changes()),
-            ):
-                with pytest.raises(SegmentStoreError, match=f"writes, then: {trouble.code}: ") as caught:
-                    write()
-                assert "user-" not in "".join(traceback.format_exception(caught.value))
-            assert trouble.pauses == 4
+    def test_that_stays_fails_the_write_with_its_name_and_the_next_one_is_whole(
+        self, own_server, in_trouble, name
+    ):
+        trouble = in_trouble(name, pauses=0)
+        target = RedisTarget(trouble.url)
+        store = SegmentStore(target, ttl_ms=DAY_MS, attempts=3, sleep=trouble.sleep)
+        for write in (
+            lambda: store.write_snapshots(snapshots()),
+            lambda: store.append_changes(changes()),
+        ):
+            with pytest.raises(SegmentStoreError, match=f"writes, then: {trouble.code}: ") as caught:
+                write()
+            assert "user-" not in "".join(traceback.format_exception(caught.value))
+        assert trouble.pauses == 4
+        trouble.pass_by()
         store = SegmentStore(target, ttl_ms=DAY_MS, attempts=3, sleep=lambda seconds: None)
         store.write_snapshots(snapshots())
         store.append_changes(changes())
@@ -121,7 +124,7 @@ def test_a_server_that_has_read_its_data_is_written_to(own_server):
 def forgetting_relay(server, admin):
     """Empties the server's script cache in the middle of each pipeline, as often as it is told."""
 
-    def pass_on(data, upstream):
+    def pass_on(data, upstream, client):
         begin, separator, rest = data.partition(b"EVALSHA")
         if not separator or b"EVAL\r\n" not in begin or relay.times == 0:
             upstream.sendall(data)

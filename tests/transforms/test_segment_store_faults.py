@@ -26,7 +26,7 @@ from transforms.segment_store import SegmentStore, SegmentStoreError, WriteResul
 def losing_replies(server, losses):
     """Stands before a server, and breaks the connection instead of giving the first replies to scripts."""
 
-    def pass_on(data, upstream):
+    def pass_on(data, upstream, client):
         nonlocal losses
         upstream.sendall(data)
         if b"EVAL" in data and losses:

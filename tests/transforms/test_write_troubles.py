@@ -13,7 +13,7 @@ from tests.transforms.cluster import running_cluster
 from tests.transforms.relay import Relay
 from tests.transforms.samples import DAY_MS, change, client_of, snapshot
 from tests.transforms.secret_manager import CA_SECRET, PASSWORD_SECRET, make_shared_client, shared
-from tests.transforms.troubles import TROUBLES, Trouble
+from tests.transforms.troubles import TROUBLES
 from transforms.redis_access import RedisTarget, access_to
 from transforms.secrets import secrets_of
 from transforms.write_changes import WriteChanges
@@ -84,27 +84,24 @@ def assert_all_written(*clients):
     assert set(ids) == {f"change-{number}" for number in range(PROFILES)}, "at least once"
 
 
-@pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.long if name == "loading" else ()) for name in TROUBLES]
-)
-def test_a_bundle_that_failed_is_written_again_and_nothing_is_dropped(own_server, name):
+@pytest.mark.parametrize("name", TROUBLES)
+def test_a_bundle_that_failed_is_written_again_and_nothing_is_dropped(own_server, in_trouble, name):
     global on_pause
-    pauses = PAUSES_OF_A_BUNDLE + 3
-    with Trouble(name, own_server, pauses) as trouble:
-        on_pause = trouble.sleep
-        run(RedisTarget(trouble.url))
-    assert trouble.pauses >= pauses
+    trouble = in_trouble(name, pauses=PAUSES_OF_A_BUNDLE + 3)
+    on_pause = trouble.sleep
+    run(RedisTarget(trouble.url))
+    assert trouble.pauses >= PAUSES_OF_A_BUNDLE + 3
     with client_of(own_server) as client:
         assert_all_written(client)
 
 
 @pytest.mark.parametrize("name", ["stopped", "full"])
-def test_a_trouble_that_stays_ends_a_run_with_its_name(own_server, name):
+def test_a_trouble_that_stays_ends_a_run_with_its_name(in_trouble, name):
     global on_pause
-    with Trouble(name, own_server, pauses=0) as trouble:
-        on_pause = trouble.sleep
-        with pytest.raises(Exception, match=f"Redis took 0 of .* writes, then: {trouble.code}: "):
-            run(RedisTarget(trouble.url), "FnApiRunner")
+    trouble = in_trouble(name, pauses=0)
+    on_pause = trouble.sleep
+    with pytest.raises(Exception, match=f"Redis took 0 of .* writes, then: {trouble.code}: "):
+        run(RedisTarget(trouble.url), "FnApiRunner")
 
 
 @both_runners

@@ -3,12 +3,14 @@
 import contextlib
 import os
 import signal
+from urllib.parse import urlsplit
 
 import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from pipeline.embedded_redis import EmbeddedRedis
+from tests.transforms.relay import Relay
 
 
 @contextlib.contextmanager
@@ -106,12 +108,15 @@ def reloading(server, keys, delay_us):
 
 
 @contextlib.contextmanager
-def loading(server):
-    """It reads its data from the disk, and does not come to an end before it is started again, empty."""
-    with reloading(server, keys=200, delay_us=30_000):
-        yield
-        server.stop()
-        server.start()
+def loading(relay):
+    """The relay before it says that it reads its data from the disk, which takes no certain time."""
+    passing_on, relay.pass_on = relay.pass_on, say_loading
+    yield
+    relay.pass_on = passing_on
+
+
+def say_loading(data, upstream, client):
+    client.sendall(b"-LOADING Redis is loading the dataset in memory\r\n")
 
 
 @contextlib.contextmanager
@@ -164,14 +169,20 @@ class Trouble:
         self.pauses = 0
         self._server = server
         self._until = pauses
+        self._relays = contextlib.ExitStack()
         self._stack = contextlib.ExitStack()
 
     def __enter__(self):
-        self._stack.enter_context(self.happens(self._server))
+        subject = self._server
+        if self.happens is loading:
+            subject = self._relays.enter_context(Relay(urlsplit(self._server.url).path))
+            self.url = f"redis://127.0.0.1:{subject.port}"
+        self._stack.enter_context(self.happens(subject))
         return self
 
     def __exit__(self, *_):
-        self.pass_by()
+        with self._relays:
+            self.pass_by()
 
     def pass_by(self):
         """Ends the trouble, if it has not ended."""
