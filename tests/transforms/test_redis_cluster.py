@@ -132,7 +132,7 @@ class TestTwoNodes:
             give(slot, source)
 
     def test_a_silent_node_costs_one_wait_per_attempt_and_the_other_goes_on(self, nodes):
-        target = RedisTarget(f"{nodes[0].url}?socket_timeout=0.05")
+        target = RedisTarget(f"{nodes[0].url}?socket_timeout=0.2")
         store_of(target).write_snapshots(batch_of(1))
         pauses = []
         hung = nodes[1]

@@ -58,7 +58,7 @@ class TestTrouble:
             assert "user-" not in "".join(traceback.format_exception(caught.value))
         assert trouble.pauses == 4
         trouble.pass_by()
-        store = SegmentStore(target, ttl_ms=DAY_MS, attempts=3, sleep=lambda seconds: None)
+        store = SegmentStore(target, ttl_ms=DAY_MS, sleep=lambda seconds: None)
         store.write_snapshots(snapshots())
         store.append_changes(changes())
         assert_all_written(own_server)
@@ -107,7 +107,7 @@ def socket_of(server):
 
 
 def test_a_server_that_has_read_its_data_is_written_to(own_server):
-    with reloading(own_server, keys=50, delay_us=40_000) as await_end:
+    with reloading(own_server, keys=50, delay_us=60_000) as await_end:
         pauses = []
 
         def sleep(seconds):

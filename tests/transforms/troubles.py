@@ -143,7 +143,7 @@ def _save(admin, status):
 TROUBLES = {
     # name: the trouble, the code that tells it, options of the URL
     "stopped": (stopped, "out of reach", ""),
-    "hung": (hung, "out of reach", "?socket_timeout=0.05"),
+    "hung": (hung, "out of reach", "?socket_timeout=0.2"),
     "full": (full, "OOM", ""),
     "read_only": (read_only, "READONLY", ""),
     "cut_off": (cut_off, "MASTERDOWN", ""),
