@@ -2,12 +2,11 @@
 
 import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
-import msgspec
 from apache_beam import coders
 from apache_beam.transforms.timeutil import TimeDomain
 from apache_beam.transforms.userstate import (
@@ -17,13 +16,13 @@ from apache_beam.transforms.userstate import (
 )
 from apache_beam.utils.timestamp import Timestamp
 
+import transforms.coders  # noqa: F401  it registers those of events, changes and snapshots
 from segmentation.events import Event
 from segmentation.memberships import Change, Snapshot
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from transforms.clock import Clock, system_clock_ms
-from transforms.coders import MsgspecCoder
 from transforms.step_metrics import StepMetrics
 
 _LOGGER = logging.getLogger(__name__)
@@ -31,16 +30,8 @@ _STEP = "UpdateProfiles"
 DRAIN_MS = 5 * 60 * 1000
 """A live timer that fires further ahead of the clock than this is fired by a drain."""
 PROGRESS_EVENTS = 100_000
-
-
-class ProfileUpdate(msgspec.Struct, frozen=True, array_like=True):
-    """What an event or a timer changed of one profile."""
-
-    changes: list[Change]
-    snapshot: Snapshot | None
-
-
-coders.registry.register_coder(ProfileUpdate, MsgspecCoder)
+_SNAPSHOTS: Literal["snapshots"] = "snapshots"
+Output = Change | beam.pvalue.TaggedOutput[Literal["snapshots"], Snapshot]
 
 
 class UpdatedProfiles(NamedTuple):
@@ -76,11 +67,10 @@ class UpdateProfiles(beam.PTransform):
 
     def expand(self, events: beam.PCollection[tuple[str, Event]]) -> Any:
         update = _UpdateProfilesFn(self.rules_text, self.profile_ttl_ms, self.as_of_ms, self.clock)
-        updates = events | "Update" >> beam.ParDo(update).with_output_types(ProfileUpdate)
-        return UpdatedProfiles(
-            updates | "Changes" >> beam.FlatMap(_changes).with_output_types(Change),
-            updates | "Snapshots" >> beam.FlatMap(_snapshot).with_output_types(Snapshot),
-        )
+        decide = beam.ParDo(update)
+        decide.label = "Decide"  # by default its class's name, which the state of running jobs would depend on
+        updated = events | "Update" >> decide.with_outputs(_SNAPSHOTS, main="changes")
+        return UpdatedProfiles(updated.changes, updated[_SNAPSHOTS])
 
 
 class _UpdateProfilesFn(beam.DoFn):
@@ -105,21 +95,21 @@ class _UpdateProfilesFn(beam.DoFn):
         element: tuple[str, Event],
         cell: Any = beam.DoFn.StateParam(PROFILE),
         timer: Any = beam.DoFn.TimerParam(DEADLINE),
-    ) -> Iterator[ProfileUpdate]:
+    ) -> Iterable[Output]:
         profile_id, event = element
         now_ms = self._clock()
         profile = self._open(profile_id, cell.read(), now_ms)
         outcome = profile.apply(event)
         if outcome.repeated:
             self._metrics.count("events_repeated")
-            return
+            return ()
         if outcome.late:
             self._metrics.count("events_late")
         if self._as_of_ms is None:
             self._metrics.observe("event_lag_ms", now_ms - event.timestamp_ms)
         self._report_progress()
         self._keep(profile, cell, timer)
-        yield from self._emit(outcome)
+        return self._emit(outcome)
 
     @on_timer(DEADLINE)
     def on_deadline(
@@ -128,15 +118,15 @@ class _UpdateProfilesFn(beam.DoFn):
         fired: Any = beam.DoFn.TimestampParam,
         cell: Any = beam.DoFn.StateParam(PROFILE),
         timer: Any = beam.DoFn.TimerParam(DEADLINE),
-    ) -> Iterator[ProfileUpdate]:
+    ) -> Iterable[Output]:
         now_ms = self._clock()
         fired_ms = fired.micros // 1000
         encoded = cell.read()
         if encoded is None:
-            return
+            return ()
         if self._as_of_ms is None and fired_ms > now_ms + DRAIN_MS:
             self._metrics.count("timers_drained")
-            return
+            return ()
         self._metrics.count("timers_fired")
         profile = self._open(profile_id, encoded, now_ms)
         profile.state.armed_ms = 0
@@ -146,7 +136,7 @@ class _UpdateProfilesFn(beam.DoFn):
             for change in outcome.changes:
                 self._metrics.observe("exit_lag_ms", now_ms - change.event_time_ms)
         self._keep(profile, cell, timer)
-        yield from self._emit(outcome)
+        return self._emit(outcome)
 
     def finish_bundle(self) -> None:
         self._metrics.flush()
@@ -169,7 +159,7 @@ class _UpdateProfilesFn(beam.DoFn):
         cell.write(encoded)
         self._metrics.observe("state_bytes", len(encoded))
 
-    def _emit(self, outcome: Outcome) -> Iterator[ProfileUpdate]:
+    def _emit(self, outcome: Outcome) -> Iterable[Output]:
         for change in outcome.changes:
             self._metrics.count("segments_entered" if change.change == "entered" else "segments_exited")
             if change.correction:
@@ -177,8 +167,9 @@ class _UpdateProfilesFn(beam.DoFn):
         if outcome.dropped_events:
             self._metrics.count("events_forgotten", outcome.dropped_events)
             self._metrics.count("profiles_capped")
-        if outcome.changes or outcome.snapshot is not None:
-            yield ProfileUpdate(outcome.changes, outcome.snapshot)
+        if outcome.snapshot is None:
+            return ()  # nothing changes without a snapshot
+        return [*outcome.changes, beam.pvalue.TaggedOutput(_SNAPSHOTS, outcome.snapshot)]
 
     def _report_progress(self) -> None:
         self._events += 1
@@ -193,11 +184,3 @@ _MAX_TIMER_MS = Timestamp.of(beam.transforms.window.GlobalWindow().max_timestamp
 def rules_of(rules_text: str) -> Rules:
     """Returns the compiled rules of a text, compiled once in a process."""
     return load_rules(rules_text)
-
-
-def _changes(update: ProfileUpdate) -> list[Change]:
-    return update.changes
-
-
-def _snapshot(update: ProfileUpdate) -> list[Snapshot]:
-    return [] if update.snapshot is None else [update.snapshot]

@@ -12,6 +12,7 @@ import orjson
 from apache_beam.utils.timestamp import Timestamp
 
 from segmentation.events import Event, InvalidEvent
+from segmentation.memberships import Change, Snapshot
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS
 from segmentation.state import MAX_STATE_BYTES
 from segmentation.timestamps import MAX_MS, MIN_MS
@@ -19,7 +20,7 @@ from transforms.coders import MsgspecCoder
 from transforms.messages import DeadLetter, Message
 from transforms.parse_events import _ParseEventsFn
 from transforms.redis_fields import change_values, snapshot_values
-from transforms.update_profiles import ProfileUpdate, _UpdateProfilesFn
+from transforms.update_profiles import Output, _UpdateProfilesFn
 
 RULES = [
     Path(__file__).with_name("rules.yaml").read_text(),
@@ -116,22 +117,29 @@ class Harness:
         for step in (self._parse, self._update):
             step.finish_bundle()
 
-    def _check(self, updates: list[ProfileUpdate]) -> None:
-        for update in updates:
-            assert coded(ProfileUpdate, update) == update
-            for change in update.changes:
-                assert json.loads(orjson.dumps(change.row()))["change"] in ("entered", "exited")
-                _check_text(change_values(change))
-                assert change.profile_version > self._version
-                self._version = change.profile_version
-            if (snapshot := update.snapshot) is not None:
-                assert self._version <= snapshot.version < 2**53
-                self._version = snapshot.version
-                if not snapshot.deleted:
-                    values = snapshot_values(snapshot)
-                    _check_text(values)
-                    for value in values[:5]:
-                        assert isinstance(json.loads(value, parse_constant=_refuse), dict)
+    def _check(self, outputs: list[Output]) -> None:
+        for output in outputs:
+            if isinstance(output, Change):
+                self._check_change(output)
+            else:
+                self._check_snapshot(output.value)
+
+    def _check_change(self, change: Change) -> None:
+        assert coded(Change, change) == change
+        assert json.loads(orjson.dumps(change.row()))["change"] in ("entered", "exited")
+        _check_text(change_values(change))
+        assert change.profile_version > self._version
+        self._version = change.profile_version
+
+    def _check_snapshot(self, snapshot: Snapshot) -> None:
+        assert coded(Snapshot, snapshot) == snapshot
+        assert self._version <= snapshot.version < 2**53
+        self._version = snapshot.version
+        if not snapshot.deleted:
+            values = snapshot_values(snapshot)
+            _check_text(values)
+            for value in values[:5]:
+                assert isinstance(json.loads(value, parse_constant=_refuse), dict)
 
 
 def coded(struct_type: type[Any], value: Any) -> Any:
@@ -139,7 +147,7 @@ def coded(struct_type: type[Any], value: Any) -> Any:
     return _CODERS[struct_type].decode(_CODERS[struct_type].encode(value))
 
 
-_CODERS = {struct_type: MsgspecCoder(struct_type) for struct_type in (Event, ProfileUpdate, DeadLetter)}
+_CODERS = {struct_type: MsgspecCoder(struct_type) for struct_type in (Event, Change, Snapshot, DeadLetter)}
 
 
 def _check_dead_letter(letter: DeadLetter, payload: bytes) -> None:

@@ -46,10 +46,10 @@ def test_a_running_job_can_be_updated_to_this_one(golden: Description) -> None:
 
 def test_the_golden_file_knows_what_a_running_job_holds(golden: Description) -> None:
     assert {name: step["state"] for name, step in golden["steps"].items() if "state" in step} == {
-        "UpdateProfiles/Update": {"profile": {"coder": "BytesCoder", "kind": "read_modify_write_spec"}}
+        "UpdateProfiles/Update/Decide": {"profile": {"coder": "BytesCoder", "kind": "read_modify_write_spec"}}
     }
     assert {name: step["timers"] for name, step in golden["steps"].items() if "timers" in step} == {
-        "UpdateProfiles/Update": {"ts-deadline": "EVENT_TIME"}
+        "UpdateProfiles/Update/Decide": {"ts-deadline": "EVENT_TIME"}
     }
 
 
@@ -73,7 +73,7 @@ def effect_of(golden: Description, *path: str, to: Any = None, name: str = "") -
     return effect
 
 
-UPDATE = ("steps", "UpdateProfiles/Update")
+UPDATE = ("steps", "UpdateProfiles/Update/Decide")
 
 
 def test_nothing_changed_does_nothing(golden: Description) -> None:
@@ -82,8 +82,8 @@ def test_nothing_changed_does_nothing(golden: Description) -> None:
 
 def test_a_stateful_step_renamed_loses_its_state(golden: Description) -> None:
     assert effect_of(golden, *UPDATE, name="Update") == (
-        "UpdateProfiles/Update is gone or has another name. The job's state is lost with it (profile, ts-deadline), "
-        """unless the update says --transform_name_mapping='{"UpdateProfiles/Update": "ITS NEW NAME"}'."""
+        "UpdateProfiles/Update/Decide is gone or has another name. The job's state is lost with it (profile, ts-deadline), "
+        """unless the update says --transform_name_mapping='{"UpdateProfiles/Update/Decide": "ITS NEW NAME"}'."""
     )
 
 
@@ -117,7 +117,7 @@ def test_a_new_step_begins_with_the_update(golden: Description) -> None:
 )
 def test_a_step_changed(golden: Description, path: tuple[str, ...], to: Any, expected: str) -> None:
     effect = effect_of(golden, *UPDATE, *path, to=to)
-    assert effect.startswith("UpdateProfiles/Update: ")
+    assert effect.startswith("UpdateProfiles/Update/Decide: ")
     assert expected in effect
 
 
