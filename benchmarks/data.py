@@ -2,12 +2,11 @@
 
 import gzip
 import random
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import orjson
 
 from segmentation.events import Event, parse_event
@@ -37,11 +36,6 @@ def repeated_lines(count: int) -> Iterator[bytes]:
 def repeated_events(count: int) -> tuple[Event, ...]:
     """Returns the events of `repeated_lines`."""
     return tuple(map(parse_event, repeated_lines(count)))
-
-
-def fresh(events: Iterable[Event]) -> list[Event]:
-    """Returns the events as a coder hands them over: their messages not yet parsed."""
-    return [msgspec.structs.replace(event) for event in events]
 
 
 def spread_events(count: int, users: int) -> tuple[Event, ...]:

@@ -5,7 +5,7 @@ from functools import partial
 
 import orjson
 
-from benchmarks.data import fresh, repeated_events, rules_text
+from benchmarks.data import repeated_events, rules_text
 from benchmarks.measure import Laps, in_turn, ratios, timed
 from benchmarks.results import Figure, figure
 from segmentation.events import Event, parse_event
@@ -76,7 +76,7 @@ def fold_laps(slices: Sequence[Sequence[Event]], rules: Rules, rounds: int) -> L
     for _ in range(rounds):
         fold = Fold(rules, as_of_ms=slices[-1][-1].timestamp_ms)
         for index, piece in enumerate(slices, 1):
-            yield timed(partial(fold.take, fresh(piece), is_last=index == len(slices)))
+            yield timed(partial(fold.take, piece, is_last=index == len(slices)))
 
 
 def _parse(events: Sequence[Event]) -> None:

@@ -14,7 +14,6 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.transforms.window import TimestampedValue
 
-from benchmarks.data import fresh
 from benchmarks.measure import Laps, processor_seconds, settle_garbage
 from pipeline.main import LOCAL_RUNNER
 from segmentation.events import Event
@@ -36,7 +35,7 @@ def step_laps(
       timestamped: the elements carry the events' times, as windows need it.
     """
     for _ in range(rounds):
-        yield run_seconds(map(_timestamped if timestamped else _keyed, fresh(events)), step())
+        yield run_seconds(map(_timestamped if timestamped else _keyed, events), step())
 
 
 def run_seconds(elements: Iterable[Any], step: beam.PTransform, kind: Any = tuple[str, Event]) -> float:

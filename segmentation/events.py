@@ -2,7 +2,6 @@
 
 import json
 import re
-from functools import cached_property
 from itertools import accumulate
 from typing import Any
 
@@ -17,7 +16,8 @@ MAX_DEPTH = 512
 MAX_AHEAD_MS = 5 * 60 * 1000
 """How far a live event's timestamp may lie ahead of its publish time."""
 _TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
-_LONG_DIGITS = re.compile(rb"[0-9]{19}")
+_DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
+_LONG_DIGITS = b"0" * 19
 _MAX_INT_DIGITS = 4000
 _TEXT_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]', re.DOTALL)
 _LEVELS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
@@ -29,7 +29,7 @@ _ESCAPE = re.compile(
 _OBJECT_FIELDS = ("properties", "traits", "context")
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True, dict=True):
+class Event(msgspec.Struct, frozen=True, array_like=True):
     """One accepted event.
 
     `name` is the `event` of a track call, else `$page`, `$screen`, `$identify`, `$group` or `$alias`.
@@ -41,14 +41,10 @@ class Event(msgspec.Struct, frozen=True, array_like=True, dict=True):
     timestamp_ms: int
     payload: bytes
 
-    @cached_property
+    @property
     def message(self) -> dict[str, Any]:
-        """The whole message, parsed when it is first asked for: an event that no rule names stays small."""
+        """The whole message, parsed anew at each access: events wait in memory, and a payload is small."""
         return _loads(self.payload)  # type: ignore[no-any-return]
-
-    def forget_message(self) -> None:
-        """Drops the parsed message, so that a log whose events wait in memory stays small."""
-        self.__dict__.pop("message", None)
 
 
 class InvalidEvent(ValueError):
@@ -113,7 +109,8 @@ def _depth(payload: bytes) -> int:
 def _loads(payload: bytes) -> Any:
     try:
         # orjson turns an integer beyond 64 bits into a double; ids must stay exact
-        return orjson.loads(payload) if _LONG_DIGITS.search(payload) is None else _loads_exactly(payload)
+        has_long_digits = _LONG_DIGITS in payload.translate(_DIGITS_AS_ZEROS)
+        return _loads_exactly(payload) if has_long_digits else orjson.loads(payload)
     except orjson.JSONDecodeError:
         return _loads_exactly(payload)
 

@@ -13,7 +13,7 @@ from typing import Any
 from segmentation import rows
 from segmentation.events import Event
 from segmentation.exact_sum import grow
-from segmentation.memory import MAX_ROW_BYTES, Memory, MemoryKind
+from segmentation.memory import Memory, MemoryKind
 from segmentation.paths import ReachAll
 from segmentation.rows import MAX_EVENTS
 from segmentation.selection import Selection
@@ -52,8 +52,8 @@ class Measure(MemoryKind):
         """The value without any event."""
         return next(self.timeline(self.fresh(), 0))[1]
 
-    def extract(self, event: Event) -> Any:
-        return self._found(event.message) if self._matches(event.message) else None
+    def extract(self, name: str, message: dict[str, Any]) -> Any:
+        return self._found(message) if self._matches(message) else None
 
     def timeline(self, memory: Memory, t_ms: int) -> Timeline:
         """Yields (instant, value) from t on; see the module."""
@@ -324,9 +324,6 @@ class Distinct(Measure):
         else:
             _note(memory, event.timestamp_ms, *found)
         return self._bound(memory, clock_ms)
-
-    def growth(self, found: Any) -> int:
-        return len(found) * MAX_ROW_BYTES
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
         both = _latest(memory, other)

@@ -6,20 +6,21 @@ from segmentation.events import Event
 
 Memory = list[Any]
 """A list that msgpack can hold."""
-MAX_ROW_BYTES = 1400
-"""More than a row takes: a time, 256 characters of a message id, a remembered value, and their headers."""
 
 
 class MemoryKind:
     """One memory that the rules need: equal conditions share it, for `key` is a hash of their content."""
+
+    slots = 1
+    """In how many places at most it notes one event."""
 
     def __init__(self, key: int, names: frozenset[str]) -> None:
         self.key = key
         self.names = names
         """The names of events that can reach it; `*` stands for every event."""
 
-    def extract(self, event: Event) -> Any:
-        """Returns what the memory takes from an event, None where the event does not matter."""
+    def extract(self, name: str, message: dict[str, Any]) -> Any:
+        """Returns what the memory takes from an event of a name, None where the event does not matter."""
         raise NotImplementedError
 
     def fresh(self) -> Memory:
@@ -29,10 +30,6 @@ class MemoryKind:
     def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
         """Adds what `extract` found, in place; returns how many old events a bound made it forget."""
         raise NotImplementedError
-
-    def growth(self, found: Any) -> int:
-        """Returns how many bytes at most the encoded memory grows by what `extract` found."""
-        return MAX_ROW_BYTES
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
         """Returns the memory of both sets of events, which must be disjoint; may use up both."""

@@ -23,6 +23,10 @@ from segmentation.values import served
 
 VERSIONS_PER_MS = 4096
 DEFAULT_PROFILE_TTL_MS = 400 * 86_400_000
+_ROW_BYTES = 1400
+"""More than a row takes: a time, 256 characters of a message id, a remembered value, and their headers."""
+_GROWTH_BY_PAYLOAD = 8
+"""Of many values in a payload the rows take at most five times as many bytes: `1,` becomes a time and a number."""
 
 _decode_memory = msgspec.msgpack.Decoder().decode
 
@@ -142,21 +146,22 @@ class Profile:
         affected = set(self.rules.true_when_empty) if is_first else set()
         self._served_changed |= is_first  # what an earlier state wrote may still be served
         touched_measures: list[str] = []
-        for kind, leaves, measures, is_served in self.rules.reached_by(event.name):
-            found = kind.extract(event)
+        name, reached = event.name, self.rules.reached_by(event.name)
+        message = event.message if reached.memories else {}
+        self._bytes_at_most += reached.slots * (_ROW_BYTES + _GROWTH_BY_PAYLOAD * len(event.payload))
+        for kind, leaves, measures, is_served in reached.memories:
+            found = kind.extract(name, message)
             if found is None:
                 continue
             memory = self._memory(kind)
             state.memories[kind.key] = memory
             seen = repr(kind.seen(memory)) if is_served else None
             self._dropped_events += kind.add(memory, event, found, clock_ms)
-            self._bytes_at_most += kind.growth(found)
             for leaf in leaves:
                 self._judge(leaf, memory, affected)
             touched_measures += measures
             if seen is not None and seen != repr(kind.seen(memory)):
                 self._served_changed = True
-        event.forget_message()
         self._decide(cause, event.message_id, affected)
         self._set_deadline()
         self._update_measures(touched_measures)

@@ -37,13 +37,13 @@ class Score(MemoryKind):
         super().__init__(key, frozenset().union(*(selection.names for selection, _ in earn)))
         self._earn = earn
 
-    def extract(self, event: Event) -> Any:
+    def extract(self, name: str, message: dict[str, Any]) -> Any:
         earned = [
             points
             for selection, points_of_message in self._earn
-            if (event.name in selection.names or "*" in selection.names)
-            and selection.matches(event.message)
-            and (points := points_of_message(event.message)) is not None
+            if (name in selection.names or "*" in selection.names)
+            and selection.matches(message)
+            and (points := points_of_message(message)) is not None
         ]
         return fsum(earned) if earned else None
 

@@ -8,7 +8,7 @@ import msgspec
 
 from segmentation import rows
 from segmentation.events import Event
-from segmentation.memory import MAX_ROW_BYTES, Memory, MemoryKind
+from segmentation.memory import Memory, MemoryKind
 from segmentation.paths import ReachAll
 from segmentation.rows import MAX_EVENTS
 from segmentation.selection import Selection
@@ -53,7 +53,7 @@ class Sequence(MemoryKind):
         self.window_ms = window_ms
         self._steps = steps
         self._then_not = then_not
-        self._slot_count = len(slots)
+        self.slots = len(slots)
         self._every_name = [(index, slot) for index, slot in enumerate(slots) if "*" in slot.selection.names]
         self._slots_by_name = {
             name: [
@@ -67,18 +67,18 @@ class Sequence(MemoryKind):
         self._step_indexes = range(len(steps))
         self._wait_ms = max((entry.duration_ms for entry in then_not), default=0)
 
-    def extract(self, event: Event) -> Any:
+    def extract(self, name: str, message: dict[str, Any]) -> Any:
         found: list[tuple[int, set[Any] | None]] = []
-        for index, slot in self._slots_by_name.get(event.name, self._every_name):
-            if slot.selection.matches(event.message):
+        for index, slot in self._slots_by_name.get(name, self._every_name):
+            if slot.selection.matches(message):
                 if slot.same is None:
                     found.append((index, None))
-                elif values := _shared_values(slot.same, event):
+                elif values := _shared_values(slot.same, message):
                     found.append((index, values))
         return found or None
 
     def fresh(self) -> Memory:
-        return [[[], []] if self._shares else [[]] for _ in range(self._slot_count)]
+        return [[[], []] if self._shares else [[]] for _ in range(self.slots)]
 
     def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
         dropped = 0
@@ -100,9 +100,6 @@ class Sequence(MemoryKind):
             if len(times) > MAX_EVENTS:
                 dropped += rows.drop_instants_beyond(columns, MAX_EVENTS)
         return dropped
-
-    def growth(self, found: Any) -> int:
-        return MAX_ROW_BYTES * sum(1 if values is None else len(values) for _, values in found)
 
     def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
         both = [rows.merged(columns, others) for columns, others in zip(memory, other, strict=True)]
@@ -158,8 +155,8 @@ class Sequence(MemoryKind):
         return ends, starts
 
 
-def _shared_values(same: ReachAll, event: Event) -> set[Any]:
-    return {identity(value) for value in same(event.message) if is_scalar(value)}
+def _shared_values(same: ReachAll, message: dict[str, Any]) -> set[Any]:
+    return {identity(value) for value in same(message) if is_scalar(value)}
 
 
 def _insert_values(columns: Memory, time_ms: int, values: set[Any]) -> None:

@@ -21,8 +21,8 @@ class Trait(MemoryKind):
         self._top_level = path.split(".")[0]
         self._reach = compile_reach(path)
 
-    def extract(self, event: Event) -> Any:
-        traits = event.message.get("traits")
+    def extract(self, name: str, message: dict[str, Any]) -> Any:
+        traits = message.get("traits")
         if not traits or self._top_level not in traits:
             return None
         return (remember(self._reach(traits)),)

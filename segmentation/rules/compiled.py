@@ -41,6 +41,14 @@ class Reach(NamedTuple):
     """It is a score or a trait, whose every change is served."""
 
 
+class Reached(NamedTuple):
+    """All that an event of some name can reach."""
+
+    memories: tuple[Reach, ...]
+    slots: int
+    """In how many places at most the memories note one event."""
+
+
 class Rules:
     """A valid file of definitions, compiled once and used for every profile."""
 
@@ -81,7 +89,7 @@ class Rules:
         self._reached_by_name = self._index_by_name()
         self._reached_by_every_event = self._reached_by_name["*"]
 
-    def reached_by(self, event_name: str) -> tuple[Reach, ...]:
+    def reached_by(self, event_name: str) -> Reached:
         """Returns the memories that an event of this name can reach."""
         return self._reached_by_name.get(event_name, self._reached_by_every_event)
 
@@ -94,7 +102,7 @@ class Rules:
             verdicts.append(segment.condition.verdict(empty))
         return tuple(index for index, (holds, _) in enumerate(verdicts) if holds)
 
-    def _index_by_name(self) -> dict[str, tuple[Reach, ...]]:
+    def _index_by_name(self) -> dict[str, Reached]:
         names_of_measures = _grouped((measure.key, name) for name, measure in self.measures.items())
         served = {kind.key for kind in [*self.scores.values(), *self.traits.values()]}
         by_name: dict[str, list[Reach]] = {"*": []}
@@ -106,9 +114,13 @@ class Rules:
                 by_name.setdefault(name, []).append(reach)
         every_event = by_name["*"]
         return {
-            name: tuple(reached if name == "*" else reached + every_event)
-            for name, reached in by_name.items()
+            name: _reached(memories if name == "*" else memories + every_event)
+            for name, memories in by_name.items()
         }
+
+
+def _reached(memories: list[Reach]) -> Reached:
+    return Reached(tuple(memories), sum(reach.kind.slots for reach in memories))
 
 
 class _Empty:

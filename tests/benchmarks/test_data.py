@@ -2,7 +2,7 @@ import gzip
 
 import orjson
 
-from benchmarks.data import LOG, fresh, repeated_events, repeated_lines, spread_events
+from benchmarks.data import LOG, repeated_events, repeated_lines, spread_events
 
 LOGGED = 17_435
 
@@ -32,11 +32,3 @@ def test_spread_events_differ_in_the_user_only():
     assert len({event.profile_id for event in spread}) == 10
     assert [event.message_id for event in spread] == [event.message_id for event in repeated]
     assert [event.timestamp_ms for event in spread] == [event.timestamp_ms for event in repeated]
-
-
-def test_fresh_events_are_equal_and_not_yet_looked_into():
-    events = repeated_events(10)
-    assert all(event.message for event in events)
-    copies = fresh(events)
-    assert copies == list(events)
-    assert all("message" not in vars(copy) for copy in copies)

@@ -33,7 +33,7 @@ def remembered(kind: Measure, *seconds_and_values: tuple[float, Any]) -> Memory:
     for number, (seconds, value) in enumerate(seconds_and_values):
         one = event(seconds, "A", message_id=f"m{number}", x=value)
         clock_ms = max(clock_ms, one.timestamp_ms)
-        found = kind.extract(one)
+        found = kind.extract(one.name, one.message)
         if found is not None:
             kind.add(memory, one, found, clock_ms)
     return memory
@@ -235,7 +235,7 @@ def test_the_thousand_newest_events_count():
     memory = kind.fresh()
     for second in range(MAX_EVENTS + 5):
         one = event(second, "A")
-        dropped += kind.add(memory, one, kind.extract(one), one.timestamp_ms)
+        dropped += kind.add(memory, one, kind.extract(one.name, one.message), one.timestamp_ms)
     assert dropped == 5
     assert timeline(kind, memory, 1004)[0] == (1004, 1000)
     assert timeline(kind, memory, 1004)[1] == (400 * 86_400 + 5, 999)
@@ -249,7 +249,7 @@ def test_up_to_a_thousand_events_every_measure_is_exact(measure):
     expected = {"sum": 500_500, "average": 500.5, "first": 1000, "distinct": 1000, "max": 1000}
     assert timeline(kind, memory, 999)[0][1] == expected[measure]
     one_more = event(1000, "A", x=0)
-    assert kind.add(memory, one_more, kind.extract(one_more), one_more.timestamp_ms) == 1
+    assert kind.add(memory, one_more, kind.extract(one_more.name, one_more.message), one_more.timestamp_ms) == 1
     after = {"sum": 499_500, "average": 499.5, "first": 999, "distinct": 1000, "max": 999}
     assert timeline(kind, memory, 1000)[0][1] == after[measure]
 

@@ -259,7 +259,7 @@ def memory_of(kind: MemoryKind, events: list[Event]) -> Memory:
     for event in events:
         clock_ms = max(clock_ms, event.timestamp_ms)
         if event.name in kind.names or "*" in kind.names:
-            found = kind.extract(event)
+            found = kind.extract(event.name, event.message)
             if found is not None:
                 kind.add(memory, event, found, clock_ms)
     return memory
