@@ -13,17 +13,16 @@ class ProfileInstants:
     """The views of one profile, now and later, each made once; so nothing is evaluated twice for an instant."""
 
     def __init__(self, state: State, rules: Rules, memory_of: Callable[[MemoryKind], Memory]) -> None:
-        self.state = state
-        self.rules = rules
-        self.memory_of = memory_of
         self.now = _Now(state, rules)
+        self._segments = rules.segments
+        self._memory_of = memory_of
         self._later: dict[int, _Later] = {}
 
     def at(self, t_ms: int) -> "_Later":
         """Returns the view at an instant after the clock."""
         view = self._later.get(t_ms)
         if view is None:
-            view = self._later[t_ms] = _Later(self, t_ms)
+            view = self._later[t_ms] = _Later(self.now, self._segments, self._memory_of, t_ms)
         return view
 
 
@@ -50,28 +49,35 @@ class _Now:
 
 
 class _Later:
-    """A profile at a later instant: what is still valid then is not taken anew."""
+    """A profile at a later instant: what is still valid then is not taken anew.
 
-    def __init__(self, instants: ProfileInstants, t_ms: int) -> None:
-        self._instants = instants
+    It does not know the views that it is one of: a cycle would keep whole states until garbage is collected.
+    """
+
+    def __init__(
+        self, now: _Now, segments: list[Segment], memory_of: Callable[[MemoryKind], Memory], t_ms: int
+    ) -> None:
+        self._now = now
+        self._segments = segments
+        self._memory_of = memory_of
         self._t_ms = t_ms
-        self._leaves: dict[int, Verdict] = {}
-        self._segments: dict[int, Verdict] = {}
+        self._leaf_verdicts: dict[int, Verdict] = {}
+        self._segment_verdicts: dict[int, Verdict] = {}
 
     def leaf(self, leaf: Leaf) -> Verdict:
-        verdict = self._leaves.get(leaf.key)
+        verdict = self._leaf_verdicts.get(leaf.key)
         if verdict is None:
-            verdict = self._instants.now.leaf(leaf)
+            verdict = self._now.leaf(leaf)
             if verdict[1] <= self._t_ms:
-                verdict = leaf.of_memory(self._instants.memory_of(leaf.kind), self._t_ms)
-            self._leaves[leaf.key] = verdict
+                verdict = leaf.of_memory(self._memory_of(leaf.kind), self._t_ms)
+            self._leaf_verdicts[leaf.key] = verdict
         return verdict
 
     def segment(self, index: int) -> Verdict:
-        verdict = self._segments.get(index)
+        verdict = self._segment_verdicts.get(index)
         if verdict is None:
-            verdict = self._instants.now.segment(index)
+            verdict = self._now.segment(index)
             if verdict[1] <= self._t_ms:
-                verdict = self._instants.rules.segments[index].condition.verdict(self)
-            self._segments[index] = verdict
+                verdict = self._segments[index].condition.verdict(self)
+            self._segment_verdicts[index] = verdict
         return verdict
