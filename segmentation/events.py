@@ -29,7 +29,7 @@ _ESCAPE = re.compile(
 _OBJECT_FIELDS = ("properties", "traits", "context")
 
 
-class Event(msgspec.Struct, frozen=True, array_like=True):
+class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One accepted event.
 
     `name` is the `event` of a track call, else `$page`, `$screen`, `$identify`, `$group` or `$alias`.

@@ -11,7 +11,7 @@ from segmentation.timestamps import format_timestamp
 Cause = Literal["event", "time", "late_event", "merge", "rules", "erasure", "forgotten"]
 
 
-class Membership(msgspec.Struct, frozen=True, array_like=True):
+class Membership(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A profile's current membership of one segment."""
 
     entered_at_ms: int
@@ -19,7 +19,7 @@ class Membership(msgspec.Struct, frozen=True, array_like=True):
     """The instant at which it would leave if nothing more happened; None: never."""
 
 
-class Change(msgspec.Struct, frozen=True, array_like=True):
+class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One entry into, or exit from, a segment."""
 
     change_id: str
@@ -54,7 +54,7 @@ class Change(msgspec.Struct, frozen=True, array_like=True):
         }
 
 
-class Snapshot(msgspec.Struct, frozen=True, array_like=True):
+class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """Everything that is served of one profile, replacing what was served before."""
 
     profile_id: str

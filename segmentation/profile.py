@@ -27,6 +27,8 @@ _ROW_BYTES = 1400
 """More than a row takes: a time, 256 characters of a message id, a remembered value, and their headers."""
 _GROWTH_BY_PAYLOAD = 8
 """Of many values in a payload the rows take at most five times as many bytes: `1,` becomes a time and a number."""
+_NOTHING: dict[str, Any] = {}
+"""Stands for every empty part of a snapshot: many snapshots wait in memory."""
 
 _decode_memory = msgspec.msgpack.Decoder().decode
 
@@ -367,18 +369,21 @@ class Profile:
             segments={
                 name: Membership(member.entered_at_ms, _optional(member.leaves_at_ms))
                 for name, member in state.members.items()
-            },
+            }
+            or _NOTHING,
             scores={
                 name: score.served(self._memory(score))
                 for name, score in rules.scores.items()
                 if score.key in memories
-            },
-            measures={name: served(self._current_measure(name)) for name in rules.measures},
+            }
+            or _NOTHING,
+            measures={name: served(self._current_measure(name)) for name in rules.measures} or _NOTHING,
             traits={
                 path: served(value)
                 for path, trait in rules.traits.items()
                 if trait.key in memories and (value := self._memory(trait)[2]) is not None
-            },
+            }
+            or _NOTHING,
         )
 
     def _current_measure(self, name: str) -> Any:

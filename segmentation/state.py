@@ -17,7 +17,7 @@ _FORMAT = b"\x01"
 _DIGEST_BYTES = 8
 
 
-class Member(msgspec.Struct, array_like=True, frozen=True):
+class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
     """A current membership, and the version of the segment under which it was entered."""
 
     entered_at_ms: int
@@ -26,7 +26,7 @@ class Member(msgspec.Struct, array_like=True, frozen=True):
     segment_version: str
 
 
-class State(msgspec.Struct, array_like=True):
+class State(msgspec.Struct, array_like=True, gc=False):
     """Everything kept of one profile. Fields may be added at the end, never moved or dropped."""
 
     version: int
@@ -56,7 +56,7 @@ class State(msgspec.Struct, array_like=True):
     """How many events the bounds made it forget."""
 
 
-class _Encoded(State, array_like=True):
+class _Encoded(State, array_like=True, gc=False):
     """How a state is read: memories stay encoded until they are looked at."""
 
     memories: dict[int, msgspec.Raw] = {}

@@ -10,7 +10,7 @@ from segmentation.timestamps import format_timestamp
 from transforms.coders import MsgspecCoder
 
 
-class Message(msgspec.Struct, frozen=True, array_like=True):
+class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """One line of a log, or one Pub/Sub message."""
 
     payload: bytes
@@ -19,7 +19,7 @@ class Message(msgspec.Struct, frozen=True, array_like=True):
     attributes: dict[str, str] = {}
 
 
-class DeadLetter(msgspec.Struct, frozen=True, array_like=True):
+class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """An input that cannot be processed, whole, and why."""
 
     payload: bytes

@@ -6,7 +6,7 @@ run shows these totals, while on Dataflow Beam's metrics are the ones to read.
 """
 
 import threading
-from collections import Counter
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 from apache_beam.metrics import Metrics
@@ -42,7 +42,7 @@ class StepMetrics:
         """`step` is the namespace under which Beam shows them."""
         self._step = step
         self._counts: Counter[str] = Counter()
-        self._observations: dict[str, list[int]] = {}
+        self._observations: defaultdict[str, list[int]] = defaultdict(list)
 
     def count(self, name: str, increment: int = 1) -> None:
         """Adds to a counter."""
@@ -50,7 +50,7 @@ class StepMetrics:
 
     def observe(self, name: str, value: int) -> None:
         """Adds a value to a distribution, whose name ends in its unit."""
-        self._observations.setdefault(name, []).append(value)
+        self._observations[name].append(value)
 
     def flush(self) -> None:
         """Hands everything to Beam; to be called when the bundle finishes."""

@@ -30,8 +30,8 @@ _STEP = "UpdateProfiles"
 DRAIN_MS = 5 * 60 * 1000
 """A live timer that fires further ahead of the clock than this is fired by a drain."""
 PROGRESS_EVENTS = 100_000
-_SNAPSHOTS: Literal["snapshots"] = "snapshots"
-Output = Change | beam.pvalue.TaggedOutput[Literal["snapshots"], Snapshot]
+_CHANGES: Literal["changes"] = "changes"
+Output = Snapshot | beam.pvalue.TaggedOutput[Literal["changes"], Change]
 
 
 class UpdatedProfiles(NamedTuple):
@@ -69,8 +69,8 @@ class UpdateProfiles(beam.PTransform):
         update = _UpdateProfilesFn(self.rules_text, self.profile_ttl_ms, self.as_of_ms, self.clock)
         decide = beam.ParDo(update)
         decide.label = "Decide"  # by default its class's name, which the state of running jobs would depend on
-        updated = events | "Update" >> decide.with_outputs(_SNAPSHOTS, main="changes")
-        return UpdatedProfiles(updated.changes, updated[_SNAPSHOTS])
+        updated = events | "Update" >> decide.with_outputs(_CHANGES, main="snapshots")
+        return UpdatedProfiles(updated[_CHANGES], updated.snapshots)
 
 
 class _UpdateProfilesFn(beam.DoFn):
@@ -107,7 +107,9 @@ class _UpdateProfilesFn(beam.DoFn):
             self._metrics.count("events_late")
         if self._as_of_ms is None:
             self._metrics.observe("event_lag_ms", now_ms - event.timestamp_ms)
-        self._report_progress()
+        self._events += 1
+        if self._events % PROGRESS_EVENTS == 0:
+            self._report_progress()
         self._keep(profile, cell, timer)
         return self._emit(outcome)
 
@@ -160,20 +162,22 @@ class _UpdateProfilesFn(beam.DoFn):
         self._metrics.observe("state_bytes", len(encoded))
 
     def _emit(self, outcome: Outcome) -> Iterable[Output]:
-        for change in outcome.changes:
-            self._metrics.count("segments_entered" if change.change == "entered" else "segments_exited")
-            if change.correction:
-                self._metrics.count("corrections")
         if outcome.dropped_events:
             self._metrics.count("events_forgotten", outcome.dropped_events)
             self._metrics.count("profiles_capped")
         if outcome.snapshot is None:
             return ()  # nothing changes without a snapshot
-        return [*outcome.changes, beam.pvalue.TaggedOutput(_SNAPSHOTS, outcome.snapshot)]
+        if not outcome.changes:
+            return (outcome.snapshot,)
+        for change in outcome.changes:
+            self._metrics.count("segments_entered" if change.change == "entered" else "segments_exited")
+            if change.correction:
+                self._metrics.count("corrections")
+        changes = [beam.pvalue.TaggedOutput(_CHANGES, change) for change in outcome.changes]
+        return [*changes, outcome.snapshot]
 
     def _report_progress(self) -> None:
-        self._events += 1
-        if self._events % PROGRESS_EVENTS == 0 and self._as_of_ms is not None:
+        if self._as_of_ms is not None:
             _LOGGER.info("%s events decided", f"{self._events:,}")
 
 

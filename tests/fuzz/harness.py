@@ -119,10 +119,10 @@ class Harness:
 
     def _check(self, outputs: list[Output]) -> None:
         for output in outputs:
-            if isinstance(output, Change):
-                self._check_change(output)
+            if isinstance(output, Snapshot):
+                self._check_snapshot(output)
             else:
-                self._check_snapshot(output.value)
+                self._check_change(output.value)
 
     def _check_change(self, change: Change) -> None:
         assert coded(Change, change) == change
