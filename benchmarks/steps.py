@@ -33,11 +33,11 @@ class _RewriteCellFn(beam.DoFn):
     CELL = ReadModifyWriteStateSpec("cell", coders.BytesCoder())
 
     def __init__(self, cell_bytes: int) -> None:
-        self._content = bytes(cell_bytes)
+        self._cell_bytes = cell_bytes
 
     def process(self, element: tuple[str, Event], cell: Any = beam.DoFn.StateParam(CELL)) -> Sequence[bytes]:
         cell.read()
-        cell.write(self._content)
+        cell.write(bytes(self._cell_bytes))  # a value of its own for each event, as states are
         return ()
 
 

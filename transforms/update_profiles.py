@@ -68,7 +68,9 @@ class UpdateProfiles(beam.PTransform):
     def expand(self, events: beam.PCollection[tuple[str, Event]]) -> Any:
         update = _UpdateProfilesFn(self.rules_text, self.profile_ttl_ms, self.as_of_ms, self.clock)
         decide = beam.ParDo(update)
-        decide.label = "Decide"  # by default its class's name, which the state of running jobs would depend on
+        decide.label = (
+            "Decide"  # by default its class's name, which the state of running jobs would depend on
+        )
         updated = events | "Update" >> decide.with_outputs(_CHANGES, main="snapshots")
         return UpdatedProfiles(updated[_CHANGES], updated.snapshots)
 
@@ -98,7 +100,7 @@ class _UpdateProfilesFn(beam.DoFn):
     ) -> Iterable[Output]:
         profile_id, event = element
         now_ms = self._clock()
-        profile = self._open(profile_id, cell.read(), now_ms)
+        profile = open_profile(profile_id, self._rules, self._profile_ttl_ms, cell.read(), now_ms)
         outcome = profile.apply(event)
         if outcome.repeated:
             self._metrics.count("events_repeated")
@@ -130,7 +132,7 @@ class _UpdateProfilesFn(beam.DoFn):
             self._metrics.count("timers_drained")
             return ()
         self._metrics.count("timers_fired")
-        profile = self._open(profile_id, encoded, now_ms)
+        profile = open_profile(profile_id, self._rules, self._profile_ttl_ms, encoded, now_ms)
         profile.state.armed_ms = 0
         # bounded, timers fire when every event has been taken in, so that time may run to its end at once
         outcome = profile.advance(fired_ms if self._as_of_ms is None else self._as_of_ms)
@@ -142,9 +144,6 @@ class _UpdateProfilesFn(beam.DoFn):
 
     def finish_bundle(self) -> None:
         self._metrics.flush()
-
-    def _open(self, profile_id: str, encoded: bytes | None, now_ms: int) -> Profile:
-        return open_profile(profile_id, self._rules, self._profile_ttl_ms, encoded, now_ms)
 
     def _keep(self, profile: Profile, cell: Any, timer: Any) -> None:
         if profile.is_empty:

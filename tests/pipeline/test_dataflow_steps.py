@@ -82,7 +82,8 @@ def test_nothing_changed_does_nothing(golden: Description) -> None:
 
 def test_a_stateful_step_renamed_loses_its_state(golden: Description) -> None:
     assert effect_of(golden, *UPDATE, name="Update") == (
-        "UpdateProfiles/Update/Decide is gone or has another name. The job's state is lost with it (profile, ts-deadline), "
+        "UpdateProfiles/Update/Decide is gone or has another name. "
+        "The job's state is lost with it (profile, ts-deadline), "
         """unless the update says --transform_name_mapping='{"UpdateProfiles/Update/Decide": "ITS NEW NAME"}'."""
     )
 

@@ -27,7 +27,9 @@ def test_a_log_leaves_none():
     gc.collect()
     for line in (FIXTURES / "state_v1.events.jsonl").read_bytes().splitlines():
         event = parse_event(line)
-        profile = open_profile(event.profile_id, rules, DEFAULT_PROFILE_TTL_MS, states.get(event.profile_id), 0)
+        profile = open_profile(
+            event.profile_id, rules, DEFAULT_PROFILE_TTL_MS, states.get(event.profile_id), 0
+        )
         profile.apply(event)
         profile.advance(event.timestamp_ms + 60_000)
         states[event.profile_id] = profile.encode()

@@ -198,7 +198,9 @@ def remembered(kind: MemoryKind, events: list[Event]) -> Any:
     memory, clock_ms = None, MIN_MS
     for event in events:
         clock_ms = max(clock_ms, event.timestamp_ms)
-        if (event.name in kind.names or "*" in kind.names) and (found := kind.extract(event.name, event.message)) is not None:
+        if (event.name in kind.names or "*" in kind.names) and (
+            found := kind.extract(event.name, event.message)
+        ) is not None:
             memory = kind.fresh() if memory is None else memory
             kind.add(memory, event, found, clock_ms)
     return memory

@@ -249,7 +249,9 @@ def test_up_to_a_thousand_events_every_measure_is_exact(measure):
     expected = {"sum": 500_500, "average": 500.5, "first": 1000, "distinct": 1000, "max": 1000}
     assert timeline(kind, memory, 999)[0][1] == expected[measure]
     one_more = event(1000, "A", x=0)
-    assert kind.add(memory, one_more, kind.extract(one_more.name, one_more.message), one_more.timestamp_ms) == 1
+    assert (
+        kind.add(memory, one_more, kind.extract(one_more.name, one_more.message), one_more.timestamp_ms) == 1
+    )
     after = {"sum": 499_500, "average": 499.5, "first": 999, "distinct": 1000, "max": 999}
     assert timeline(kind, memory, 1000)[0][1] == after[measure]
 
