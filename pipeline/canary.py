@@ -83,7 +83,7 @@ class Outcome(NamedTuple):
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command; returns the exit status: 1 where something did not come, 2 where a flag is wrong."""
-    flags = _parser().parse_args(argv)
+    flags = parser().parse_args(argv)
     try:
         target = redis_of(flags, may_hold_password=True)
         rules = read_definitions(flags.segments).rules
@@ -252,18 +252,19 @@ def _seconds(text: str) -> int:
     return seconds
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Returns what reads the command's flags."""
+    reader = argparse.ArgumentParser(
         prog="segments canary",
         description="Sends a synthetic profile through the live system, and prints one line of JSON: how long its"
         " event took to Redis, and how late time alone took it out again. Exit status 1: something did not come.",
         allow_abbrev=False,
     )
-    add = parser.add_argument
+    add = reader.add_argument
     topic = "The topic that the job's subscription is of."
     add("--events_topic", metavar="projects/P/topics/T", required=True, help=topic)
     add("--segments", metavar="FILE", required=True, help="The definitions that the job runs with.")
-    add_redis_flags(parser, required=True)
+    add_redis_flags(reader, required=True)
     add(
         "--timeout_seconds",
         metavar="SECONDS",
@@ -271,7 +272,7 @@ def _parser() -> argparse.ArgumentParser:
         default=60,
         help="How long to wait for the event, and again for the exit once it is due. Default: 60",
     )
-    return parser
+    return reader
 
 
 if __name__ == "__main__":

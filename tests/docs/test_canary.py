@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from pipeline.canary import DEFINITION, PROFILE_PREFIX, PROFILES, Outcome, _parser
+from pipeline.canary import DEFINITION, PROFILE_PREFIX, PROFILES, Outcome, parser
 
 TEXT = Path("docs/canary.md").read_text()
 
@@ -20,7 +20,7 @@ def test_the_segment_is_the_one_that_the_command_asks_for() -> None:
 
 def test_the_command_has_the_flags_that_are_shown() -> None:
     _, _, command = block("sh").replace("\\\n", "").partition("canary ")
-    flags = _parser().parse_args(command.split())
+    flags = parser().parse_args(command.split())
     assert (flags.timeout_seconds, flags.redis_key_prefix) == (60, "segments:")
     assert "--timeout_seconds` (60)" in TEXT
 
