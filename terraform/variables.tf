@@ -137,6 +137,12 @@ variable "webhook" {
     condition     = var.webhook == null ? true : startswith(var.webhook.endpoint, "https://")
     error_message = "The endpoint must begin with https://: a token travels with each request."
   }
+
+  validation {
+    # Pub/Sub takes 256 bytes, and what leaves out the canary stands before it.
+    condition     = var.webhook == null ? true : length(var.webhook.filter) <= 190
+    error_message = "The filter may have 190 characters."
+  }
 }
 
 variable "impersonators" {

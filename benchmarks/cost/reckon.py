@@ -143,6 +143,7 @@ def _per_million_events(python: Sequence[Line], volumes: Volumes, prices: Prices
     rows_gib = volumes.changes_per_event * volumes.row_bytes * MILLION / _GIB
 
     memory_gib_hours = vcpu_hours * prices.assumed("memory_gib_per_vcpu")
+    retention_days = prices.assumed("event_retention_days")
     engine_gib = engine_bytes * MILLION / _GIB
     tib = message_bytes * MILLION / _TIB
     return [
@@ -152,6 +153,13 @@ def _per_million_events(python: Sequence[Line], volumes: Volumes, prices: Prices
         _line(prices, "Pub/Sub: events in", tib, "TiB", "pubsub_tib"),
         _line(prices, "Pub/Sub: events to the job", tib, "TiB", "pubsub_tib"),
         _line(prices, "Pub/Sub: raw events to BigQuery", tib, "TiB", "pubsub_bigquery_tib"),
+        _line(
+            prices,
+            f"Pub/Sub: events, kept {retention_days:g} days",
+            raw_gib * retention_days / _DAYS_PER_MONTH,
+            "GiB-months",
+            "pubsub_retention_gib_month",
+        ),
         _line(prices, "Pub/Sub: changes in", change_bytes * MILLION / _TIB, "TiB", "pubsub_tib"),
         _line(
             prices, "BigQuery: inserts", insert_bytes * MILLION / _GIB, "GiB", "bigquery_streaming_insert_gib"
