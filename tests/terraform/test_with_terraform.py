@@ -8,6 +8,7 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import promql_parser
 import pytest
 
 from tests.terraform.schema_provider import SchemaProvider
@@ -97,6 +98,31 @@ def test_a_wrong_plan_is_found(folder: Path, terraform: Run) -> None:
     done = terraform("test", "-filter=tests/plan.tftest.hcl")
     assert done.returncode == 1
     assert "Redis is reached by TLS" in re.sub(r"\s+", " ", done.stdout + done.stderr)
+
+
+def test_every_query_of_alerts_and_dashboard_is_promql(terraform: Run) -> None:
+    """As they stand in the end, with every name filled in."""
+    done = terraform("test", "-json", "-verbose", "-filter=tests/plan.tftest.hcl")
+    states = [
+        said["test_state"] for said in map(json.loads, done.stdout.splitlines()) if "test_state" in said
+    ]
+    assert len(states) == 2
+    found = []
+    for state in states:
+        for resource in state["root_module"]["resources"]:
+            values = resource["values"]
+            if resource["type"] == "google_monitoring_dashboard":
+                tiles = json.loads(values["dashboard_json"])["mosaicLayout"]["tiles"]
+                sets = [data for tile in tiles for data in tile["widget"]["xyChart"]["dataSets"]]
+                found += [data["timeSeriesQuery"]["prometheusQuery"] for data in sets]
+            elif resource["type"] == "google_monitoring_alert_policy":
+                kinds = [
+                    condition["condition_prometheus_query_language"] for condition in values["conditions"]
+                ]
+                found += [kind["query"] for condition in kinds for kind in condition]
+    for query in found:
+        promql_parser.parse(query)
+    assert len(found) == 5 + 14 + 9 + 16
 
 
 def test_the_example_is_accepted(folder: Path, terraform: Run) -> None:
