@@ -2,6 +2,7 @@ import pytest
 
 from benchmarks import results
 from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.cost import page
 
 EVENTS = 500
 
@@ -46,6 +47,14 @@ def test_a_quick_try_is_printed_with_bounds_and_runner_and_not_kept(capsys, monk
     printed = capsys.readouterr().out
     assert "at most 45" in printed
     assert "BundleBasedDirectRunner" in printed
+
+
+def test_kept_figures_are_turned_into_dollars_too(monkeypatch):
+    kept = []
+    monkeypatch.setattr(results, "keep", lambda _: kept.append("figures"))
+    monkeypatch.setattr(page, "keep", lambda _: kept.append("dollars"))
+    main(["--events", str(EVENTS), "--rounds", "1", "--keep", "fold"])
+    assert kept == ["figures", "dollars"]
 
 
 def test_an_unknown_benchmark_is_refused_with_those_that_exist(capsys):
