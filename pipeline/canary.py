@@ -29,7 +29,7 @@ from segmentation.rules.compiled import Rules
 from segmentation.timestamps import format_timestamp, parse_timestamp
 from transforms.clock import Clock, system_clock_ms
 from transforms.redis_access import RedisTarget, access_to
-from transforms.redis_client import fault
+from transforms.redis_client import Fault, fault
 from transforms.secrets import SecretError
 
 SEGMENT = "canary"
@@ -196,6 +196,7 @@ class Look:
     def __init__(self, target: RedisTarget, key: str) -> None:
         self._access = access_to(target)
         self._key = key
+        self._mended: set[str] = set()
 
     def __call__(self) -> Held | None:
         """Returns what Redis holds; None if it holds nothing, or does not answer right now.
@@ -208,9 +209,7 @@ class Look:
         except SecretError as error:
             raise CanaryError(str(error)) from None
         except (RedisError, RedisClusterException, OSError) as error:
-            found = fault(error)
-            if not self._access.recover(found):
-                raise CanaryError(f"Redis cannot be used: {found}") from None
+            self._recover(fault(error))
             return None
         updated_at, segments = values
         if updated_at is None or segments is None:
@@ -220,6 +219,13 @@ class Look:
         return Held(
             parse_timestamp(updated_at.decode()), None if expires_at is None else parse_timestamp(expires_at)
         )
+
+    def _recover(self, found: Fault) -> None:
+        """Prepares the next look; what does not pass by itself is mended once, such as by a secret's new version."""
+        is_lasting = not found.transient and found.code in self._mended
+        if is_lasting or not self._access.recover(found):
+            raise CanaryError(f"Redis cannot be used: {found}")
+        self._mended.add(found.code)
 
 
 def _events_topic(flags: argparse.Namespace) -> str:

@@ -1,8 +1,9 @@
 """The canary's waiting, with a clock of the test's own, and what it asks of its flags."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 import redis
@@ -21,11 +22,14 @@ from pipeline.canary import (
     watch,
 )
 from pipeline.config import ConfigError
+from pipeline.embedded_redis import EmbeddedRedis
 from segmentation.events import parse_event
 from segmentation.rules.load import load_rules
 from segmentation.timestamps import format_timestamp
 from tests.events import START_MS
+from tests.transforms.secret_manager import PASSWORD_SECRET, FakeSecretManager
 from transforms.redis_access import RedisTarget
+from transforms.secrets import secrets_of
 
 RULES = f"version: 1\nsegments:\n{DEFINITION}"
 STAY_MS = 10_000
@@ -192,6 +196,41 @@ def test_a_redis_that_never_will_do_is_told(redis_url: str, redis_client: redis.
     redis_client.set("segments:profile:canary:7", "a text")
     with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGTYPE"):
         Look(RedisTarget(redis_url), "segments:profile:canary:7")()
+
+
+@pytest.fixture
+def locked(tmp_path: Path) -> Iterator[EmbeddedRedis]:
+    """A Redis that wants a password, with a synthetic profile in it."""
+    with EmbeddedRedis(tmp_path / "redis", password="sesame") as server:
+        with redis.Redis.from_url(server.url) as admin:
+            admin.hset("key", "updated_at", format_timestamp(START_MS))
+            admin.hset("key", "segments", "{}")
+        yield server
+
+
+def test_a_password_that_was_changed_is_read_again_and_a_wrong_one_is_told(locked: EmbeddedRedis) -> None:
+    manager = FakeSecretManager()
+    manager.held[PASSWORD_SECRET] = b"yesterday's"
+    url = f"unix://{urlsplit(locked.url).path}"
+    look = Look(RedisTarget(url, PASSWORD_SECRET, make_client=manager.make_client), "key")
+    assert look() is None
+    manager.held[PASSWORD_SECRET] = b"sesame"
+    assert look() == Held(START_MS, None)
+    manager.held[PASSWORD_SECRET] = b"tomorrow's"
+    look = Look(RedisTarget(url + "?db=0", PASSWORD_SECRET, make_client=manager.make_client), "key")
+    secrets_of(manager.make_client).forget(PASSWORD_SECRET)
+    assert look() is None
+    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGPASS") as told:
+        look()
+    assert "tomorrow" not in str(told.value)
+    assert len(manager.reads) == 4
+
+
+def test_a_secret_that_cannot_be_read_is_told() -> None:
+    manager = FakeSecretManager()
+    look = Look(RedisTarget("redis://h", PASSWORD_SECRET, make_client=manager.make_client), "key")
+    with pytest.raises(CanaryError, match="cannot be read: NotFound"):
+        look()
 
 
 # Its flags
