@@ -40,7 +40,15 @@ def markdown(cost: Cost) -> str:
         "## At a rate\n",
         "Dollars are for events alone, in the long run, with all that is kept of them; profiles come on top.\n",
         _table(
-            ("events/s", "vCPUs", "workers", "dollars a month", "Pub/Sub in", "Redis", "history"),
+            (
+                "events/s",
+                "vCPUs",
+                "workers",
+                "dollars a month",
+                "into Pub/Sub",
+                "snapshots into Redis",
+                "rows of history",
+            ),
             [_at_rate(rate, cost) for rate in cost.at_rates],
             right=set(range(7)),
         ),
@@ -109,7 +117,7 @@ def _at_rate(rate: AtRate, cost: Cost) -> tuple[str, ...]:
         money(rate.dollars_per_month),
         f"{significant(rate.published_bytes_per_second / 1e6)} MB/s",
         f"{significant(rate.snapshots_per_second)}/s",
-        f"{significant(rate.rows_per_second)} rows/s",
+        f"{significant(rate.rows_per_second)}/s",
     )
 
 

@@ -1,6 +1,7 @@
 """What the live system costs on paper: the sums, and that the page is what the command writes."""
 
 import copy
+import re
 from pathlib import Path
 from typing import Any
 
@@ -199,6 +200,22 @@ def test_every_price_limit_and_assumption_counts(kind: str, field: str) -> None:
         changed = copy.deepcopy(SAID)
         changed[kind][name][field] = 1000 * (entry[field] or 1)
         assert reckoned(changed) != before, name
+
+
+def test_what_is_taken_for_terraforms_defaults_is_so(kept: Cost) -> None:
+    text = Path("terraform/variables.tf").read_text(encoding="utf-8")
+    blocks = re.findall(r'^variable "(\w+)" \{\n(.*?)^\}$', text, re.MULTILINE | re.DOTALL)
+    defaults = {
+        name: int(found[1])
+        for name, body in blocks
+        if (found := re.search(r"^  default += (\d+)$", body, re.M))
+    }
+    assert kept.prices.assumed("event_retention_days") == defaults["event_retention_days"]
+    assert kept.prices.assumed("raw_event_days") == defaults["raw_events_expiration_days"]
+    assert kept.prices.assumed("history_days") == defaults["history_expiration_days"]
+    assert line(kept.standing, "Redis").quantity == defaults["redis_memory_gb"]
+    assert "every_minutes = optional(number, 5)" in text
+    assert 'machine_type = optional(string, "n2-standard-2")' in text
 
 
 def test_the_page_is_what_the_command_writes(kept: Cost) -> None:
