@@ -219,6 +219,13 @@ def test_outputs_are_described_and_come_from_resources(terraform: Configuration)
         assert "var." not in value, name
 
 
+def test_outputs_that_the_documentation_asks_for_exist(terraform: Configuration) -> None:
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+    asked = set(re.findall(r"\bterraform output (?:-\w+ )?(\w+)", pages))
+    assert len(asked) >= 4
+    assert asked <= set(terraform.outputs)
+
+
 def test_grants_are_on_single_resources(terraform: Configuration) -> None:
     wide = [
         block
