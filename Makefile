@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint format bench lock clean
+.PHONY: help setup run test test-long lint checkov format bench lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,14 @@ lint: $(READY) ## Check style, types and the direction of imports; changes nothi
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
+checkov: $(READY) ## Hold terraform/ against checkov's rules
+	@if $(MAKE) --no-print-directory .venv-checkov/.ready; then \
+		.venv-checkov/bin/checkov --directory terraform --framework terraform --skip-download --compact --quiet; \
+	else \
+		echo "SKIPPED: checkov could not be installed, so terraform/ was not held against its rules." >&2; \
+		test -z "$$CI"; \
+	fi
+
 format: $(READY) ## Mend what can be mended without thinking
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
@@ -42,9 +50,10 @@ lock: $(READY) ## Lock the dependencies anew after a change in pyproject.toml (A
 	$(LOCK) pyproject.toml --output-file requirements.lock
 	$(LOCK) pyproject.toml --all-extras --group setup --constraint requirements.lock \
 		--output-file requirements-dev.lock
+	$(LOCK) --group checkov --output-file requirements-checkov.lock
 
 clean: ## Remove .venv, caches and build results
-	rm -rf .venv build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-checkov build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each file is checked against the hash in its lock. Two dependencies come as source; they are built with the locked
@@ -64,4 +73,9 @@ $(READY): pyproject.toml setup.py requirements-setup.lock requirements-dev.lock
 	fi
 	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --no-build-isolation requirements-dev.lock
 	$(BIN)/uv pip install --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-checkov/.ready: requirements-checkov.lock | $(READY)
+	$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv-checkov
+	$(BIN)/uv pip sync --quiet --python .venv-checkov/bin/python --require-hashes requirements-checkov.lock
 	@touch $@

@@ -19,6 +19,10 @@ from benchmarks import (
     steps,
     users,
 )
+from benchmarks.cost import page
+from benchmarks.cost.prices import read_prices
+from benchmarks.cost.reckon import reckon
+from benchmarks.cost.volumes import count_volumes
 
 EVENTS = 300_000
 ROUNDS = 5
@@ -53,13 +57,15 @@ def main(argv: Sequence[str] | None = None) -> None:
         console.print(results.table(name, kept[name]))
         if options.events is None or options.keep:
             results.keep({name: kept[name] for name in BENCHMARKS if name in kept})
+    if options.events is None or options.keep:
+        page.keep(reckon(results.load(), count_volumes(), read_prices()))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks",
         description="Measures what the pipeline costs, prints the figures, and writes them to "
-        "benchmarks/results.json and docs/benchmarks.md.",
+        "benchmarks/results.json, docs/benchmarks.md and, as dollars, docs/cost.md.",
     )
     add = parser.add_argument
     add("names", nargs="*", metavar="NAME", help=f"One of {', '.join(BENCHMARKS)}. Default: all of them")

@@ -18,6 +18,7 @@ _INTERRUPTED = 130
 COMMANDS = {
     "run": Command("pipeline.main", "Turn events into segments: a log, or a subscription"),
     "check": Command("pipeline.check", "Check a file of definitions: every mistake in it, or what it holds"),
+    "canary": Command("pipeline.canary", "Send a synthetic profile through the live system, and time it"),
     "demo": Command("pipeline.demo", "Process a sample log and show what comes out"),
 }
 

@@ -1,5 +1,6 @@
 """Flags to one validated, frozen configuration; steps receive its values, never flags."""
 
+import argparse
 import dataclasses
 import glob
 import os
@@ -77,7 +78,8 @@ class SegmentationConfig:
         """
         bounded = _one_of(options, "events", "input_subscription") == "events"
         _require(options, "segments", "redis_url")
-        redis = _redis(options)
+        runner = options.view_as(StandardOptions).runner or ""
+        redis = redis_of(options, may_hold_password="dataflow" not in runner.lower())
         outputs = _outputs(options, bounded)
         as_of_ms = _as_of_ms(options, bounded)
         definitions = _definitions(options.segments)
@@ -121,6 +123,36 @@ def latest_event_ms(paths: tuple[str, ...], now_ms: int) -> int:
     return now_ms if latest_ms is None else latest_ms
 
 
+def redis_of(options: SegmentationOptions | argparse.Namespace, *, may_hold_password: bool) -> RedisTarget:
+    """Returns where the flags of `add_redis_flags` lead to, having connected to nothing.
+
+    Args:
+      options: the flags; --redis_url is among them.
+      may_hold_password: the flags stay on this machine, so the URL may hold one.
+
+    Raises:
+      ConfigError: one does not look as it must, they do not fit, or a password would be shown to others.
+    """
+    try:
+        return redis_target(
+            options.redis_url,
+            _matching(options, "redis_auth_secret", _SECRET),
+            _matching(options, "redis_ca_secret", _SECRET),
+            may_hold_password=may_hold_password,
+        )
+    except RedisFlagsError as error:
+        raise ConfigError(str(error)) from None
+
+
+def topic_in(options: SegmentationOptions | argparse.Namespace, flag: str) -> str | None:
+    """Returns the topic that a flag names, None if it was not given.
+
+    Raises:
+      ConfigError: it does not look like a topic's name.
+    """
+    return _matching(options, flag, _TOPIC)
+
+
 def _one_of(options: SegmentationOptions, flag: str, other: str) -> str:
     """Returns which of two flags was given; exactly one must be."""
     if bool(getattr(options, flag)) == bool(getattr(options, other)):
@@ -134,7 +166,7 @@ def _require(options: SegmentationOptions, *flags: str) -> None:
         raise ConfigError(f"missing: {', '.join(missing)}")
 
 
-def _matching(options: SegmentationOptions, flag: str, form: str) -> str | None:
+def _matching(options: SegmentationOptions | argparse.Namespace, flag: str, form: str) -> str | None:
     """Returns a flag's value, None if it was not given; it must look as its form says."""
     value = getattr(options, flag)
     if value and re.fullmatch(_FORMS[form], value) is None:
@@ -156,9 +188,9 @@ def _outputs(options: SegmentationOptions, bounded: bool) -> dict[str, str | Non
         "history_table": _matching(options, "history_table", _TABLE),
         "storage_write_service": _storage_write_service(options),
         "history_path": options.history_path or None,
-        "dead_letter_topic": _matching(options, "dead_letter_topic", _TOPIC),
+        "dead_letter_topic": topic_in(options, "dead_letter_topic"),
         "dead_letter_path": options.dead_letter_path or None,
-        "changes_topic": _matching(options, "changes_topic", _TOPIC),
+        "changes_topic": topic_in(options, "changes_topic"),
     }
 
 
@@ -241,19 +273,6 @@ def _timestamp_ms(line: bytes) -> int | None:
         return parse_event(line).timestamp_ms
     except InvalidEvent:
         return None  # the run itself makes a dead letter of it
-
-
-def _redis(options: SegmentationOptions) -> RedisTarget:
-    runner = options.view_as(StandardOptions).runner or ""
-    try:
-        return redis_target(
-            options.redis_url,
-            _matching(options, "redis_auth_secret", _SECRET),
-            _matching(options, "redis_ca_secret", _SECRET),
-            may_hold_password="dataflow" not in runner.lower(),
-        )
-    except RedisFlagsError as error:
-        raise ConfigError(str(error)) from None
 
 
 def _ttl_ms(text: str) -> int:

@@ -4,6 +4,8 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
+from pipeline.redis_flags import add_redis_flags
+
 
 class SegmentationOptions(PipelineOptions):
     """Flags of the main job. None is required here, for Beam parses the flags of all its options classes."""
@@ -14,10 +16,7 @@ class SegmentationOptions(PipelineOptions):
         add("--events", metavar="FILE_OR_GLOB", help="Bounded: JSON lines, .gz too; a path, a glob or gs://.")
         add("--input_subscription", metavar="projects/P/subscriptions/S", help="Unbounded: a subscription.")
         add("--segments", metavar="FILE", help="The file of definitions: a local path or gs://.")
-        add("--redis_url", metavar="URL", help="redis://, rediss:// or unix:///.")
-        add("--redis_key_prefix", default="segments:", help="Begins every key in Redis. Default: segments:")
-        add("--redis_auth_secret", metavar="NAME", help="Redis's password: projects/P/secrets/S/versions/V.")
-        add("--redis_ca_secret", metavar="NAME", help="Redis's certificates, named the same way.")
+        add_redis_flags(parser)
         add("--history_table", metavar="PROJECT:DATASET.TABLE", help="Membership changes to BigQuery.")
         add(
             "--history_method",

@@ -1,5 +1,6 @@
 """The flags that lead to Redis: what they must be, and whether Redis answers there."""
 
+import argparse
 from urllib.parse import urlsplit
 
 from redis.exceptions import RedisClusterException, RedisError
@@ -7,10 +8,27 @@ from redis.exceptions import RedisClusterException, RedisError
 from transforms.redis_access import RedisTarget, access_to
 from transforms.redis_client import fault, make_client, password_in
 from transforms.secrets import SecretError
+from transforms.segment_store import DEFAULT_KEY_PREFIX
 
 
 class RedisFlagsError(ValueError):
     """A flag is wrong, or Redis does not answer; the message shows no address and no password."""
+
+
+def add_redis_flags(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
+    """Adds the flags that every command has which reads or writes Redis.
+
+    Args:
+      parser: what they are added to.
+      required: --redis_url must be given.
+    """
+    add = parser.add_argument
+    add("--redis_url", metavar="URL", required=required, help="redis://, rediss:// or unix:///.")
+    add(
+        "--redis_key_prefix", default=DEFAULT_KEY_PREFIX, help="Begins every key in Redis. Default: segments:"
+    )
+    add("--redis_auth_secret", metavar="NAME", help="Redis's password: projects/P/secrets/S/versions/V.")
+    add("--redis_ca_secret", metavar="NAME", help="Redis's certificates, named the same way.")
 
 
 def redis_target(

@@ -9,7 +9,7 @@ resource "google_service_account" "worker" {
 
 resource "google_service_account" "collector" {
   account_id   = "${var.name}-collector"
-  display_name = "Publishes events; nobody else may, for control messages travel there too"
+  display_name = "Publishes events; nobody else but the canary may, for control messages travel there too"
 
   depends_on = [google_project_service.main]
 }
@@ -45,6 +45,13 @@ resource "google_service_account" "webhook" {
 resource "google_service_account" "rates" {
   account_id   = "${var.name}-rates"
   display_name = "Compares rates in BigQuery every hour"
+
+  depends_on = [google_project_service.main]
+}
+
+resource "google_service_account" "canary" {
+  account_id   = "${var.name}-canary"
+  display_name = "Checks the live system with a synthetic profile"
 
   depends_on = [google_project_service.main]
 }

@@ -1,15 +1,22 @@
+# cloudresourcemanager, iam and serviceusage must answer before Terraform can ask for anything; docs/terraform.md turns
+# them on by hand. The first two stand here too, so that nobody takes them for unused.
 resource "google_project_service" "main" {
   for_each = toset([
     "artifactregistry.googleapis.com",
     "bigquery.googleapis.com",
     "bigquerydatatransfer.googleapis.com",
+    "cloudbuild.googleapis.com",
+    "cloudresourcemanager.googleapis.com",
+    "cloudscheduler.googleapis.com",
     "compute.googleapis.com",
     "dataflow.googleapis.com",
+    "iam.googleapis.com",
     "iamcredentials.googleapis.com",
     "logging.googleapis.com",
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",
     "redis.googleapis.com",
+    "run.googleapis.com",
     "secretmanager.googleapis.com",
     "servicenetworking.googleapis.com",
     "storage.googleapis.com",

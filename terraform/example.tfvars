@@ -1,10 +1,11 @@
-# cp example.tfvars terraform.tfvars, and change what is below. Everything else has a default: variables.tf.
+# cp example.tfvars terraform.tfvars, and change what is below. What has a # before it shows its default; variables.tf
+# says what each is for.
 
 project_id  = "my-shop-prod"
 region      = "europe-west4"
 runbook_url = "https://github.com/my-shop/live-segments/blob/main/docs/terraform.md"
 
-# Who is told: gcloud beta monitoring channels list --format='value(name)'
+# Who is told: gcloud beta monitoring channels list --format='value(name)'. With none, alerts only stand in the console.
 notification_channels = ["projects/my-shop-prod/notificationChannels/1234567890"]
 
 # Who may act as which account.
@@ -19,3 +20,30 @@ webhook = {
   endpoint = "https://crm.my-shop.example/hooks/segments"
   filter   = "attributes.change = \"entered\""
 }
+
+# The most workers is what a flood of events can cost.
+workers = {
+  machine_type = "n2-standard-2"
+  min          = 1
+  max          = 10
+}
+
+# Once an image is built, and its segment is in the definitions: a check of the whole live system every five minutes.
+# canary = { image = "europe-west4-docker.pkg.dev/my-shop-prod/segments/live-segments@sha256:..." }
+
+# Once a template is built: lets Terraform launch the job, instead of the delivery pipeline.
+# job = {
+#   template_path = "gs://my-shop-prod-segments-staging/templates/live.json"
+#   image         = "europe-west4-docker.pkg.dev/my-shop-prod/segments/live-segments@sha256:..."
+# }
+
+# alert_thresholds            = { exit_lag_seconds = 60 }
+# dead_letter_expiration_days = 90
+# definitions_path            = "segments.yaml"
+# deletion_protection         = true
+# event_retention_days        = 7
+# history_expiration_days     = 1100
+# name                        = "segments"
+# raw_events_expiration_days  = 400
+# redis_memory_gb             = 5
+# subnet_cidr                 = "10.10.0.0/24"

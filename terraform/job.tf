@@ -12,6 +12,12 @@ locals {
     dead_letter_topic  = google_pubsub_topic.dead_letters.id
     changes_topic      = google_pubsub_topic.changes.id
   }
+
+  worker_flags = [
+    "--worker-machine-type=${var.workers.machine_type}",
+    "--num-workers=${var.workers.min}",
+    "--max-workers=${var.workers.max}",
+  ]
 }
 
 # The delivery pipeline launches and updates the job, for an update needs decisions that a plan cannot show: whether the
@@ -34,12 +40,12 @@ resource "google_dataflow_flex_template_job" "live" {
   ip_configuration        = "WORKER_IP_PRIVATE"
   staging_location        = "gs://${google_storage_bucket.main["staging"].name}/staging"
   temp_location           = "gs://${google_storage_bucket.main["temp"].name}/temp"
-  machine_type            = var.job.machine_type
-  num_workers             = var.job.min_workers
-  max_workers             = var.job.max_workers
+  machine_type            = var.workers.machine_type
+  num_workers             = var.workers.min
+  max_workers             = var.workers.max
   enable_streaming_engine = true
   additional_pipeline_options = [
-    "dataflow_service_options=min_num_workers=${var.job.min_workers}",
+    "dataflow_service_options=min_num_workers=${var.workers.min}",
   ]
 
   lifecycle {

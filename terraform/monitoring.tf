@@ -51,6 +51,13 @@ locals {
       above    = var.alert_thresholds.redis_memory_ratio
       minutes  = 5
     }
+    redis-system-memory = {
+      summary  = "The machine that Redis runs on is nearly full, with connections and a snapshot's copies counted in. When it is, Redis refuses writes."
+      severity = "ERROR"
+      filter   = "metric.type = \"redis.googleapis.com/stats/memory/system_memory_usage_ratio\" AND ${local.redis_resource}"
+      above    = var.alert_thresholds.redis_memory_ratio
+      minutes  = 5
+    }
     undelivered = {
       summary  = "Pub/Sub could not deliver something: raw events or dead letters to BigQuery, or changes to the webhook."
       severity = "WARNING"
@@ -67,32 +74,37 @@ locals {
     }
   }
 
-  # What needs a quotient or a difference.
+  # What needs a quotient or a difference; it holds for some minutes too.
   query_alerts = {
     exit-lag = {
       summary  = "Exits by time alone come more than ${var.alert_thresholds.exit_lag_seconds} s late, on average over ten minutes."
       severity = "ERROR"
       query    = "${local.exit_lag_seconds} > ${var.alert_thresholds.exit_lag_seconds}"
+      minutes  = 5
     }
     dead-letter-rate = {
       summary  = "More than ${var.alert_thresholds.dead_letter_ratio * 100} % of events cannot be processed."
       severity = "ERROR"
       query    = "${local.dead_letter_ratio} > ${var.alert_thresholds.dead_letter_ratio}"
+      minutes  = 5
     }
     stale-write-rate = {
       summary  = "Redis holds newer profiles than the job writes, in more than ${var.alert_thresholds.stale_write_ratio * 100} % of writes: are there two writers?"
       severity = "ERROR"
       query    = "${local.stale_ratio} > ${var.alert_thresholds.stale_write_ratio}"
+      minutes  = 5
     }
     redis-evictions = {
       summary  = "Redis throws profiles away. It must not: its policy is noeviction."
       severity = "CRITICAL"
       query    = "${local.evictions} > 0"
+      minutes  = 5
     }
     insert-errors = {
       summary  = "BigQuery refuses rows of the history; they are dead letters now."
       severity = "ERROR"
       query    = "${local.refused_rows} > 0"
+      minutes  = 5
     }
   }
 
@@ -103,7 +115,7 @@ locals {
   }
 
   runbooks = {
-    for name in concat(keys(local.threshold_alerts), keys(local.query_alerts), keys(local.rate_alerts)) :
+    for name in concat(keys(local.threshold_alerts), keys(local.query_alerts), keys(local.canary_alerts), keys(local.rate_alerts)) :
     name => "${var.runbook_url}#${name}"
   }
 }
@@ -146,7 +158,7 @@ resource "google_monitoring_alert_policy" "threshold" {
 }
 
 resource "google_monitoring_alert_policy" "query" {
-  for_each = local.query_alerts
+  for_each = merge(local.query_alerts, { for name, alert in local.canary_alerts : name => alert if var.canary != null })
 
   display_name          = "${var.name}: ${each.key}"
   combiner              = "OR"
@@ -158,7 +170,7 @@ resource "google_monitoring_alert_policy" "query" {
 
     condition_prometheus_query_language {
       query               = each.value.query
-      duration            = "300s"
+      duration            = "${each.value.minutes * 60}s"
       evaluation_interval = "60s"
       # A counter that the job has not counted yet is no metric yet.
       disable_metric_validation = true

@@ -55,4 +55,7 @@ resource "google_service_networking_connection" "services" {
   network                 = google_compute_network.main.id
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services.name]
+
+  # Google keeps it in use for a while after Redis is gone, so that deleting it fails; it goes with the network.
+  deletion_policy = "ABANDON"
 }

@@ -45,6 +45,21 @@ output "models_writer_service_account" {
   value       = google_service_account.models_writer.email
 }
 
+output "region" {
+  description = "The job's region, which every command about it takes: gcloud dataflow jobs drain JOB_ID --region=<this>."
+  value       = google_compute_subnetwork.workers.region
+}
+
+output "worker_service_account" {
+  description = "Whom the job runs as; who launches it must be allowed to act as this account."
+  value       = google_service_account.worker.email
+}
+
+output "job_subscription" {
+  description = "What the job reads, and what a snapshot or a seek is of."
+  value       = google_pubsub_subscription.job.id
+}
+
 output "job_name" {
   description = "The job's name, by which dashboard and alerts find it."
   value       = local.job_name
@@ -65,6 +80,7 @@ output "launch_command" {
     "--service-account-email=${google_service_account.worker.email}",
     "--subnetwork=${google_compute_subnetwork.workers.self_link}",
     "--disable-public-ips",
+    join(" ", local.worker_flags),
     "--staging-location=gs://${google_storage_bucket.main["staging"].name}/staging",
     "--temp-location=gs://${google_storage_bucket.main["temp"].name}/temp",
     "--parameters=\"^~^sdk_container_image=$IMAGE~${join("~", [for flag, value in local.job_parameters : "${flag}=${value}"])}\"",
@@ -102,6 +118,11 @@ output "network" {
     network    = google_compute_network.main.id
     subnetwork = google_compute_subnetwork.workers.id
   }
+}
+
+output "canary_command" {
+  description = "Checks the live system now, without waiting for the schedule; null without a canary."
+  value       = one([for job in google_cloud_run_v2_job.canary : "gcloud run jobs execute ${job.name} --region=${job.location} --wait"])
 }
 
 output "dashboard" {

@@ -191,6 +191,42 @@ resource "google_service_account_iam_member" "rates_token" {
   member             = google_project_service_identity.main["bigquerydatatransfer.googleapis.com"].member
 }
 
+# The canary: only where there is one
+
+resource "google_pubsub_topic_iam_member" "canary" {
+  count = local.canaries
+
+  topic  = google_pubsub_topic.events.name
+  role   = "roles/pubsub.publisher"
+  member = google_service_account.canary.member
+}
+
+resource "google_storage_bucket_iam_member" "canary" {
+  count = local.canaries
+
+  bucket = google_storage_bucket.main["definitions"].name
+  role   = "roles/storage.objectViewer"
+  member = google_service_account.canary.member
+}
+
+resource "google_secret_manager_secret_iam_member" "canary" {
+  for_each = { for name, secret in google_secret_manager_secret.main : name => secret if var.canary != null }
+
+  secret_id = each.value.id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.canary.member
+}
+
+resource "google_cloud_run_v2_job_iam_member" "canary" {
+  # The schedule starts it in its own name.
+  count = local.canaries
+
+  name     = google_cloud_run_v2_job.canary[0].name
+  location = google_cloud_run_v2_job.canary[0].location
+  role     = "roles/run.invoker"
+  member   = google_service_account.canary.member
+}
+
 # On the project, because the role can be granted nowhere else
 
 resource "google_project_iam_member" "worker" {

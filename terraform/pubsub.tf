@@ -77,13 +77,14 @@ resource "google_pubsub_topic" "changes" {
 }
 
 # An example of a consumer: each change as an HTTPS request, with a token that tells who is asking. At least once, in
-# any order: the endpoint drops repeats by `change_id` and goes by `profile_version`.
+# any order: the endpoint drops repeats by `change_id` and goes by `profile_version`. The canary's profiles are nobody's
+# business.
 resource "google_pubsub_subscription" "webhook" {
   count = var.webhook == null ? 0 : 1
 
   name                       = "${var.name}-webhook"
   topic                      = google_pubsub_topic.changes.id
-  filter                     = var.webhook.filter
+  filter                     = join(" AND ", compact([local.no_canary, var.webhook.filter == "" ? "" : "(${var.webhook.filter})"]))
   ack_deadline_seconds       = 30
   message_retention_duration = "${7 * 86400}s"
 

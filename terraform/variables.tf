@@ -137,6 +137,12 @@ variable "webhook" {
     condition     = var.webhook == null ? true : startswith(var.webhook.endpoint, "https://")
     error_message = "The endpoint must begin with https://: a token travels with each request."
   }
+
+  validation {
+    # Pub/Sub takes 256 bytes, and what leaves out the canary stands before it.
+    condition     = var.webhook == null ? true : length(var.webhook.filter) <= 190
+    error_message = "The filter may have 190 characters."
+  }
 }
 
 variable "impersonators" {
@@ -185,6 +191,7 @@ variable "alert_thresholds" {
   description = "Where alerts begin. The defaults suit a shop whose offers react within a minute."
   type = object({
     data_freshness_seconds  = optional(number, 300)
+    event_to_redis_seconds  = optional(number, 30)
     exit_lag_seconds        = optional(number, 60)
     backlog_age_seconds     = optional(number, 300)
     dead_letter_ratio       = optional(number, 0.01)
@@ -204,24 +211,56 @@ variable "alert_thresholds" {
   }
 }
 
+variable "canary" {
+  description = "Runs the canary: with which image, by its digest (the one that the job runs with), and every how many minutes; null: not at all. Its segment must stand in the definitions: docs/canary.md."
+  type = object({
+    image         = string
+    every_minutes = optional(number, 5)
+  })
+  default = null
+
+  validation {
+    condition     = var.canary == null ? true : can(regex("@sha256:[0-9a-f]{64}$", var.canary.image))
+    error_message = "Give the image by its digest, ...@sha256:..., as it was built."
+  }
+
+  validation {
+    condition     = var.canary == null ? true : contains([1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30], var.canary.every_minutes)
+    error_message = "Give minutes that divide the hour: 1, 2, 3, 4, 5, 6, 10, 12, 15, 20 or 30."
+  }
+}
+
+variable "workers" {
+  description = "The job's workers: their machines, and the fewest and the most of them. The most is what a flood of events can cost."
+  type = object({
+    machine_type = optional(string, "n2-standard-2")
+    min          = optional(number, 1)
+    max          = optional(number, 10)
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = can(regex("^[a-z][a-z0-9]*-[a-z0-9-]+$", var.workers.machine_type))
+    error_message = "Give a machine type such as n2-standard-2."
+  }
+
+  validation {
+    condition     = var.workers.min >= 1 && var.workers.min <= var.workers.max && floor(var.workers.min) == var.workers.min && floor(var.workers.max) == var.workers.max
+    error_message = "Give whole numbers, at least one worker, and no fewer at most than at least."
+  }
+}
+
 variable "job" {
   description = "Makes Terraform launch the job itself, from a template's spec and its image; null: the delivery pipeline does."
   type = object({
     template_path = string
     image         = string
-    machine_type  = optional(string, "n2-standard-2")
-    min_workers   = optional(number, 1)
-    max_workers   = optional(number, 10)
   })
   default = null
 
   validation {
     condition     = var.job == null ? true : can(regex("^gs://.+\\.json$", var.job.template_path)) && can(regex("@sha256:[0-9a-f]{64}$", var.job.image))
     error_message = "Give the spec as gs://BUCKET/PATH.json, and the image by its digest, ...@sha256:..., as both were built."
-  }
-
-  validation {
-    condition     = var.job == null ? true : var.job.min_workers >= 1 && var.job.min_workers <= var.job.max_workers
-    error_message = "Give at least one worker, and no fewer at most than at least."
   }
 }

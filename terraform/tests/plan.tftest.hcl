@@ -30,6 +30,9 @@ mock_provider "google" {
   mock_resource "google_secret_manager_secret" {
     defaults = { id = "projects/my-shop-prod/secrets/mocked" }
   }
+  mock_resource "google_cloud_run_v2_job" {
+    defaults = { id = "projects/my-shop-prod/locations/europe-west4/jobs/vip-canary" }
+  }
   mock_resource "google_bigquery_data_transfer_config" {
     defaults = { name = "projects/1/locations/europe-west4/transferConfigs/abc" }
   }
@@ -58,6 +61,21 @@ run "defaults" {
   assert {
     condition     = length(google_pubsub_subscription.webhook) == 0 && !contains(keys(google_pubsub_topic.undelivered), "webhook")
     error_message = "Without var.webhook there is a webhook."
+  }
+
+  assert {
+    condition     = length(google_cloud_run_v2_job.canary) == 0 && length(google_pubsub_topic_iam_member.canary) == 0 && length(google_secret_manager_secret_iam_member.canary) == 0 && output.canary_command == null
+    error_message = "Without var.canary there is a canary, or its account may do something."
+  }
+
+  assert {
+    condition     = keys(google_monitoring_alert_policy.query) == keys(local.query_alerts)
+    error_message = "Without a canary, an alert waits for it."
+  }
+
+  assert {
+    condition     = strcontains(output.launch_command, "--max-workers=10 ")
+    error_message = "The job that the delivery pipeline launches may grow without an end."
   }
 
   assert {
@@ -109,7 +127,9 @@ run "everything" {
     history_expiration_days = null
     deletion_protection     = false
     impersonators           = { deployer = ["group:ci@shop.example"] }
-    webhook                 = { endpoint = "https://crm.shop.example/hook" }
+    webhook                 = { endpoint = "https://crm.shop.example/hook", filter = "attributes.change = \"entered\"" }
+    workers                 = { min = 2, max = 4 }
+    canary                  = { image = "europe-west4-docker.pkg.dev/my-shop-prod/vip/live-segments@sha256:0000000000000000000000000000000000000000000000000000000000000000", every_minutes = 10 }
     job = {
       template_path = "gs://my-shop-prod-vip-staging/templates/live.json"
       image         = "europe-west4-docker.pkg.dev/my-shop-prod/vip/live-segments@sha256:0000000000000000000000000000000000000000000000000000000000000000"
@@ -132,7 +152,48 @@ run "everything" {
   }
 
   assert {
-    condition     = google_bigquery_table.segment_changes.time_partitioning[0].expiration_ms == null
+    condition     = google_pubsub_subscription.webhook[0].filter == "NOT hasPrefix(attributes.profile_id, \"canary:\") AND (attributes.change = \"entered\")"
+    error_message = "The webhook is told of the canary, or of what it did not ask for."
+  }
+
+  assert {
+    condition     = google_dataflow_flex_template_job.live[0].max_workers == 4 && google_dataflow_flex_template_job.live[0].num_workers == 2
+    error_message = "The job has other workers than var.workers says."
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.canary[0].schedule == "*/10 * * * *"
+    error_message = "The canary does not come every ten minutes."
+  }
+
+  assert {
+    condition     = google_cloud_scheduler_job.canary[0].http_target[0].uri == "https://run.googleapis.com/v2/projects/my-shop-prod/locations/europe-west4/jobs/vip-canary:run"
+    error_message = "The schedule starts something else than the canary."
+  }
+
+  assert {
+    condition     = contains(google_cloud_run_v2_job.canary[0].template[0].template[0].containers[0].args, "--segments=gs://my-shop-prod-vip-definitions/segments.yaml")
+    error_message = "The canary reads other definitions than the job."
+  }
+
+  assert {
+    condition     = google_logging_metric.canary["exit_lag_ms"].name == "vip_canary_exit_lag_ms" && strcontains(google_monitoring_alert_policy.query["canary-exit-lag"].conditions[0].condition_prometheus_query_language[0].query, "logging_googleapis_com:user_vip_canary_exit_lag_ms_bucket{monitored_resource=\"cloud_run_job\"}[30m]")
+    error_message = "The alert on the canary's exit lag reads another metric than its log makes."
+  }
+
+  assert {
+    condition     = google_monitoring_alert_policy.query["canary-silent"].conditions[0].condition_prometheus_query_language[0].query == "absent_over_time(run_googleapis_com:job_completed_execution_count{monitored_resource=\"cloud_run_job\",job_name=\"vip-canary\"}[30m])"
+    error_message = "The alert on a silent canary waits for something else."
+  }
+
+  assert {
+    condition     = length([for tile in jsondecode(google_monitoring_dashboard.main.dashboard_json).mosaicLayout.tiles : tile if startswith(tile.widget.title, "Canary: ")]) == 2
+    error_message = "The dashboard lacks the canary's charts."
+  }
+
+  # A provider may tell 0 where nothing was given.
+  assert {
+    condition     = coalesce(google_bigquery_table.segment_changes.time_partitioning[0].expiration_ms, 0) == 0
     error_message = "null keeps the history for ever."
   }
 

@@ -105,3 +105,33 @@ run "an_image_by_its_tag" {
     }
   }
 }
+
+run "a_canary_that_no_hour_divides_into" {
+  command         = plan
+  expect_failures = [var.canary]
+
+  variables {
+    canary = {
+      image         = "europe-west4-docker.pkg.dev/my-shop-prod/segments/live-segments@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+      every_minutes = 7
+    }
+  }
+}
+
+run "a_canary_by_its_tag" {
+  command         = plan
+  expect_failures = [var.canary]
+
+  variables {
+    canary = { image = "europe-west4-docker.pkg.dev/my-shop-prod/segments/live-segments:latest" }
+  }
+}
+
+run "fewer_workers_at_most_than_at_least" {
+  command         = plan
+  expect_failures = [var.workers]
+
+  variables {
+    workers = { min = 5, max = 4 }
+  }
+}

@@ -2,6 +2,7 @@ import pytest
 
 from benchmarks import results
 from benchmarks.__main__ import BENCHMARKS, main
+from benchmarks.cost import page
 
 EVENTS = 500
 
@@ -19,10 +20,13 @@ ASKED_FOR = [
     ("redis_writer", "snapshots into Redis: SegmentStore ÷ bare", 1, None),
     ("redis_writer", "WriteSegments: snapshots per second", None, None),
     ("history", "a row into BigQuery: WriteToBigQuery ÷ InsertRows", None, 3),
+    ("redis_writer", "WriteSegments, the whole step", None, None),
+    ("redis_writer", "SegmentStore with Redis on the same machine", None, None),
+    ("history", "InsertRows", None, None),
     ("live", "the highest rate", None, None),
     ("live", "event to Redis at 50% of it: p99", 1000, None),
 ]
-"""The figures that the project promises, with their bounds."""
+"""The figures that the project promises, with their bounds, and those that its cost is reckoned from."""
 
 
 @pytest.mark.parametrize("name", [name for name in BENCHMARKS if name != "live"])  # which needs real servers
@@ -43,6 +47,14 @@ def test_a_quick_try_is_printed_with_bounds_and_runner_and_not_kept(capsys, monk
     printed = capsys.readouterr().out
     assert "at most 45" in printed
     assert "BundleBasedDirectRunner" in printed
+
+
+def test_kept_figures_are_turned_into_dollars_too(monkeypatch):
+    kept = []
+    monkeypatch.setattr(results, "keep", lambda _: kept.append("figures"))
+    monkeypatch.setattr(page, "keep", lambda _: kept.append("dollars"))
+    main(["--events", str(EVENTS), "--rounds", "1", "--keep", "fold"])
+    assert kept == ["figures", "dollars"]
 
 
 def test_an_unknown_benchmark_is_refused_with_those_that_exist(capsys):

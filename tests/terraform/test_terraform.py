@@ -14,6 +14,9 @@ import duckdb
 import pytest
 import sqlglot
 
+from pipeline.canary import MAX_STAY_MS, PROFILE_PREFIX, Outcome
+from pipeline.canary import parser as canary_flags
+from pipeline.cli import COMMANDS
 from pipeline.options import SegmentationOptions
 from tests.terraform.extract_provider_schema import META, used_types
 
@@ -204,6 +207,8 @@ def test_the_example_sets_variables_that_exist_and_all_that_have_no_default(terr
     given = set(re.findall(r"^(\w+) +=", text, re.MULTILINE))
     required = {name for name, variable in terraform.variables.items() if "default" not in variable}
     assert required <= given <= set(terraform.variables)
+    shown = set(re.findall(r"^(?:# )?(\w+) +=", text, re.MULTILINE))
+    assert shown == set(terraform.variables), "the example shows every variable, at least in a comment"
 
 
 def test_outputs_are_described_and_come_from_resources(terraform: Configuration) -> None:
@@ -212,6 +217,13 @@ def test_outputs_are_described_and_come_from_resources(terraform: Configuration)
         value = json.dumps(output["value"])
         assert "google_" in value or "local." in value, name
         assert "var." not in value, name
+
+
+def test_outputs_that_the_documentation_asks_for_exist(terraform: Configuration) -> None:
+    pages = "\n".join(path.read_text(encoding="utf-8") for path in (ROOT / "docs").glob("*.md"))
+    asked = set(re.findall(r"\bterraform output (?:-\w+ )?(\w+)", pages))
+    assert len(asked) >= 4
+    assert asked <= set(terraform.outputs)
 
 
 def test_grants_are_on_single_resources(terraform: Configuration) -> None:
@@ -319,6 +331,58 @@ def test_the_watch_over_rates_names_what_has_collapsed(seen: list[tuple[str, flo
     assert watch(*seen).endswith(said)
 
 
+def named(terraform: Configuration, watched: str, table: str, columns: str, *rows: str) -> list[str | None]:
+    """Returns what the watch over rates calls rows, each a tuple in SQL."""
+    (expression,) = [
+        body["name"] for name, body in _entries(terraform.locals["watched_rates"]) if name == watched
+    ]
+    selected = expression.strip('"').replace("${local.canary_prefix}", PROFILE_PREFIX)
+    query = f"SELECT {selected} FROM {table}"
+    assert "${" not in query, "an expression that this test does not know"
+    (translated,) = sqlglot.transpile(query, read="bigquery", write="duckdb")
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE {table} ({columns})")
+        connection.execute(f"INSERT INTO {table} VALUES {', '.join(rows)}")
+        return [name for (name,) in connection.execute(translated).fetchall()]
+
+
+def test_the_watch_over_events_leaves_out_the_canary_and_what_is_no_track_call(
+    terraform: Configuration,
+) -> None:
+    data = [
+        {"type": "track", "event": "Product Viewed", "userId": "ada"},
+        {"type": "track", "event": "Product Viewed", "anonymousId": "a1"},
+        {"type": "track", "event": "Canary Checked", "userId": "canary:7"},
+        {"type": "page", "userId": "ada"},
+        {"type": "track", "event": "Order Completed", "userId": "canary"},
+    ]
+    rows = [f"('{json.dumps(message)}')" for message in data]
+    found = named(terraform, "event-name-collapsed", "raw_events", "data VARCHAR", *rows)
+    assert found == ["Product Viewed", "Product Viewed", None, None, "Order Completed"]
+
+
+def test_the_watch_over_segments_counts_entries_and_leaves_out_the_canary(terraform: Configuration) -> None:
+    rows = ["('entered', 'vip', 'ada')", "('exited', 'vip', 'ada')", "('entered', 'canary', 'canary:7')"]
+    columns = "change VARCHAR, segment VARCHAR, profile_id VARCHAR"
+    assert named(terraform, "segment-collapsed", "segment_changes", columns, *rows) == ["vip", None, None]
+
+
+def test_the_canary_is_told_apart_by_the_prefix_that_it_has(terraform: Configuration) -> None:
+    assert terraform.locals["canary_prefix"] == f'"{PROFILE_PREFIX}"'
+
+
+def test_the_canary_is_started_with_flags_that_it_has_and_ends_in_time(terraform: Configuration) -> None:
+    task = _named(terraform, "google_cloud_run_v2_job", "canary").body["template"][0]["template"][0]
+    command, *arguments = [argument.strip('"') for argument in task["containers"][0]["args"]]
+    assert command in COMMANDS
+    assert COMMANDS[command].module == "pipeline.canary"
+    flags = canary_flags().parse_args(arguments)
+    waits_seconds = 2 * flags.timeout_seconds + MAX_STAY_MS / 1000
+    assert int(task["timeout"].strip('"s')) >= waits_seconds + 60, "starting it takes a while"
+    figures = {figure for figure, _ in _entries(terraform.locals["canary_figures"])}
+    assert figures == {figure for figure in json.loads(Outcome().line()) if figure.endswith("_ms")}
+
+
 def _named(terraform: Configuration, kind: str, name: str) -> Block:
     (found,) = [block for block in terraform.blocks if (block.type, block.name) == (kind, name)]
     return found
@@ -337,7 +401,7 @@ def test_the_job_takes_flags_that_exist_and_no_others(terraform: Configuration) 
 
 
 def test_every_alert_has_a_runbook(terraform: Configuration) -> None:
-    lists = ("threshold_alerts", "query_alerts", "rate_alerts")
+    lists = ("threshold_alerts", "query_alerts", "canary_alerts", "rate_alerts")
     alerts = {name for kind in lists for name, _ in _entries(terraform.locals[kind])}
     headings = re.findall(r"^#+ (.+)$", RUNBOOKS.read_text(encoding="utf-8"), re.MULTILINE)
     anchors = [re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings]
