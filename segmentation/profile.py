@@ -5,21 +5,21 @@ stamps what comes out and, in a new state, the version.
 """
 
 import heapq
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import msgspec
 
+from segmentation import served
 from segmentation import state as states
 from segmentation.conditions import Leaf, Verdict, next_change
 from segmentation.events import Event
 from segmentation.instants import ProfileInstants, decided
-from segmentation.measures import settled
-from segmentation.memberships import Cause, Change, Membership, Snapshot, change_id
+from segmentation.memberships import Cause, Change, Snapshot, change_id
 from segmentation.memory import Memory, MemoryKind
 from segmentation.rules.compiled import Rules, Segment
 from segmentation.state import MAX_STATE_BYTES, Member, State
-from segmentation.timestamps import MAX_MS, NEVER
-from segmentation.values import served
+from segmentation.timestamps import MAX_MS, NEVER, optional
 
 VERSIONS_PER_MS = 4096
 DEFAULT_PROFILE_TTL_MS = 400 * 86_400_000
@@ -27,9 +27,6 @@ _ROW_BYTES = 1400
 """More than a row takes: a time, 256 characters of a message id, a remembered value, and their headers."""
 _GROWTH_BY_PAYLOAD = 8
 """Of many values in a payload the rows take at most five times as many bytes: `1,` becomes a time and a number."""
-_NOTHING: dict[str, Any] = {}
-"""Stands for every empty part of a snapshot: many snapshots wait in memory."""
-
 _decode_memory = msgspec.msgpack.Decoder().decode
 
 
@@ -176,24 +173,6 @@ class Profile:
             memory = self.state.memories[kind.key] = _decode_memory(memory)
         return memory  # type: ignore[no-any-return]
 
-    def _update_measures(self, touched: list[str]) -> None:
-        """Takes the named measures' values anew, where an event or time may have changed them."""
-        state = self.state
-        stale = [name for name, (_, until_ms) in state.measures.items() if until_ms <= state.clock_ms]
-        for name in {*touched, *stale} if touched or stale else ():
-            before = (
-                state.measures[name][0] if name in state.measures else self.rules.measures[name].when_empty
-            )
-            after, until_ms = state.measures[name] = self._measure(name)
-            if before != after or before.__class__ is not after.__class__:  # true is not served like 1
-                self._served_changed = True
-
-    def _measure(self, name: str) -> tuple[Any, int]:
-        measure = self.rules.measures[name]
-        timeline = settled(measure.timeline(self._memory(measure), self.state.clock_ms))
-        value = next(timeline)[1]
-        return value, min(next(timeline, (NEVER, None))[0], NEVER)
-
     # Decisions
 
     def _decide(self, cause: Cause, message_id: str | None, affected: set[int]) -> None:
@@ -284,7 +263,7 @@ class Profile:
                 change=change,
                 event_time_ms=at_ms,
                 processed_at_ms=self._now_ms,
-                expires_at_ms=_optional(until_ms),
+                expires_at_ms=optional(until_ms),
                 profile_version=state.version,
                 segment_version=segment_version,
                 cause=cause,
@@ -316,7 +295,7 @@ class Profile:
         self._settle({segment.index for segment in rules.segments}, "rules", None)
         self._set_deadline()
         state.measures = {}
-        self._update_measures(list(rules.measures))
+        self._update_measures(rules.measures)
         self._served_changed = True
 
     def _bound_size(self, cause: Cause, message_id: str | None) -> None:
@@ -356,44 +335,14 @@ class Profile:
 
     def _snapshot(self) -> Snapshot:
         state, rules = self.state, self.rules
-        if self.is_empty:
-            at_ms = self._changes[-1].event_time_ms if self._changes else self._now_ms
-            return Snapshot(self.profile_id, state.version, rules.version, at_ms, self._now_ms, deleted=True)
-        memories = state.memories
-        return Snapshot(
-            profile_id=self.profile_id,
-            version=state.version,
-            rules_version=rules.version,
-            updated_at_ms=state.clock_ms,
-            processed_at_ms=self._now_ms,
-            segments={
-                name: Membership(member.entered_at_ms, _optional(member.leaves_at_ms))
-                for name, member in state.members.items()
-            }
-            or _NOTHING,
-            scores={
-                name: score.served(self._memory(score))
-                for name, score in rules.scores.items()
-                if score.key in memories
-            }
-            or _NOTHING,
-            measures={name: served(self._current_measure(name)) for name in rules.measures} or _NOTHING,
-            traits={
-                path: served(value)
-                for path, trait in rules.traits.items()
-                if trait.key in memories and (value := self._memory(trait)[2]) is not None
-            }
-            or _NOTHING,
-        )
+        if not self.is_empty:
+            return served.snapshot_of(self.profile_id, state, rules, self._memory, self._now_ms)
+        at_ms = self._changes[-1].event_time_ms if self._changes else self._now_ms
+        return Snapshot(self.profile_id, state.version, rules.version, at_ms, self._now_ms, deleted=True)
 
-    def _current_measure(self, name: str) -> Any:
-        """Returns the value at the clock; what is served from now on, the next event's is compared with."""
-        measures = self.state.measures
-        if name not in measures:
-            return self.rules.measures[name].when_empty
-        if measures[name][1] <= self.state.clock_ms:
-            measures[name] = self._measure(name)
-        return measures[name][0]
+    def _update_measures(self, touched: Iterable[str]) -> None:
+        if served.update_measures(self.state, self.rules, self._memory, touched):
+            self._served_changed = True
 
     def _fresh_state(self) -> State:
         return State(self._now_ms * VERSIONS_PER_MS, -NEVER, -NEVER, self.rules.version)
@@ -405,7 +354,3 @@ def open_profile(
     """Returns the profile in encoded state; None begins a new one."""
     state = None if encoded is None else states.decode(encoded)
     return Profile(profile_id, rules, profile_ttl_ms, state, now_ms, len(encoded or b""))
-
-
-def _optional(instant_ms: int) -> int | None:
-    return None if instant_ms == NEVER else instant_ms

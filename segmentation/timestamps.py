@@ -58,3 +58,8 @@ _MILLISECONDS = tuple(f"{millisecond:03d}Z" for millisecond in range(1000))
 @functools.lru_cache(4096)
 def _day_text(day: int) -> str:
     return f"{date.fromordinal(day + _EPOCH_DAY).isoformat()}T"
+
+
+def optional(instant_ms: int) -> int | None:
+    """Returns the instant; None for NEVER."""
+    return None if instant_ms == NEVER else instant_ms

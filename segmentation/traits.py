@@ -3,7 +3,7 @@
 from typing import Any
 
 from segmentation.events import Event
-from segmentation.measures import MAX_TIE_BREAKER_CHARACTERS
+from segmentation.measures.ends import MAX_TIE_BREAKER_CHARACTERS
 from segmentation.memory import Memory, MemoryKind
 from segmentation.paths import compile_reach
 from segmentation.values import remember
