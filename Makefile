@@ -4,14 +4,16 @@ LOG ?= views
 ARGS ?=
 BIN := .venv/bin
 READY := .venv/.ready
+CLOUD = $(BIN)/python -m templates.commands $@
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint checkov format bench lock clean
+.PHONY: help setup run test test-long lint checkov format check bench lock clean
+.PHONY: infrastructure image template deploy validate replace update drain replay destroy
 
 help: ## Print this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 setup: $(READY) ## Install into .venv what the others need (they do it themselves)
 
@@ -42,6 +44,8 @@ format: $(READY) ## Mend what can be mended without thinking
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
+check: lint checkov test ## Check all that can be checked without Google Cloud: style, tests, image, template, Terraform
+
 bench: $(READY) ## Measure throughput, with a fixed seed
 	$(BIN)/python -m benchmarks $(ARGS)
 
@@ -51,6 +55,38 @@ lock: $(READY) ## Lock the dependencies anew after a change in pyproject.toml (A
 	$(LOCK) pyproject.toml --all-extras --group setup --constraint requirements.lock \
 		--output-file requirements-dev.lock
 	$(LOCK) --group checkov --output-file requirements-checkov.lock
+
+# On Google Cloud: docs/deployment.md. Each says what it will do, and which variables it lacks.
+
+infrastructure: $(READY) ## Make or change what the job needs, with Terraform (STATE_BUCKET=...)
+	@$(CLOUD)
+
+image: $(READY) ## Build the image of the job and push it
+	@$(CLOUD)
+
+template: $(READY) ## Write the template of the image
+	@$(CLOUD)
+
+deploy: $(READY) ## Launch the job for the first time, with image and template
+	@$(CLOUD)
+
+validate: $(READY) ## Ask Dataflow whether the running job could be replaced by this version
+	@$(CLOUD)
+
+replace: $(READY) ## Replace the running job, which keeps its state; what was built and validated only
+	@$(CLOUD)
+
+update: $(READY) ## Build, validate and replace: all that a new version takes (VERSION=... rolls back)
+	@$(CLOUD)
+
+drain: $(READY) ## End the running job when it has finished what it took in (CONFIRM=job's name)
+	@$(CLOUD)
+
+replay: $(READY) ## Publish dead letters to the events topic again (REASON=... for some of them)
+	@$(CLOUD)
+
+destroy: $(READY) ## Take the installation down, with all that it holds (STATE_BUCKET=... CONFIRM=job's name)
+	@$(CLOUD)
 
 clean: ## Remove .venv, caches and build results
 	rm -rf .venv .venv-checkov build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache

@@ -19,6 +19,7 @@ COMMANDS = {
     "run": Command("pipeline.main", "Turn events into segments: a log, or a subscription"),
     "check": Command("pipeline.check", "Check a file of definitions: every mistake in it, or what it holds"),
     "canary": Command("pipeline.canary", "Send a synthetic profile through the live system, and time it"),
+    "replay": Command("pipeline.replay_dead_letters", "Send dead letters through the job again"),
     "demo": Command("pipeline.demo", "Process a sample log and show what comes out"),
 }
 

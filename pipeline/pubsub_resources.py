@@ -1,4 +1,4 @@
-"""What a run on this machine asks Pub/Sub before it starts, so that a wrong name is no surprise later."""
+"""What a command on this machine asks Pub/Sub before it starts, so that a wrong name is no surprise later."""
 
 import os
 
@@ -11,8 +11,12 @@ from pipeline.config import ConfigError
 _TIMEOUT_SECONDS = 10
 
 
-def topic_of(subscription: str) -> str | None:
+def topic_of(subscription: str, flag: str = "input_subscription") -> str | None:
     """Returns the topic of a subscription; None if it was deleted, or if asking is not permitted.
+
+    Args:
+      subscription: projects/P/subscriptions/S.
+      flag: which of them named it.
 
     Raises:
       ConfigError: there is no such subscription, or Pub/Sub cannot be reached.
@@ -24,7 +28,7 @@ def topic_of(subscription: str) -> str | None:
     except Forbidden:
         return None
     except (GoogleAPICallError, GoogleAuthError) as error:
-        raise _refused("input_subscription", subscription, error) from None
+        raise _refused(flag, subscription, error) from None
     return topic if topic.startswith("projects/") else None
 
 

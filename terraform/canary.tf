@@ -78,6 +78,7 @@ resource "google_cloud_run_v2_job" "canary" {
           "--redis_url=${local.job_parameters.redis_url}",
           "--redis_auth_secret=${local.job_parameters.redis_auth_secret}",
           "--redis_ca_secret=${local.job_parameters.redis_ca_secret}",
+          "--redis_key_prefix=${local.job_parameters.redis_key_prefix}",
           "--timeout_seconds=120",
         ]
 

@@ -11,13 +11,17 @@ locals {
     history_table      = replace(local.table_paths.segment_changes, "/^([^.]+)[.]/", "$1:")
     dead_letter_topic  = google_pubsub_topic.dead_letters.id
     changes_topic      = google_pubsub_topic.changes.id
+    redis_key_prefix   = var.job_flags.redis_key_prefix
+    profile_ttl        = var.job_flags.profile_ttl
+    history_method     = var.job_flags.history_method
   }
 
-  worker_flags = [
-    "--worker-machine-type=${var.workers.machine_type}",
-    "--num-workers=${var.workers.min}",
-    "--max-workers=${var.workers.max}",
-  ]
+  # What a launch may ask for, whoever launches; the rest of how the job is run stands in templates/environment.json.
+  workers = {
+    machine_type = var.workers.machine_type
+    min          = var.workers.min
+    max          = var.workers.max
+  }
 }
 
 # The delivery pipeline launches and updates the job, for an update needs decisions that a plan cannot show: whether the
@@ -40,12 +44,12 @@ resource "google_dataflow_flex_template_job" "live" {
   ip_configuration        = "WORKER_IP_PRIVATE"
   staging_location        = "gs://${google_storage_bucket.main["staging"].name}/staging"
   temp_location           = "gs://${google_storage_bucket.main["temp"].name}/temp"
-  machine_type            = var.workers.machine_type
-  num_workers             = var.workers.min
-  max_workers             = var.workers.max
+  machine_type            = local.workers.machine_type
+  num_workers             = local.workers.min
+  max_workers             = local.workers.max
   enable_streaming_engine = true
   additional_pipeline_options = [
-    "dataflow_service_options=min_num_workers=${var.workers.min}",
+    "dataflow_service_options=min_num_workers=${local.workers.min}",
   ]
 
   lifecycle {

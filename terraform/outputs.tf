@@ -66,25 +66,28 @@ output "job_name" {
 }
 
 output "job_parameters" {
-  description = "The job's flags for this installation, for who launches it by other means than launch_command."
+  description = "The job's flags for this installation."
   value       = local.job_parameters
 }
 
-output "launch_command" {
-  description = "Launches the job: set TEMPLATE to the spec's gs:// path and IMAGE to the image by its digest, then run it."
-  value = join(" ", [
-    "gcloud dataflow flex-template run ${local.job_name}",
-    "--project=${google_pubsub_topic.events.project}",
-    "--region=${google_compute_subnetwork.workers.region}",
-    "--template-file-gcs-location=\"$TEMPLATE\"",
-    "--service-account-email=${google_service_account.worker.email}",
-    "--subnetwork=${google_compute_subnetwork.workers.self_link}",
-    "--disable-public-ips",
-    join(" ", local.worker_flags),
-    "--staging-location=gs://${google_storage_bucket.main["staging"].name}/staging",
-    "--temp-location=gs://${google_storage_bucket.main["temp"].name}/temp",
-    "--parameters=\"^~^sdk_container_image=$IMAGE~${join("~", [for flag, value in local.job_parameters : "${flag}=${value}"])}\"",
-  ])
+output "deployment" {
+  description = "What the Makefile's commands need to know of this installation; make infrastructure keeps it in deployment.json."
+  value = {
+    project                   = google_pubsub_topic.events.project
+    region                    = google_compute_subnetwork.workers.region
+    image_repository          = "${google_artifact_registry_repository.images.location}-docker.pkg.dev/${google_artifact_registry_repository.images.project}/${google_artifact_registry_repository.images.repository_id}"
+    template_folder           = "gs://${google_storage_bucket.main["staging"].name}/templates"
+    definitions_file          = local.job_parameters.segments
+    job_name                  = local.job_name
+    job_parameters            = local.job_parameters
+    workers                   = local.workers
+    worker_service_account    = google_service_account.worker.email
+    subnetwork                = google_compute_subnetwork.workers.self_link
+    staging_location          = "gs://${google_storage_bucket.main["staging"].name}/staging"
+    temp_location             = "gs://${google_storage_bucket.main["temp"].name}/temp"
+    events_topic              = google_pubsub_topic.events.id
+    dead_letters_subscription = google_pubsub_subscription.dead_letters.id
+  }
 }
 
 output "raw_events_table" {

@@ -230,6 +230,22 @@ variable "canary" {
   }
 }
 
+variable "job_flags" {
+  description = "Flags of the job that have defaults of their own; templates/metadata.json says what each is for."
+  type = object({
+    history_method   = optional(string, "STREAMING_INSERTS")
+    profile_ttl      = optional(string, "400d")
+    redis_key_prefix = optional(string, "segments:")
+  })
+  default  = {}
+  nullable = false
+
+  validation {
+    condition     = contains(["STREAMING_INSERTS", "STORAGE_WRITE_API"], var.job_flags.history_method) && can(regex("^([0-9]+[dhms]){1,4}$", var.job_flags.profile_ttl)) && can(regex("^\\S+$", var.job_flags.redis_key_prefix))
+    error_message = "Give STREAMING_INSERTS or STORAGE_WRITE_API, a duration such as 400d, and a prefix without spaces."
+  }
+}
+
 variable "workers" {
   description = "The job's workers: their machines, and the fewest and the most of them. The most is what a flood of events can cost."
   type = object({

@@ -74,7 +74,7 @@ run "defaults" {
   }
 
   assert {
-    condition     = strcontains(output.launch_command, "--max-workers=10 ")
+    condition     = output.deployment.workers.max == 10
     error_message = "The job that the delivery pipeline launches may grow without an end."
   }
 
