@@ -44,7 +44,9 @@ def build(
       before_pull: of `ReadSubscription`; for a live run on this machine.
     """
     messages = root | "ReadEvents" >> _read(config, before_pull)
-    events, dead_letters = messages | "ParseEvents" >> ParseEvents(config.as_of_ms, clock)
+    events, dead_letters = messages | "ParseEvents" >> ParseEvents(
+        config.as_of_ms, clock, config.tracking_plan
+    )
     changes, snapshots = (
         events
         | "KeyByProfile" >> beam.Map(_by_profile)

@@ -14,6 +14,11 @@ class SegmentationOptions(PipelineOptions):
         add("--events", metavar="FILE_OR_GLOB", help="Bounded: JSON lines, .gz too; a path, a glob or gs://.")
         add("--input_subscription", metavar="projects/P/subscriptions/S", help="Unbounded: a subscription.")
         add("--segments", metavar="FILE", help="The file of definitions: a local path or gs://.")
+        add(
+            "--tracking_plan",
+            metavar="FOLDER",
+            help="What events must look like: a folder of JSON Schemas, a local path or gs://.",
+        )
         add("--redis_url", metavar="URL", help="redis://, rediss:// or unix:///.")
         add("--redis_key_prefix", default="segments:", help="Begins every key in Redis. Default: segments:")
         add("--redis_auth_secret", metavar="NAME", help="Redis's password: projects/P/secrets/S/versions/V.")

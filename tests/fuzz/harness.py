@@ -77,8 +77,8 @@ class Harness:
         clock = count(NOW_MS).__next__
         self._parse = _ParseEventsFn(as_of_ms, clock)
         self._update = _UpdateProfilesFn(rules_text, DEFAULT_PROFILE_TTL_MS, as_of_ms, clock)
-        self._update.setup()
         for step in (self._parse, self._update):
+            step.setup()
             step.start_bundle()
         self._cell, self._timer = _Cell(), _Timer()
         self._version = 0
