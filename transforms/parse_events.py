@@ -6,9 +6,10 @@ from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 
+from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent, parse_event
 from transforms.clock import Clock, system_clock_ms
-from transforms.messages import DeadLetter, Message
+from transforms.messages import Message
 from transforms.step_metrics import StepMetrics
 
 _STEP = "ParseEvents"
