@@ -40,7 +40,8 @@ bench: $(READY) ## Measure throughput, with a fixed seed
 lock: $(READY) ## Lock the dependencies anew after a change in pyproject.toml (ARGS=--upgrade for newer ones)
 	$(LOCK) --group setup --output-file requirements-setup.lock
 	$(LOCK) pyproject.toml --output-file requirements.lock
-	$(LOCK) pyproject.toml --all-extras --group setup --constraint requirements.lock \
+	$(LOCK) --group collector --constraint requirements.lock --output-file requirements-collector.lock
+	$(LOCK) pyproject.toml --all-extras --group setup --group collector --constraint requirements.lock \
 		--output-file requirements-dev.lock
 
 clean: ## Remove .venv, caches and build results

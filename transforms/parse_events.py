@@ -7,11 +7,12 @@ from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 
+from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent, parse_event
 from segmentation.tracking_plan import TrackingPlan, told
 from segmentation.tracking_plan_files import load_tracking_plan
 from transforms.clock import Clock, system_clock_ms
-from transforms.messages import DeadLetter, Message
+from transforms.messages import Message
 from transforms.step_metrics import StepMetrics
 
 _STEP = "ParseEvents"

@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from pipeline.tracking_plan import read_tracking_plan
+from segmentation.dead_letters import DeadLetter
 from segmentation.events import MAX_DEPTH, MAX_PAYLOAD_BYTES, InvalidEvent, parse_event
 from tests.events import START_MS
-from transforms.messages import DeadLetter
 
 TEXT = Path("docs/dead-letters.md").read_text()
 TABLE = re.findall(r"^\| `(\w+)` \| (?:`(.+?)`)? ?\| (.+?) \| (.+?) \|$", TEXT, re.MULTILINE)

@@ -184,7 +184,7 @@ def test_the_examples_of_the_ecommerce_spec_keep_our_plan() -> None:
         assert plan.violations(example["event"], {**example, "context": DEVICE}) == ()
 
 
-DEVICE = {
+DEVICE: dict[str, Any] = {
     "active": True,
     "app": {"name": "Shop", "version": "2.1.0", "build": "3.0.1.545", "namespace": "com.example.shop"},
     "campaign": {"name": "TPS Innovation", "source": "Newsletter", "medium": "email"},
