@@ -1,0 +1,123 @@
+"""Bodies of requests: read, unpacked and opened, each within bounds."""
+
+import asyncio
+import contextlib
+import zlib
+from collections.abc import AsyncIterator
+
+import msgspec
+
+from segmentation.events import write_out_lone_surrogates
+from services.collector.errors import RefusedRequest
+
+MAX_BODY_BYTES = 4 * 1024 * 1024 + 512 * 1024
+"""Of a body, packed and unpacked. SDKs stop at 4 MiB or well before; as a dead letter a body at most doubles, and
+Pub/Sub takes 10 MB.
+"""
+MAX_EVENTS = 2500
+"""In one batch."""
+READ_SECONDS = 10.0
+"""How long a client may take to send a body."""
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+Fields = dict[str, msgspec.Raw]
+"""An object's fields, each value as the bytes that came: nothing is rounded, reordered or lost on the way."""
+_fields_decoder = msgspec.json.Decoder(Fields)
+_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+async def read_body(stream: AsyncIterator[bytes], length: str | None) -> bytes:
+    """Returns the whole body, unpacked if it is gzip, whatever its headers say.
+
+    Raises:
+      RefusedRequest: it is too large (413), too slow (408), or broken gzip (400).
+    """
+    if length is not None and length.isdecimal() and int(length) > MAX_BODY_BYTES:
+        raise _too_large()
+    chunks, size = [], 0
+    try:
+        async with asyncio.timeout(READ_SECONDS), contextlib.aclosing(stream):  # type: ignore[type-var]
+            async for chunk in stream:
+                size += len(chunk)
+                if size > MAX_BODY_BYTES:
+                    raise _too_large()
+                chunks.append(chunk)
+    except TimeoutError:
+        raise RefusedRequest(
+            408, "too_slow", f"the body did not arrive within {READ_SECONDS:.0f} seconds"
+        ) from None
+    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+    return unpacked(body) if body.startswith(_GZIP_MAGIC) else body
+
+
+def unpacked(body: bytes) -> bytes:
+    """Returns what is in a gzip body; it is never unpacked further than the bound.
+
+    Raises:
+      RefusedRequest: it is too large (413) or broken (400).
+    """
+    parts, size = [], 0
+    while body:
+        member = zlib.decompressobj(_GZIP_WINDOW)
+        try:
+            part = member.decompress(body, MAX_BODY_BYTES - size + 1)
+        except zlib.error:
+            raise RefusedRequest(400, "not_gzip", "the body is broken gzip") from None
+        size += len(part)
+        if size > MAX_BODY_BYTES:
+            raise _too_large()
+        if not member.eof:
+            raise RefusedRequest(400, "not_gzip", "the body is gzip that ends too early")
+        parts.append(part)
+        body = member.unused_data
+    return b"".join(parts)
+
+
+def open_object(body: bytes) -> Fields:
+    """Returns the fields of a JSON object.
+
+    Raises:
+      RefusedRequest: it is no JSON, or no object (400).
+    """
+    try:
+        return _decoded(body)
+    except msgspec.ValidationError:
+        raise RefusedRequest(400, "not_an_object", "expected a JSON object") from None
+    except RecursionError:
+        raise RefusedRequest(400, "not_json", "nested too deep") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RefusedRequest(400, "not_json", "the body is not JSON") from None
+
+
+def open_batch(batch: msgspec.Raw | None) -> list[bytes]:
+    """Returns the events of a batch, each as the bytes that came.
+
+    Raises:
+      RefusedRequest: there is no list (400), or too much in it (413).
+    """
+    try:
+        events = _list_decoder.decode(batch) if batch is not None else None
+    except msgspec.ValidationError:
+        events = None
+    if events is None:
+        raise RefusedRequest(400, "no_batch", "batch: expected a list of events")
+    if len(events) > MAX_EVENTS:
+        raise RefusedRequest(413, "too_many_events", f"batch: at most {MAX_EVENTS} events are taken")
+    return [bytes(event) for event in events]
+
+
+def _decoded(body: bytes) -> Fields:
+    try:
+        return _fields_decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # a browser that cuts a text in two may leave half an emoji, which the pipeline takes too
+        if b"\\u" not in body:
+            raise
+        return _fields_decoder.decode(write_out_lone_surrogates(body.decode()).encode())
+
+
+def _too_large() -> RefusedRequest:
+    return RefusedRequest(413, "too_large", f"at most {MAX_BODY_BYTES} bytes are taken, unpacked too")

@@ -1,0 +1,175 @@
+"""From a request's events to messages for Pub/Sub: completed, checked, and the bad ones as dead letters."""
+
+import hashlib
+import uuid
+from collections.abc import Callable
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import orjson
+
+from segmentation.dead_letters import DeadLetter
+from segmentation.events import Event, InvalidEvent, parse_event
+from segmentation.timestamps import format_timestamp
+from services.collector.bodies import Fields
+from services.collector.clock_correction import clock_error_ms, corrected
+
+STEP = "Collector"
+"""Stands in dead letters as the step that refused."""
+_ABSENT = frozenset({b"null", b'""'})
+_fields_decoder = msgspec.json.Decoder(Fields)
+_encode = msgspec.json.Encoder().encode
+
+
+class Violation(NamedTuple):
+    """What a tracking plan has against an event."""
+
+    on_violation: Literal["reject", "flag"]
+    message: str
+    """What was wrong, with the field's path; never a value of the user's."""
+
+
+PlanCheck = Callable[[Event], Violation | None]
+"""Compares a valid event with the tracking plan."""
+
+
+class Received(NamedTuple):
+    """How a request arrived, and what its events have in common."""
+
+    received_at_ms: int
+    ip: str | None
+    """As much of the client's address as is kept."""
+    user_agent: str | None
+    kind: str | None = None
+    """The type of call that the path names; None for a batch, whose events name their own."""
+    shared: Fields = {}
+    """Fields of a batch beside its events: `sentAt`, `context` and `integrations` hold for each event without."""
+
+
+class Messages(NamedTuple):
+    """What is to be published for one request."""
+
+    events: list[bytes]
+    dead_letters: list[bytes]
+    reasons: list[str]
+    """Of the dead letters."""
+    flagged: int
+    """How many of the events the tracking plan has something against."""
+
+
+def to_messages(events: list[bytes], received: Received, plan_check: PlanCheck | None = None) -> Messages:
+    """Returns the messages of a request's events; a bad event becomes a dead letter, and the others go on."""
+    completion = _Completion(received)
+    payloads, dead_letters, reasons, flagged = [], [], [], 0
+    for position, raw in enumerate(events):
+        payload = completion.complete(raw, position)
+        try:
+            event = parse_event(payload, received.received_at_ms)
+            violation = plan_check(event) if plan_check is not None else None
+            if violation is not None and violation.on_violation == "reject":
+                raise InvalidEvent("tracking_plan", violation.message)
+        except InvalidEvent as error:
+            letter = DeadLetter(payload, STEP, error.reason, str(error), received.received_at_ms)
+            dead_letters.append(orjson.dumps(letter.row()))
+            reasons.append(error.reason)
+        else:
+            payloads.append(payload)
+            flagged += violation is not None
+    return Messages(payloads, dead_letters, reasons, flagged)
+
+
+class _Completion:
+    """Completes the events of one request; their own values stay the bytes that came."""
+
+    def __init__(self, received: Received) -> None:
+        shared = received.shared
+        self._received = received
+        self._received_at = format_timestamp(received.received_at_ms)
+        self._shared_sent_at = _given(shared, "sentAt")
+        self._shared_integrations = _given(shared, "integrations")
+        self._shared_context = _object(shared.get("context")) or {}
+        self._clock_error_ms = clock_error_ms(_text(self._shared_sent_at), received.received_at_ms)
+
+    def complete(self, raw: bytes, position: int) -> bytes:
+        """Returns the message of an event; what cannot be opened is returned as it came."""
+        opened = _object(raw)
+        if opened is None:
+            return raw
+        fields: dict[str, Any] = opened
+        fields.pop("writeKey", None)
+        if self._received.kind is not None:
+            fields["type"] = self._received.kind
+        if _given(opened, "messageId") is None:
+            fields["messageId"] = _message_id(raw, position, _own_time(opened))
+        self._correct_clock(opened, fields)
+        if self._shared_integrations is not None and "integrations" not in fields:
+            fields["integrations"] = self._shared_integrations
+        self._complete_context(fields)
+        fields["receivedAt"] = self._received_at
+        return _encode(fields)
+
+    def _correct_clock(self, opened: Fields, fields: dict[str, Any]) -> None:
+        received_at_ms = self._received.received_at_ms
+        sent_at, error_ms = _given(opened, "sentAt"), self._clock_error_ms
+        if sent_at is not None:
+            error_ms = clock_error_ms(_text(sent_at), received_at_ms)
+        elif self._shared_sent_at is not None:
+            fields["sentAt"] = self._shared_sent_at
+        own_time = _own_time(opened)
+        if own_time is None:
+            fields["timestamp"] = self._received_at
+            return
+        text = _text(own_time) if error_ms else None
+        if text is not None:
+            fields["originalTimestamp"], fields["timestamp"] = own_time, corrected(text, error_ms)
+        else:
+            fields["timestamp"] = own_time
+
+    def _complete_context(self, fields: dict[str, Any]) -> None:
+        context = _object(fields.get("context", b"{}"))
+        if context is None:  # null, or no object: the event is judged as it is
+            if fields["context"] != b"null":
+                return
+            context = {}
+        completed: dict[str, Any] = {**self._shared_context, **context}
+        if self._received.ip is not None:
+            completed.setdefault("ip", self._received.ip)
+        if self._received.user_agent is not None:
+            completed.setdefault("userAgent", self._received.user_agent)
+        if completed:
+            fields["context"] = completed
+
+
+def _message_id(raw: bytes, position: int, own_time: msgspec.Raw | None) -> str:
+    """Returns an id that is the same when the same request comes again.
+
+    An event without a time of its own gets the time of its arrival, and so is another one each time.
+    """
+    if own_time is None:
+        return uuid.uuid4().hex
+    return hashlib.blake2b(b"%d " % position + raw, digest_size=16).hexdigest()
+
+
+def _own_time(fields: Fields) -> msgspec.Raw | None:
+    timestamp = _given(fields, "timestamp")
+    return _given(fields, "originalTimestamp") if timestamp is None else timestamp
+
+
+def _given(fields: Fields, name: str) -> msgspec.Raw | None:
+    """The field's bytes; None where it is absent, null or empty."""
+    value = fields.get(name)
+    return None if value is None or bytes(value) in _ABSENT else value
+
+
+def _object(value: Any) -> Fields | None:
+    try:
+        return _fields_decoder.decode(value) if value is not None else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+
+
+def _text(value: msgspec.Raw | None) -> str | None:
+    try:
+        return msgspec.json.decode(value, type=str) if value is not None else None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
