@@ -13,7 +13,9 @@ import google.auth
 import uvicorn
 from google.auth.exceptions import GoogleAuthError
 
+from segmentation.tracking_plan_files import TrackingPlanError
 from services.collector.app import CollectorConfig, create_app
+from services.collector.plan_check import load_plan_check
 from services.collector.publisher import PUBLISH_SECONDS
 from services.collector.settings import SettingsError, load_settings
 
@@ -30,6 +32,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         listener = socket.create_server((options.host, options.port), backlog=_BACKLOG)
     except (SettingsError, GoogleAuthError) as error:
         print(error, file=sys.stderr)
+        return 2
+    except TrackingPlanError as error:
+        print(f"--tracking_plan: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(
@@ -73,6 +78,7 @@ def _config(options: argparse.Namespace) -> CollectorConfig:
         public_url=options.public_url,
         trusted_proxies=options.trusted_proxies,
         max_pending_bytes=options.max_pending_bytes,
+        plan_check=load_plan_check(options.tracking_plan) if options.tracking_plan else None,
     )
 
 
@@ -91,6 +97,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     add("--events_topic", required=True, metavar="projects/P/topics/T", help="Where events go.")
     add("--dead_letter_topic", required=True, metavar="projects/P/topics/T", help="Where bad events go.")
+    add("--tracking_plan", metavar="FOLDER", help="What events must look like; a folder on this machine.")
     add("--host", default="127.0.0.1", help="On which address it listens. Default: this machine only")
     add(
         "--port",
