@@ -8,7 +8,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint format bench lock clean
+.PHONY: help setup run live test test-long lint format bench lock clean
 
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -17,6 +17,9 @@ setup: $(READY) ## Install into .venv what the others need (they do it themselve
 
 run: $(READY) ## Process real shop events into an embedded Redis and print what came out (LOG=views)
 	$(BIN)/python -m pipeline.cli demo --log $(LOG)
+
+live: $(READY) ## Run the whole system on this machine until Ctrl-C (REPLAY=60: replay LOG 60 times as fast)
+	@$(BIN)/python -m services.live $(if $(REPLAY),--replay $(REPLAY) --log $(LOG)) $(ARGS)
 
 test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
