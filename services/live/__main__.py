@@ -2,6 +2,7 @@
 
 import argparse
 import contextlib
+import http.client
 import json
 import os
 import signal
@@ -10,6 +11,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import NoReturn, TextIO
+
+import redis
 
 from pipeline.demo import LOGS, ROOT
 from pipeline.pubsub_emulator import PubSubEmulatorError
@@ -61,12 +64,15 @@ def _follow(system: LiveSystem, dead_letters_file: Path) -> NoReturn:
     dead_letters = DeadLetters(system.emulator, DEAD_LETTERS_SUBSCRIPTION)
     is_replaying = True
     while True:
-        for line in changes.lines(_LOOK_EVERY_MS):
-            print(line, flush=True)
-        for letter in dead_letters.take():
+        try:
+            lines, letters = changes.lines(_LOOK_EVERY_MS), dead_letters.take()
+        except (OSError, http.client.HTTPException, redis.RedisError) as error:
+            system.programs.explain(error)
+        if letters:
             with dead_letters_file.open("a", encoding="utf-8") as kept:
-                kept.write(json.dumps(letter, ensure_ascii=False) + "\n")
-            print(dead_letter_line(letter), flush=True)
+                kept.writelines(json.dumps(letter, ensure_ascii=False) + "\n" for letter in letters)
+        for line in [*lines, *map(dead_letter_line, letters)]:
+            print(line, flush=True)
         system.programs.check()
         if is_replaying and system.programs.has_ended("replay"):
             is_replaying = False

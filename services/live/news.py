@@ -3,7 +3,6 @@
 import base64
 import json
 import urllib.request
-from collections.abc import Iterator
 from typing import Any
 
 import redis
@@ -25,12 +24,13 @@ class Changes:
         self._stream = f"{key_prefix}changes"
         self._last = "0"
 
-    def lines(self, wait_ms: int) -> Iterator[str]:
-        """Yields new changes, each as a line; waits for the first of them at most so long."""
+    def lines(self, wait_ms: int) -> list[str]:
+        """Returns new changes, each as a line; waits for the first of them at most so long."""
         found: Any = self._client.xread({self._stream: self._last}, count=_CHANGES_AT_ONCE, block=wait_ms)
-        for _, entries in found:
-            for self._last, fields in entries:
-                yield change_line(fields)
+        entries = [entry for _, entries in found for entry in entries]
+        if entries:
+            self._last = entries[-1][0]
+        return [change_line(fields) for _, fields in entries]
 
     def close(self) -> None:
         """Closes the connection."""

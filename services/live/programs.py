@@ -14,7 +14,7 @@ import xmlrpc.client
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, NoReturn, Self
 
 from supervisor.xmlrpc import SupervisorTransport
 
@@ -22,6 +22,7 @@ from pipeline.watchdog import start_watchdog
 
 _STOP_SECONDS = 30
 """How long a program may take to end when it is asked to, before it is killed."""
+_EXPLAIN_SECONDS = 5
 _SHORT_DIRECTORY = "/tmp"  # $TMPDIR may be too long for a socket's path
 _ENDED = ("EXITED", "FATAL", "STOPPED")
 _LAST_WORDS = 2000
@@ -111,6 +112,18 @@ class Programs:
                 continue
             if not (self._programs[name].may_end and process["exitstatus"] == 0):
                 raise ProgramError(f"{name} ended: {self.last_words(name)}")
+
+    def explain(self, error: Exception) -> NoReturn:
+        """Raises why a program does not answer: most probably it has ended, and supervisord is about to learn of it.
+
+        Raises:
+          ProgramError: always.
+        """
+        deadline = time.monotonic() + _EXPLAIN_SECONDS
+        while time.monotonic() < deadline:
+            self.check()
+            time.sleep(0.05)
+        raise ProgramError(f"a program does not answer ({type(error).__name__}: {error})") from error
 
     def has_ended(self, name: str) -> bool:
         """Tells whether a program was started, and has ended."""

@@ -107,7 +107,7 @@ def test_replays_a_log_through_an_sdk(start: Callable[..., System]) -> None:
     )
     system.process.send_signal(signal.SIGINT)
     assert system.wait() == 0
-    assert "dead letter" not in system.screen
+    assert "  dead letter  " not in system.screen
 
 
 @pytest.mark.long
