@@ -6,8 +6,8 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-from services.collector.bodies import Fields, open_batch, open_object, read_body
-from services.collector.client_address import client_address, kept_address
+from services.collector.bodies import BodyReader, Fields, open_batch, open_object
+from services.collector.client_address import client_address
 from services.collector.errors import RefusedRequest, Unavailable
 from services.collector.keys import WriteKeys, basic_user, text_field
 from services.collector.messages import Messages, PlanCheck, Received, to_messages
@@ -80,24 +80,29 @@ class Intake:
         if self._requests >= MAX_REQUESTS:
             raise Unavailable("too_busy", "too many requests at a time; try again")
         self._requests += 1
+        reader = BodyReader(request.receive)
         try:
-            return await self._take(request, kind)
+            return await self._take(request, reader, kind)
+        except RefusedRequest:
+            await reader.discard()
+            raise
         finally:
             self._requests -= 1
 
-    async def _take(self, request: Request, kind: str | None) -> Answer:
+    async def _take(self, request: Request, reader: BodyReader, kind: str | None) -> Answer:
         received_at_ms = self._clock()
         user = basic_user(request.headers.get("authorization"))
         if user is not None:
             self.admit(request, user)  # before anything is read
-        body = await read_body(request.stream(), request.headers.get("content-length"))
+        body = await reader.read(request.headers.get("content-length"))
         fields = open_object(body)
         source = self.admit(request, user or _other_write_key(request, fields))
         raw_events = [body] if kind is not None else open_batch(fields.get("batch"))
         self._limit_rate(source, len(raw_events))
         received = Received(
             received_at_ms,
-            kept_address(self._address(request), source.ip),
+            self._address(request),
+            source.ip,
             request.headers.get("user-agent"),
             kind,
             {} if kind is not None else fields,

@@ -12,7 +12,9 @@ from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent, parse_event
 from segmentation.timestamps import format_timestamp
 from services.collector.bodies import Fields
+from services.collector.client_address import kept_address
 from services.collector.clock_correction import clock_error_ms, corrected
+from services.collector.settings import IpSetting
 
 STEP = "Collector"
 """Stands in dead letters as the step that refused."""
@@ -38,7 +40,8 @@ class Received(NamedTuple):
 
     received_at_ms: int
     ip: str | None
-    """As much of the client's address as is kept."""
+    """The client's address."""
+    ip_setting: IpSetting
     user_agent: str | None
     kind: str | None = None
     """The type of call that the path names; None for a batch, whose events name their own."""
@@ -84,6 +87,7 @@ class _Completion:
     def __init__(self, received: Received) -> None:
         shared = received.shared
         self._received = received
+        self._kept_ip = kept_address(received.ip, received.ip_setting)
         self._received_at = format_timestamp(received.received_at_ms)
         self._shared_sent_at = _given(shared, "sentAt")
         self._shared_integrations = _given(shared, "integrations")
@@ -132,12 +136,23 @@ class _Completion:
                 return
             context = {}
         completed: dict[str, Any] = {**self._shared_context, **context}
-        if self._received.ip is not None:
-            completed.setdefault("ip", self._received.ip)
+        self._complete_ip(completed)
         if self._received.user_agent is not None:
             completed.setdefault("userAgent", self._received.user_agent)
         if completed:
             fields["context"] = completed
+
+    def _complete_ip(self, context: dict[str, Any]) -> None:
+        """Keeps of an address as much as the setting says, be it the client's or one that the event names."""
+        own = context.pop("ip", None)
+        if own is None or own == b"null":
+            kept = self._kept_ip
+        elif self._received.ip_setting == "keep":
+            kept = own
+        else:
+            kept = kept_address(_text(own), self._received.ip_setting)
+        if kept is not None:
+            context["ip"] = kept
 
 
 def _message_id(raw: bytes, position: int, own_time: msgspec.Raw | None) -> str:
