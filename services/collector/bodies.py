@@ -88,26 +88,21 @@ class BodyReader:
 
 
 def unpacked(body: bytes) -> bytes:
-    """Returns what is in a gzip body; it is never unpacked further than the bound.
+    """Returns what is in a gzip body of one member; it is never unpacked further than the bound.
 
     Raises:
       RefusedRequest: it is too large (413) or broken (400).
     """
-    parts, size = [], 0
-    while body:
-        member = zlib.decompressobj(_GZIP_WINDOW)
-        try:
-            part = member.decompress(body, MAX_BODY_BYTES - size + 1)
-        except zlib.error:
-            raise RefusedRequest(400, "not_gzip", "the body is broken gzip") from None
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
-        if not member.eof:
-            raise RefusedRequest(400, "not_gzip", "the body is gzip that ends too early")
-        parts.append(part)
-        body = member.unused_data
-    return b"".join(parts)
+    member = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        whole = member.decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        raise RefusedRequest(400, "not_gzip", "the body is broken gzip") from None
+    if len(whole) > MAX_BODY_BYTES:
+        raise _too_large()
+    if not member.eof or member.unused_data:
+        raise RefusedRequest(400, "not_gzip", "the body is gzip that ends too early or goes on after its end")
+    return whole
 
 
 def open_object(body: bytes) -> Fields:

@@ -1,5 +1,6 @@
 """The way of a request with events: whose it is, what is in it, what of it Pub/Sub took."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import NamedTuple
@@ -141,11 +142,15 @@ class Intake:
             raise RefusedRequest(429, "rate_exceeded", "the source sends too much; try again", wait_seconds)
 
     async def _publish(self, messages: Messages) -> None:
-        # dead letters first: where one of both fails, the whole request comes again, and events weigh more
-        if messages.dead_letters:
-            await self._dead_letters.publish(messages.dead_letters)
+        """Where one of both fails, the whole request comes again; `messageId` tells repeats."""
+        calls = []
         if messages.events:
-            await self._events.publish(messages.events)
+            calls.append(self._events.publish(messages.events))
+        if messages.dead_letters:
+            calls.append(self._dead_letters.publish(messages.dead_letters))
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            if error is not None:
+                raise error
 
     def _count(self, source: Source, messages: Messages) -> None:
         self._metrics.events.labels(source.name).inc(len(messages.events))
