@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import signal
 import socket
@@ -15,12 +16,13 @@ from google.auth.exceptions import GoogleAuthError
 
 from segmentation.tracking_plan_files import TrackingPlanError
 from services.collector.app import CollectorConfig, create_app
+from services.collector.impatient_protocol import ImpatientProtocol
 from services.collector.plan_check import load_plan_check
-from services.collector.publisher import PUBLISH_SECONDS
 from services.collector.settings import SettingsError, load_settings
 
 _LOGGER = logging.getLogger("collector")
 _BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 75
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -50,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         uvicorn.Config(
             create_app(config),
             loop="uvloop",
-            http="httptools",
+            http=ImpatientProtocol,
             ws="none",
             lifespan="on",
             access_log=False,  # its lines hold addresses, and write keys
@@ -59,7 +61,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             log_config=None,
             log_level="warning",
             backlog=_BACKLOG,
-            timeout_graceful_shutdown=int(PUBLISH_SECONDS) + 1,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=math.ceil(config.publish_seconds) + 1,
         )
     )
     server.run(sockets=[listener])
@@ -79,6 +82,7 @@ def _config(options: argparse.Namespace) -> CollectorConfig:
         trusted_proxies=options.trusted_proxies,
         max_pending_bytes=options.max_pending_bytes,
         plan_check=load_plan_check(options.tracking_plan) if options.tracking_plan else None,
+        publish_seconds=options.publish_seconds,
     )
 
 
@@ -119,6 +123,13 @@ def _parser() -> argparse.ArgumentParser:
         default=CollectorConfig.max_pending_bytes,
         metavar="N",
         help="How much may wait for Pub/Sub before requests get 503. Default: 32 MiB",
+    )
+    add(
+        "--publish_seconds",
+        type=float,
+        default=CollectorConfig.publish_seconds,
+        metavar="S",
+        help="How long Pub/Sub may take before requests get 503: SDKs wait 10 to 15 s. Default: 8",
     )
     return parser
 

@@ -52,13 +52,15 @@ class CollectorConfig:
     """Where browsers reach it; None: where they say that they reached it."""
     trusted_proxies: int = 0
     max_pending_bytes: int = 32 * 1024 * 1024
+    publish_seconds: float = 8.0
+    """How long Pub/Sub may take: SDKs wait 10 to 15 s."""
     plan_check: PlanCheck | None = None
     clock: Clock = system_clock_ms
 
 
-def create_app(config: CollectorConfig, connect: Callable[[], PubSub] = PubSub) -> Starlette:
+def create_app(config: CollectorConfig) -> Starlette:
     """Returns the application; it connects to Pub/Sub when it starts, and flushes when it ends."""
-    service = _Service(config, connect)
+    service = _Service(config)
     posts = [Route(path, service.take, methods=["POST"]) for path in KINDS]
     gets = [
         Route("/v1/projects/{write_key}/settings", service.segment_settings),
@@ -87,16 +89,15 @@ def create_app(config: CollectorConfig, connect: Callable[[], PubSub] = PubSub) 
 class _Service:
     """A running collector."""
 
-    def __init__(self, config: CollectorConfig, connect: Callable[[], PubSub]) -> None:
+    def __init__(self, config: CollectorConfig) -> None:
         self._config = config
-        self._connect = connect
         self._metrics = Metrics()
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
         """Connects to Pub/Sub; at the end flushes what waits for it."""
         config = self._config
-        self._pubsub = self._connect()
+        self._pubsub = PubSub(config.publish_seconds)
         events = TopicPublisher(self._pubsub, config.events_topic, config.max_pending_bytes)
         dead_letters = TopicPublisher(self._pubsub, config.dead_letter_topic, config.max_pending_bytes)
         self._metrics.watch_pending("events", lambda: events.pending_bytes)
@@ -120,7 +121,7 @@ class _Service:
         started = time.perf_counter()
         code = "failed"
         try:
-            answer = await self._intake.take(request, KINDS[request.url.path])
+            answer = await self._intake.take(request, KINDS[request.scope["path"]])
             code = "ok"
         except RefusedRequest as refused:
             code = refused.code

@@ -3,9 +3,10 @@
 import asyncio
 import contextlib
 import zlib
-from collections.abc import AsyncIterator
 
 import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
 
 from segmentation.events import write_out_lone_surrogates
 from services.collector.errors import RefusedRequest
@@ -18,6 +19,7 @@ MAX_EVENTS = 2500
 """In one batch."""
 READ_SECONDS = 10.0
 """How long a client may take to send a body."""
+_MAX_DISCARDED_BYTES = 32 * 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
@@ -27,51 +29,80 @@ _fields_decoder = msgspec.json.Decoder(Fields)
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
-async def read_body(stream: AsyncIterator[bytes], length: str | None) -> bytes:
-    """Returns the whole body, unpacked if it is gzip, whatever its headers say.
+class BodyReader:
+    """Reads the body of one request.
 
-    Raises:
-      RefusedRequest: it is too large (413), too slow (408), or broken gzip (400).
+    Args:
+      receive: of the request's scope.
     """
-    if length is not None and length.isdecimal() and int(length) > MAX_BODY_BYTES:
-        raise _too_large()
-    chunks, size = [], 0
-    try:
-        async with asyncio.timeout(READ_SECONDS), contextlib.aclosing(stream):  # type: ignore[type-var]
-            async for chunk in stream:
-                size += len(chunk)
-                if size > MAX_BODY_BYTES:
-                    raise _too_large()
-                chunks.append(chunk)
-    except TimeoutError:
-        raise RefusedRequest(
-            408, "too_slow", f"the body did not arrive within {READ_SECONDS:.0f} seconds"
-        ) from None
-    body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-    return unpacked(body) if body.startswith(_GZIP_MAGIC) else body
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._has_ended = False
+
+    async def read(self, length: str | None) -> bytes:
+        """Returns the whole body, unpacked if it is gzip, whatever its headers say.
+
+        Args:
+          length: the header Content-Length, if there is one.
+
+        Raises:
+          RefusedRequest: it is too large (413), too slow (408), or broken gzip (400).
+          ClientDisconnect: the client went away.
+        """
+        if length is not None and length.isdecimal() and int(length) > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks, size = [], 0
+        try:
+            async with asyncio.timeout(READ_SECONDS):
+                while not self._has_ended:
+                    chunks.append(await self._next())
+                    size += len(chunks[-1])
+                    if size > MAX_BODY_BYTES:
+                        raise _too_large()
+        except TimeoutError:
+            raise RefusedRequest(
+                408, "too_slow", f"the body did not arrive within {READ_SECONDS:.0f} seconds"
+            ) from None
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return unpacked(body) if body.startswith(_GZIP_MAGIC) else body
+
+    async def discard(self) -> None:
+        """Reads on what a refused client still sends, within bounds.
+
+        A connection that is closed over unread bytes loses the answer, and the SDK would send the same again.
+        """
+        size = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(READ_SECONDS):
+                while not self._has_ended and size <= _MAX_DISCARDED_BYTES:
+                    size += len(await self._next())
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._has_ended = not message.get("more_body", False)
+        chunk: bytes = message.get("body", b"")
+        return chunk
 
 
 def unpacked(body: bytes) -> bytes:
-    """Returns what is in a gzip body; it is never unpacked further than the bound.
+    """Returns what is in a gzip body of one member; it is never unpacked further than the bound.
 
     Raises:
       RefusedRequest: it is too large (413) or broken (400).
     """
-    parts, size = [], 0
-    while body:
-        member = zlib.decompressobj(_GZIP_WINDOW)
-        try:
-            part = member.decompress(body, MAX_BODY_BYTES - size + 1)
-        except zlib.error:
-            raise RefusedRequest(400, "not_gzip", "the body is broken gzip") from None
-        size += len(part)
-        if size > MAX_BODY_BYTES:
-            raise _too_large()
-        if not member.eof:
-            raise RefusedRequest(400, "not_gzip", "the body is gzip that ends too early")
-        parts.append(part)
-        body = member.unused_data
-    return b"".join(parts)
+    member = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        whole = member.decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        raise RefusedRequest(400, "not_gzip", "the body is broken gzip") from None
+    if len(whole) > MAX_BODY_BYTES:
+        raise _too_large()
+    if not member.eof or member.unused_data:
+        raise RefusedRequest(400, "not_gzip", "the body is gzip that ends too early or goes on after its end")
+    return whole
 
 
 def open_object(body: bytes) -> Fields:

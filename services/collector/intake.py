@@ -1,13 +1,14 @@
 """The way of a request with events: whose it is, what is in it, what of it Pub/Sub took."""
 
+import asyncio
 import time
 from collections.abc import Callable
 from typing import NamedTuple
 
 from starlette.requests import Request
 
-from services.collector.bodies import Fields, open_batch, open_object, read_body
-from services.collector.client_address import client_address, kept_address
+from services.collector.bodies import BodyReader, Fields, open_batch, open_object
+from services.collector.client_address import client_address
 from services.collector.errors import RefusedRequest, Unavailable
 from services.collector.keys import WriteKeys, basic_user, text_field
 from services.collector.messages import Messages, PlanCheck, Received, to_messages
@@ -80,24 +81,29 @@ class Intake:
         if self._requests >= MAX_REQUESTS:
             raise Unavailable("too_busy", "too many requests at a time; try again")
         self._requests += 1
+        reader = BodyReader(request.receive)
         try:
-            return await self._take(request, kind)
+            return await self._take(request, reader, kind)
+        except RefusedRequest:
+            await reader.discard()
+            raise
         finally:
             self._requests -= 1
 
-    async def _take(self, request: Request, kind: str | None) -> Answer:
+    async def _take(self, request: Request, reader: BodyReader, kind: str | None) -> Answer:
         received_at_ms = self._clock()
         user = basic_user(request.headers.get("authorization"))
         if user is not None:
             self.admit(request, user)  # before anything is read
-        body = await read_body(request.stream(), request.headers.get("content-length"))
+        body = await reader.read(request.headers.get("content-length"))
         fields = open_object(body)
         source = self.admit(request, user or _other_write_key(request, fields))
         raw_events = [body] if kind is not None else open_batch(fields.get("batch"))
         self._limit_rate(source, len(raw_events))
         received = Received(
             received_at_ms,
-            kept_address(self._address(request), source.ip),
+            self._address(request),
+            source.ip,
             request.headers.get("user-agent"),
             kind,
             {} if kind is not None else fields,
@@ -136,11 +142,15 @@ class Intake:
             raise RefusedRequest(429, "rate_exceeded", "the source sends too much; try again", wait_seconds)
 
     async def _publish(self, messages: Messages) -> None:
-        # dead letters first: where one of both fails, the whole request comes again, and events weigh more
-        if messages.dead_letters:
-            await self._dead_letters.publish(messages.dead_letters)
+        """Where one of both fails, the whole request comes again; `messageId` tells repeats."""
+        calls = []
         if messages.events:
-            await self._events.publish(messages.events)
+            calls.append(self._events.publish(messages.events))
+        if messages.dead_letters:
+            calls.append(self._dead_letters.publish(messages.dead_letters))
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            if error is not None:
+                raise error
 
     def _count(self, source: Source, messages: Messages) -> None:
         self._metrics.events.labels(source.name).inc(len(messages.events))

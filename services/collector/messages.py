@@ -2,7 +2,7 @@
 
 import hashlib
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -12,11 +12,16 @@ from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent, parse_event
 from segmentation.timestamps import format_timestamp
 from services.collector.bodies import Fields
+from services.collector.client_address import kept_address
 from services.collector.clock_correction import clock_error_ms, corrected
+from services.collector.settings import IpSetting
 
 STEP = "Collector"
 """Stands in dead letters as the step that refused."""
-_ABSENT = frozenset({b"null", b'""'})
+_NULL = msgspec.Raw(b"null")
+_ABSENT = (_NULL, msgspec.Raw(b'""'))
+_Changed = dict[str, Any]
+"""Fields of which some are replaced: the others are still the bytes that came."""
 _fields_decoder = msgspec.json.Decoder(Fields)
 _encode = msgspec.json.Encoder().encode
 
@@ -38,7 +43,8 @@ class Received(NamedTuple):
 
     received_at_ms: int
     ip: str | None
-    """As much of the client's address as is kept."""
+    """The client's address."""
+    ip_setting: IpSetting
     user_agent: str | None
     kind: str | None = None
     """The type of call that the path names; None for a batch, whose events name their own."""
@@ -84,6 +90,7 @@ class _Completion:
     def __init__(self, received: Received) -> None:
         shared = received.shared
         self._received = received
+        self._kept_ip = kept_address(received.ip, received.ip_setting)
         self._received_at = format_timestamp(received.received_at_ms)
         self._shared_sent_at = _given(shared, "sentAt")
         self._shared_integrations = _given(shared, "integrations")
@@ -92,78 +99,80 @@ class _Completion:
 
     def complete(self, raw: bytes, position: int) -> bytes:
         """Returns the message of an event; what cannot be opened is returned as it came."""
-        opened = _object(raw)
-        if opened is None:
+        fields = _object(raw)
+        if fields is None:
             return raw
-        fields: dict[str, Any] = opened
         fields.pop("writeKey", None)
         if self._received.kind is not None:
             fields["type"] = self._received.kind
-        if _given(opened, "messageId") is None:
-            fields["messageId"] = _message_id(raw, position, _own_time(opened))
-        self._correct_clock(opened, fields)
-        if self._shared_integrations is not None and "integrations" not in fields:
-            fields["integrations"] = self._shared_integrations
+        if _given(fields, "messageId") is None:
+            fields["messageId"] = _message_id(raw, position, has_own_time=_own_time(fields) is not None)
+        if self._shared_integrations is not None:
+            fields.setdefault("integrations", self._shared_integrations)
+        self._complete_times(fields)
         self._complete_context(fields)
-        fields["receivedAt"] = self._received_at
         return _encode(fields)
 
-    def _correct_clock(self, opened: Fields, fields: dict[str, Any]) -> None:
-        received_at_ms = self._received.received_at_ms
-        sent_at, error_ms = _given(opened, "sentAt"), self._clock_error_ms
+    def _complete_times(self, fields: _Changed) -> None:
+        sent_at, error_ms = _given(fields, "sentAt"), self._clock_error_ms
         if sent_at is not None:
-            error_ms = clock_error_ms(_text(sent_at), received_at_ms)
+            error_ms = clock_error_ms(_text(sent_at), self._received.received_at_ms)
         elif self._shared_sent_at is not None:
             fields["sentAt"] = self._shared_sent_at
-        own_time = _own_time(opened)
-        if own_time is None:
-            fields["timestamp"] = self._received_at
-            return
+        own_time = _own_time(fields)
         text = _text(own_time) if error_ms else None
         if text is not None:
             fields["originalTimestamp"], fields["timestamp"] = own_time, corrected(text, error_ms)
         else:
-            fields["timestamp"] = own_time
+            fields["timestamp"] = self._received_at if own_time is None else own_time
+        fields["receivedAt"] = self._received_at
 
-    def _complete_context(self, fields: dict[str, Any]) -> None:
-        context = _object(fields.get("context", b"{}"))
-        if context is None:  # null, or no object: the event is judged as it is
-            if fields["context"] != b"null":
-                return
-            context = {}
-        completed: dict[str, Any] = {**self._shared_context, **context}
-        if self._received.ip is not None:
-            completed.setdefault("ip", self._received.ip)
+    def _complete_context(self, fields: _Changed) -> None:
+        context = _object(fields["context"]) if fields.get("context", _NULL) != _NULL else {}
+        if context is None:  # it is no object: the event is refused for it
+            return
+        context = {**self._shared_context, **context}
+        self._complete_ip(context)
         if self._received.user_agent is not None:
-            completed.setdefault("userAgent", self._received.user_agent)
-        if completed:
-            fields["context"] = completed
+            context.setdefault("userAgent", self._received.user_agent)
+        if context:
+            fields["context"] = context
+
+    def _complete_ip(self, context: _Changed) -> None:
+        """Keeps of an address as much as the setting says, be it the client's or one that the event names."""
+        setting, own = self._received.ip_setting, _given(context, "ip")
+        kept: Any = self._kept_ip
+        if own is not None:
+            kept = own if setting == "keep" else kept_address(_text(own), setting)
+        context.pop("ip", None)
+        if kept is not None:
+            context["ip"] = kept
 
 
-def _message_id(raw: bytes, position: int, own_time: msgspec.Raw | None) -> str:
+def _message_id(raw: bytes, position: int, *, has_own_time: bool) -> str:
     """Returns an id that is the same when the same request comes again.
 
     An event without a time of its own gets the time of its arrival, and so is another one each time.
     """
-    if own_time is None:
+    if not has_own_time:
         return uuid.uuid4().hex
     return hashlib.blake2b(b"%d " % position + raw, digest_size=16).hexdigest()
 
 
-def _own_time(fields: Fields) -> msgspec.Raw | None:
+def _own_time(fields: _Changed) -> msgspec.Raw | None:
     timestamp = _given(fields, "timestamp")
     return _given(fields, "originalTimestamp") if timestamp is None else timestamp
 
 
-def _given(fields: Fields, name: str) -> msgspec.Raw | None:
+def _given(fields: Mapping[str, Any], name: str) -> msgspec.Raw | None:
     """The field's bytes; None where it is absent, null or empty."""
-    value = fields.get(name)
-    return None if value is None or bytes(value) in _ABSENT else value
+    value: msgspec.Raw | None = fields.get(name)
+    return None if value is None or value in _ABSENT else value
 
 
-def _object(value: Any) -> Fields | None:
+def _object(raw: Any) -> _Changed | None:
     try:
-        return _fields_decoder.decode(value) if value is not None else None
+        return _fields_decoder.decode(raw) if raw is not None else None  # type: ignore[return-value]
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

@@ -6,6 +6,7 @@ package's asynchronous client.
 """
 
 import asyncio
+import logging
 import os
 from collections import deque
 from typing import Any, NamedTuple
@@ -22,8 +23,6 @@ from services.collector.errors import Unavailable
 
 GATHER_SECONDS = 0.005
 """How long the first message of a call waits for others."""
-PUBLISH_SECONDS = 8.0
-"""How long Pub/Sub may take, tries again included: SDKs wait 10 to 15 s, and Cloud Run stops after 10."""
 MAX_CALL_MESSAGES = 1000
 MAX_CALL_BYTES = 9_000_000
 """Pub/Sub takes 1,000 messages and 10 MB in one call."""
@@ -46,10 +45,22 @@ _TRANSIENT = if_exception_type(
 )
 
 
-class PubSub:
-    """A connection to Pub/Sub, or to the emulator that PUBSUB_EMULATOR_HOST names."""
+_PublishRequest = type(PublishRequest.pb(PublishRequest()))
+_PubsubMessage = type(PubsubMessage.pb(PubsubMessage()))
+"""The messages themselves: Google's wrappers around them cost more than the publishing."""
+_LOGGER = logging.getLogger("collector")
 
-    def __init__(self) -> None:
+
+class PubSub:
+    """A connection to Pub/Sub, or to the emulator that PUBSUB_EMULATOR_HOST names.
+
+    Args:
+      publish_seconds: how long a call may take, tries again included.
+    """
+
+    def __init__(self, publish_seconds: float) -> None:
+        self._publish_seconds = publish_seconds
+        self._is_away = False
         emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
         if emulator:
             self._channel = grpc.aio.insecure_channel(emulator, options=_CHANNEL_OPTIONS)
@@ -57,21 +68,31 @@ class PubSub:
             self._channel = PublisherGrpcAsyncIOTransport.create_channel(options=_CHANNEL_OPTIONS)
         transport = PublisherGrpcAsyncIOTransport(channel=self._channel)
         self._client = PublisherAsyncClient(transport=transport)
-        self._retry = AsyncRetry(
-            predicate=_TRANSIENT, initial=0.1, maximum=1.0, multiplier=2.0, timeout=PUBLISH_SECONDS
-        )
+        self._retry = AsyncRetry(_TRANSIENT, initial=0.1, maximum=1.0, timeout=publish_seconds)
 
     async def publish(self, topic: str, messages: list[bytes]) -> None:
         """Returns when Pub/Sub has taken every message.
 
         Raises:
-          GoogleAPICallError, RetryError, GoogleAuthError: it has not, or not in time; some may be there.
+          Unavailable: it has not, or not in time; some may be there.
         """
-        request = PublishRequest.pb(PublishRequest())
-        request.topic = topic
-        make = PubsubMessage.pb(PubsubMessage()).__class__
-        request.messages.extend([make(data=message) for message in messages])
-        await self._client.publish(PublishRequest.wrap(request), retry=self._retry, timeout=PUBLISH_SECONDS)
+        request = _PublishRequest(
+            topic=topic, messages=[_PubsubMessage(data=message) for message in messages]
+        )
+        try:
+            async with asyncio.timeout(self._publish_seconds):
+                await self._client.publish(
+                    PublishRequest.wrap(request), retry=self._retry, timeout=self._publish_seconds
+                )
+        except (exceptions.GoogleAPIError, GoogleAuthError, TimeoutError) as error:
+            cause = type(error).__name__
+            if not self._is_away:
+                self._is_away = True
+                _LOGGER.warning("Pub/Sub does not take messages (%s); clients are told to try again", cause)
+            raise Unavailable("pubsub_unavailable", f"Pub/Sub did not take it ({cause}); try again") from None
+        if self._is_away:
+            self._is_away = False
+            _LOGGER.info("Pub/Sub takes messages again")
 
     async def is_reachable(self, wait_seconds: float) -> bool:
         """Tells whether there is a connection, after waiting a moment for one."""
@@ -176,12 +197,11 @@ class TopicPublisher:
         failure: Exception | None = None
         try:
             await self._pubsub.publish(self._topic, [message for chunk in call for message in chunk.messages])
-        except (exceptions.GoogleAPIError, GoogleAuthError) as error:
-            failure = Unavailable("pubsub_unavailable", f"Pub/Sub did not take it ({type(error).__name__})")
-        finally:
-            self._pending_bytes -= sum(chunk.size for chunk in call)
+        except Exception as error:  # noqa: BLE001 -- it is raised where the messages are waited for
+            failure = error
+        self._pending_bytes -= sum(chunk.size for chunk in call)
         for chunk in call:
-            if chunk.taken.done():
+            if chunk.taken.done():  # who waited was cancelled
                 continue
             if failure is None:
                 chunk.taken.set_result(None)
