@@ -19,7 +19,7 @@ UNPLANNED = payload(3, "Shop Opened", product_id=None)
 
 
 def test_rejects_and_flags_as_the_plan_says():
-    received = Received(START_MS, ip=None, user_agent=None)
+    received = Received(START_MS, ip=None, ip_setting="keep", user_agent=None)
     messages = to_messages([GOOD, REJECTED, FLAGGED, UNPLANNED], received, load_plan_check(OURS))
     assert [orjson.loads(event)["messageId"] for event in messages.events] == [
         orjson.loads(event)["messageId"] for event in (GOOD, FLAGGED, UNPLANNED)
