@@ -10,6 +10,7 @@ resource "google_project_service" "main" {
     "monitoring.googleapis.com",
     "pubsub.googleapis.com",
     "redis.googleapis.com",
+    "run.googleapis.com",
     "secretmanager.googleapis.com",
     "servicenetworking.googleapis.com",
     "storage.googleapis.com",

@@ -225,3 +225,30 @@ variable "job" {
     error_message = "Give at least one worker, and no fewer at most than at least."
   }
 }
+
+variable "collector" {
+  description = "Makes Terraform run the collector, by its image, behind a load balancer under a domain whose DNS leads to the output collector; null: events come another way. Its settings must be in their secret before."
+  type = object({
+    image                           = string
+    domain                          = string
+    min_instances                   = optional(number, 1)
+    max_instances                   = optional(number, 20)
+    requests_per_minute_and_address = optional(number, 6000)
+  })
+  default = null
+
+  validation {
+    condition     = var.collector == null ? true : can(regex("@sha256:[0-9a-f]{64}$", var.collector.image))
+    error_message = "Give the image by its digest, ...@sha256:..., as it was built."
+  }
+
+  validation {
+    condition     = var.collector == null ? true : can(regex("^([a-z0-9]([-a-z0-9]*[a-z0-9])?\\.)+[a-z]{2,}$", var.collector.domain))
+    error_message = "Give a domain such as events.shop.example, without https:// and a path."
+  }
+
+  validation {
+    condition     = var.collector == null ? true : var.collector.min_instances >= 0 && var.collector.min_instances <= var.collector.max_instances && var.collector.max_instances >= 1
+    error_message = "Give at least one instance at most, and no fewer at most than at least."
+  }
+}

@@ -27,7 +27,7 @@ _KEEP_ALIVE_SECONDS = 75
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a collector until Ctrl-C or SIGTERM; returns the exit status."""
-    options = _parser().parse_args(argv)
+    options = parser().parse_args(argv)
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     try:
         config = _config(options)
@@ -86,12 +86,13 @@ def _config(options: argparse.Namespace) -> CollectorConfig:
     )
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command's flags."""
+    flags = argparse.ArgumentParser(
         prog="python -m services.collector",
         description="Takes events of Segment and RudderStack SDKs in, and publishes them to Pub/Sub.",
     )
-    add = parser.add_argument
+    add = flags.add_argument
     add(
         "--settings",
         type=Path,
@@ -131,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
         metavar="S",
         help="How long Pub/Sub may take before requests get 503: SDKs wait 10 to 15 s. Default: 8",
     )
-    return parser
+    return flags
 
 
 if __name__ == "__main__":

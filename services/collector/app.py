@@ -177,13 +177,18 @@ def _allowed_by_any(settings: Settings) -> Callable[[str], bool]:
 
 async def _refused(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, RefusedRequest)
-    return _error(refused.status, refused.code, refused.message, refused.retry_after_seconds)
+    headers = {}
+    if refused.retry_after_seconds is not None:
+        headers["Retry-After"] = str(refused.retry_after_seconds)
+    if refused.closes_connection:
+        headers["Connection"] = "close"
+    return _error(refused.status, refused.code, refused.message, headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
     code = {404: "no_such_path", 405: "bad_method"}.get(error.status_code, "refused")
-    return _error(error.status_code, code, error.detail, headers=error.headers)
+    return _error(error.status_code, code, error.detail, error.headers)
 
 
 async def _gone(request: Request, error: Exception) -> Response:
@@ -194,13 +199,8 @@ async def _failed(request: Request, error: Exception) -> Response:
     return _error(500, "failed", "the collector failed; try again")
 
 
-def _error(
-    status: int, code: str, message: str, retry_after_seconds: int | None = None, headers: Any = None
-) -> Response:
-    answer = _json({"code": code, "message": message}, status, headers)
-    if retry_after_seconds is not None:
-        answer.headers["Retry-After"] = str(retry_after_seconds)
-    return answer
+def _error(status: int, code: str, message: str, headers: Any = None) -> Response:
+    return _json({"code": code, "message": message}, status, headers)
 
 
 def _json(content: Any, status: int = 200, headers: Any = None) -> Response:

@@ -30,7 +30,7 @@ _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class BodyReader:
-    """Reads the body of one request.
+    """Reads the body of one request, which has to be there within `READ_SECONDS`.
 
     Args:
       receive: of the request's scope.
@@ -38,6 +38,7 @@ class BodyReader:
 
     def __init__(self, receive: Receive) -> None:
         self._receive = receive
+        self._deadline = asyncio.get_running_loop().time() + READ_SECONDS
         self._has_ended = False
 
     async def read(self, length: str | None) -> bytes:
@@ -54,7 +55,7 @@ class BodyReader:
             raise _too_large()
         chunks, size = [], 0
         try:
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout_at(self._deadline):
                 while not self._has_ended:
                     chunks.append(await self._next())
                     size += len(chunks[-1])
@@ -67,16 +68,17 @@ class BodyReader:
         body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
         return unpacked(body) if body.startswith(_GZIP_MAGIC) else body
 
-    async def discard(self) -> None:
-        """Reads on what a refused client still sends, within bounds.
+    async def discard(self) -> bool:
+        """Reads on what a refused client still sends, within bounds; returns whether that was all.
 
         A connection that is closed over unread bytes loses the answer, and the SDK would send the same again.
         """
         size = 0
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(READ_SECONDS):
+            async with asyncio.timeout_at(self._deadline):
                 while not self._has_ended and size <= _MAX_DISCARDED_BYTES:
                     size += len(await self._next())
+        return self._has_ended
 
     async def _next(self) -> bytes:
         message = await self._receive()

@@ -20,6 +20,8 @@ class RefusedRequest(Exception):
         self.code = code
         self.message = message
         self.retry_after_seconds = retry_after_seconds
+        self.closes_connection = False
+        """The client still sends, and is not listened to."""
 
 
 class Unavailable(RefusedRequest):

@@ -84,8 +84,8 @@ class Intake:
         reader = BodyReader(request.receive)
         try:
             return await self._take(request, reader, kind)
-        except RefusedRequest:
-            await reader.discard()
+        except RefusedRequest as refused:
+            refused.closes_connection = not await reader.discard()
             raise
         finally:
             self._requests -= 1

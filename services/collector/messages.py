@@ -20,6 +20,7 @@ STEP = "Collector"
 """Stands in dead letters as the step that refused."""
 _NULL = msgspec.Raw(b"null")
 _ABSENT = (_NULL, msgspec.Raw(b'""'))
+_IDENTIFY = ("identify", msgspec.Raw(b'"identify"'))
 _Changed = dict[str, Any]
 """Fields of which some are replaced: the others are still the bytes that came."""
 _fields_decoder = msgspec.json.Decoder(Fields)
@@ -131,6 +132,8 @@ class _Completion:
         context = _object(fields["context"]) if fields.get("context", _NULL) != _NULL else {}
         if context is None:  # it is no object: the event is refused for it
             return
+        if _given(fields, "type") in _IDENTIFY and "traits" in context and _given(fields, "traits") is None:
+            fields["traits"] = context["traits"]  # where RudderStack's SDKs put them
         context = {**self._shared_context, **context}
         self._complete_ip(context)
         if self._received.user_agent is not None:
@@ -172,7 +175,7 @@ def _given(fields: Mapping[str, Any], name: str) -> msgspec.Raw | None:
 
 def _object(raw: Any) -> _Changed | None:
     try:
-        return _fields_decoder.decode(raw) if raw is not None else None  # type: ignore[return-value]
+        return _fields_decoder.decode(raw) if raw is not None else None
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
 

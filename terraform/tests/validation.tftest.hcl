@@ -105,3 +105,16 @@ run "an_image_by_its_tag" {
     }
   }
 }
+
+run "a_collector_by_its_tag_and_url" {
+  command         = plan
+  expect_failures = [var.collector]
+
+  variables {
+    collector = {
+      image         = "europe-west4-docker.pkg.dev/my-shop-prod/segments/collector:latest"
+      domain        = "https://events.shop.example"
+      min_instances = 30
+    }
+  }
+}

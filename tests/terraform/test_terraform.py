@@ -15,6 +15,7 @@ import pytest
 import sqlglot
 
 from pipeline.options import SegmentationOptions
+from services.collector.__main__ import parser as collector_parser
 from tests.terraform.extract_provider_schema import META, used_types
 
 ROOT = Path(__file__).parents[2]
@@ -334,6 +335,34 @@ def test_the_job_takes_flags_that_exist_and_no_others(terraform: Configuration) 
     job = _named(terraform, "google_dataflow_flex_template_job", "live").body
     assert job["parameters"] == "${local.job_parameters}"
     assert job["on_delete"] == '"drain"'
+
+
+def test_the_collector_takes_flags_that_exist_and_all_that_it_needs(terraform: Configuration) -> None:
+    parser = collector_parser()
+    (template,) = _named(terraform, "google_cloud_run_v2_service", "collector").body["template"]
+    (container,) = template["containers"]
+    options = parser.parse_args([argument.strip('"') for argument in container["args"]])
+    (mount,) = container["volume_mounts"]
+    (volume,) = template["volumes"]
+    (item,) = volume["secret"][0]["items"]
+    assert str(options.settings) == f"{mount['mount_path']}/{item['path']}".replace('"', "")
+    assert options.host == "0.0.0.0"
+
+
+def test_the_collectors_account_may_publish_to_two_topics_and_read_its_settings(
+    terraform: Configuration,
+) -> None:
+    member = "${google_service_account.collector.member}"
+    grants = [block for block in terraform.blocks if block.body.get("member") == member]
+    assert {block.address: block.body["role"] for block in grants} == {
+        "google_pubsub_topic_iam_member.collector": '"roles/pubsub.publisher"',
+        "google_secret_manager_secret_iam_member.collector": '"roles/secretmanager.secretAccessor"',
+    }
+    topics = _named(terraform, "google_pubsub_topic_iam_member", "collector").body["for_each"]
+    assert sorted(topics.values()) == [
+        "${google_pubsub_topic.dead_letters.name}",
+        "${google_pubsub_topic.events.name}",
+    ]
 
 
 def test_every_alert_has_a_runbook(terraform: Configuration) -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from segmentation.events import MAX_PAYLOAD_BYTES, parse_event
 from segmentation.timestamps import format_timestamp, parse_timestamp
-from services.collector.bodies import open_object
+from services.collector.bodies import MAX_BODY_BYTES, open_object
 from services.collector.messages import STEP, Received, Violation, to_messages
 
 NOON = parse_timestamp("2026-03-02T12:00:00Z")
@@ -186,6 +186,23 @@ def test_a_bad_event_is_dead_lettered_alone_and_whole(bad, reason):
     if isinstance(bad, dict):
         whole = json.loads(letter["payload"])
         assert {name: whole[name] for name in without(bad, "context")} == without(bad, "context")
+
+
+@pytest.mark.parametrize("filling", [b'\\"', b"\\\\", b"\xff", b"\n"])
+def test_the_dead_letter_of_the_largest_body_fits_into_a_message_of_pubsub(filling):
+    raw = b'{"type":"track","properties":{"a":'
+    inside = filling * ((MAX_BODY_BYTES - 100) // len(filling))
+    raw += inside + b"1}}" if filling == b"\n" else b'"' + inside + b'"}}'
+    (row,) = messages(raw).dead_letters
+    assert 4_700_000 < len(row) < 9_900_000
+
+
+def test_the_traits_of_an_identify_call_are_found_where_rudderstack_puts_them():
+    identify = {**without(EVENT, "event"), "type": "identify", "context": {"traits": {"plan": "gold"}}}
+    assert published(identify)["traits"] == {"plan": "gold"}
+    assert published(without(identify, "type"), kind="identify")["traits"] == {"plan": "gold"}
+    assert published({**identify, "traits": {"plan": "free"}})["traits"] == {"plan": "free"}
+    assert "traits" not in published({**identify, "type": "page"})
 
 
 def test_a_null_context_is_none():
