@@ -8,7 +8,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.collector.settings import Source
 
-ALLOWED_HEADERS = "authorization, content-type, x-retry-count, anonymousid, sentat, x-write-key"
+ALLOWED_HEADERS = (
+    "authorization, content-type, x-retry-count, anonymousid, sentat, x-write-key, rsa-retry-attempt,"
+    " rsa-retry-reason, rsa-since-last-attempt, rsa-since-first-attempt, rsa-recovered"
+)
+"""The last five are those with which RudderStack's JavaScript SDK sends again: without them it could not."""
 ALLOWED_METHODS = "GET, POST, OPTIONS"
 EXPOSED_HEADERS = "Retry-After"
 _PREFLIGHT_SECONDS = "7200"

@@ -195,7 +195,10 @@ def test_behind_proxies_the_client_is_whom_they_name(start_collector) -> None:
     assert settings["integrations"]["Segment.io"]["protocol"] == "https"
 
 
-CORS_HEADERS = "authorization, content-type, x-retry-count, anonymousid, sentat, x-write-key"
+CORS_HEADERS = (
+    "authorization, content-type, x-retry-count, anonymousid, sentat, x-write-key, rsa-retry-attempt,"
+    " rsa-retry-reason, rsa-since-last-attempt, rsa-since-first-attempt, rsa-recovered"
+)
 
 
 @pytest.mark.parametrize(
