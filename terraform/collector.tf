@@ -46,6 +46,7 @@ resource "google_cloud_run_v2_service" "collector" {
       args = [
         "--host=0.0.0.0",
         "--settings=/settings/collector.yaml",
+        "--tracking_plan=definitions/tracking_plan",
         "--events_topic=${google_pubsub_topic.events.id}",
         "--dead_letter_topic=${google_pubsub_topic.dead_letters.id}",
         "--public_url=https://${var.collector.domain}",

@@ -308,9 +308,9 @@ def test_ga4_events_become_those_of_segments_spec(
         assert event.name in plan
         assert plan.violations(event.name, message) == ()
     unmatched = [(message["event"], message["properties"]) for message in tracks]
-    for event in expected:
-        assert event in unmatched
-        unmatched.remove(event)
+    for called in expected:
+        assert called in unmatched
+        unmatched.remove(called)
     assert unmatched == []
     assert opened.said == []
     assert opened.page.evaluate("dataLayer.length") == 2 + 1 + 3 * len(GA4) + 5 + 1
