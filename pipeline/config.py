@@ -12,7 +12,8 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from pipeline.cloud_flags import CloudFlagsError, storage_write_service
-from pipeline.definitions import CLOUD, Definitions, DefinitionsError, read_definitions
+from pipeline.definitions import Definitions, DefinitionsError, read_definitions
+from pipeline.files import CLOUD
 from pipeline.options import SegmentationOptions
 from pipeline.redis_flags import RedisFlagsError, redis_target
 from pipeline.tracking_plan import TrackingPlanTexts, read_tracking_plan

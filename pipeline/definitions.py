@@ -1,15 +1,11 @@
-"""Reads files of definitions, on this machine or on gs://."""
+"""Reads a file of definitions, on this machine or on gs://."""
 
-import contextlib
-from collections.abc import Iterator
-from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.files import read_file
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from segmentation.rules.problems import Problems
-
-CLOUD = "gs://"
 
 
 class DefinitionsError(ValueError):
@@ -42,46 +38,3 @@ def read_definitions(path: str) -> Definitions:
         heading = f"{path} has {number} mistake{'s' if number > 1 else ''}:"
         lines = [heading, *(f"  {problem}" for problem in problems.problems)]
         raise DefinitionsError("\n".join(lines)) from None
-
-
-def read_file(path: str) -> bytes:
-    """Returns what a file holds.
-
-    Raises:
-      OSError: it cannot be read.
-    """
-    if not path.startswith(CLOUD):
-        return Path(path).read_bytes()
-    with _cloud_errors_as_os_errors():
-        from apache_beam.io.filesystems import FileSystems
-
-        with FileSystems.open(path) as file:
-            return file.read()
-
-
-def list_folder(folder: str) -> list[str]:
-    """Returns the names of the files that stand in a folder itself, in no order.
-
-    Raises:
-      OSError: there is no such folder, or it cannot be read.
-    """
-    if not folder.startswith(CLOUD):
-        return [entry.name for entry in Path(folder).iterdir() if entry.is_file()]
-    prefix = folder.rstrip("/") + "/"
-    with _cloud_errors_as_os_errors():
-        from apache_beam.io.filesystems import FileSystems
-
-        found = [file.path for match in FileSystems.match([prefix + "*"]) for file in match.metadata_list]
-    return [name for path in found if "/" not in (name := path.removeprefix(prefix)) and name]
-
-
-@contextlib.contextmanager
-def _cloud_errors_as_os_errors() -> Iterator[None]:
-    # These take seconds to import, and a local file needs none of them.
-    from google.api_core.exceptions import GoogleAPIError
-    from google.auth.exceptions import GoogleAuthError
-
-    try:
-        yield
-    except (GoogleAPIError, GoogleAuthError) as error:
-        raise OSError(str(error)) from None

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from pipeline.definitions import CLOUD, list_folder, read_file
+from pipeline.files import CLOUD, list_folder, read_file
 from segmentation.tracking_plan import TrackingPlan
 from segmentation.tracking_plan_files import TrackingPlanError, load_tracking_plan
 

@@ -1,6 +1,6 @@
 """The tracking plan as the collector applies it."""
 
-from pipeline.definitions import CLOUD
+from pipeline.files import CLOUD
 from pipeline.tracking_plan import read_tracking_plan
 from segmentation.events import Event
 from segmentation.tracking_plan import TrackingPlan, told
