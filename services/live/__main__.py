@@ -15,6 +15,7 @@ from typing import NoReturn, TextIO
 import redis
 
 from pipeline.demo import LOGS, ROOT
+from pipeline.demo_report import shown_path
 from pipeline.pubsub_emulator import PubSubEmulatorError
 from services.collector.settings import SettingsError, Source, load_settings
 from services.live.news import Changes, DeadLetters, dead_letter_line
@@ -80,6 +81,7 @@ def _follow(system: LiveSystem, dead_letters_file: Path) -> NoReturn:
 
 
 def _welcome(system: LiveSystem, files: LiveFiles, source: Source) -> str:
+    output = shown_path(files.output)
     redis_client = f"redis.Redis(port={system.redis_port}, decode_responses=True)"
     return f"""
 live: ready. It is for trying things out: nothing of it outlives Ctrl-C, and a crash loses what was under way.
@@ -87,9 +89,9 @@ live: ready. It is for trying things out: nothing of it outlives Ctrl-C, and a c
   collector     {system.url}
   Pub/Sub       PUBSUB_EMULATOR_HOST={system.emulator}, events in {EVENTS_TOPIC}
   Redis         {system.redis_url}
-  history       {files.output}/history.jsonl
-  dead letters  {files.output}/dead-letters.jsonl
-  logs          {files.output}/*.log
+  history       {output}/history.jsonl
+  dead letters  {output}/dead-letters.jsonl
+  logs          {output}/*.log
 
 Send it an event:
 

@@ -75,10 +75,19 @@ def start(tmp_path: Path) -> Iterator[Callable[..., System]]:
         system.process.wait()
 
 
+def without_what_differs(screen: str) -> str:
+    """Returns the greeting with its ports and the folder masked."""
+    greeting = screen[screen.index("live: ready.") : screen.index("Ctrl-C stops everything:")]
+    greeting = re.sub(r"127\.0\.0\.1:\d+|port=\d+", "PORT", greeting)
+    return re.sub(r"\S+/(\S+\.jsonl|\*\.log)$", r"FOLDER/\1", greeting, flags=re.MULTILINE)
+
+
 def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     start: Callable[..., System],
 ) -> None:
     system = start()
+    documented = Path("docs/live-system.md").read_text()
+    assert without_what_differs(system.screen) == without_what_differs(documented)
     assert json.loads(subprocess.check_output(system.curl(), stderr=subprocess.DEVNULL))["published"] == 1
     until(lambda: "ada  entered  big_basket_now  until" in system.screen, "change of ada")
     match = re.search(r"redis://127\.0\.0\.1:(\d+)/0", system.screen)

@@ -54,6 +54,21 @@ def installed_packages() -> Path:
     return modules
 
 
+def installed_jars() -> Path:
+    """Returns the folder of the Kotlin SDK's jars, fetched as pom.xml says if they are not there yet."""
+    mvn = program("mvn", "install Maven (Debian: the package maven)")
+    pom, jars = FOLDER / "pom.xml", FOLDER / "target" / "dependency"
+    marker = FOLDER / "target" / ".installed"
+    if not marker.exists() or marker.read_bytes() != pom.read_bytes():
+        shutil.rmtree(FOLDER / "target", ignore_errors=True)
+        command = [mvn, "-q", "-B", "dependency:copy-dependencies"]
+        done = subprocess.run(command, cwd=FOLDER, capture_output=True, text=True)
+        if done.returncode:
+            missing(f"{' '.join(command)} failed: {done.stdout[-1000:]}")
+        marker.write_bytes(pom.read_bytes())
+    return jars
+
+
 def events_of(collector: CollectorProcess, user: str, at_least: Collection[str]) -> dict[str, dict[str, Any]]:
     """Returns a user's events in Pub/Sub by their type, when all of these types are there.
 
