@@ -30,7 +30,7 @@ class CollectorProcess:
       folder: for its log.
       events, dead_letters: where it publishes.
       flags: more of them.
-      emulator: another one than PUBSUB_EMULATOR_HOST names.
+      emulator: another one than PUBSUB_EMULATOR_HOST names; `none`: the real Pub/Sub.
     """
 
     def __init__(
@@ -41,7 +41,9 @@ class CollectorProcess:
         self._log = folder / f"collector-{uuid.uuid4().hex}.log"
         command = [sys.executable, "-m", "services.collector", f"--settings={SETTINGS}", "--port=0"]
         command += [f"--events_topic={events.name}", f"--dead_letter_topic={dead_letters.name}", *flags]
-        environment = {**os.environ, **({"PUBSUB_EMULATOR_HOST": emulator} if emulator else {})}
+        environment = dict(os.environ)
+        if emulator:
+            environment["PUBSUB_EMULATOR_HOST"] = "" if emulator == "none" else emulator
         with self._log.open("wb") as log:
             self.process = subprocess.Popen(command, cwd=ROOT, env=environment, stdout=log, stderr=log)
         address = until(lambda: self._address() or self.process.poll() is not None, "collector")

@@ -1,6 +1,7 @@
 """How a collector starts and ends."""
 
 import contextlib
+import json
 import signal
 import subprocess
 import sys
@@ -9,6 +10,8 @@ from pathlib import Path
 
 import httpx
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.collector.collector_process import ROOT, SETTINGS, event, new_user
 from tests.integration.live_job import until
@@ -62,6 +65,30 @@ def test_a_port_that_is_taken_ends_it_at_once(start_collector) -> None:
     )
     assert status == 2
     assert f"--port: 127.0.0.1:{port} cannot be listened on" in said
+
+
+def test_credentials_that_google_does_not_take_are_told_by_503(
+    start_collector, tmp_path: Path, monkeypatch
+) -> None:
+    """The way to the real Pub/Sub, as far as it goes without a network."""
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    account = {
+        "type": "service_account",
+        "client_email": "collector@project-x.iam.gserviceaccount.com",
+        "token_uri": "http://127.0.0.1:1/token",
+        "private_key": key.decode(),
+    }
+    credentials = tmp_path / "credentials.json"
+    credentials.write_text(json.dumps(account), encoding="utf-8")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
+    collector = start_collector("--publish_seconds=1", emulator="none")
+    assert collector.client.get("/healthz").status_code == 200
+    assert collector.client.get("/readyz").status_code == 503
+    answer = collector.post("/v1/track", event(new_user()))
+    assert (answer.status_code, answer.json()["code"]) == (503, "pubsub_unavailable")
+    assert "Traceback" not in collector.log
 
 
 @pytest.mark.long

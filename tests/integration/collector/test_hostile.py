@@ -147,6 +147,17 @@ def test_slow_senders_are_cut_off_and_keep_nobody_waiting(collector: CollectorPr
     assert_serves(collector)
 
 
+@pytest.mark.parametrize("endless", [b"GET /" + b"a" * 1_000, b"GET / HTTP/1.1\r\n" + b"A: b\r\n" * 200])
+def test_a_head_without_end_is_cut_off(collector: CollectorProcess, grown, endless: bytes) -> None:
+    with socket.create_connection(("127.0.0.1", collector.port), timeout=240) as connection:
+        connection.sendall(endless)
+        with pytest.raises(ConnectionError):
+            while True:
+                connection.sendall(endless[16:])
+    assert grown() < MAX_GROWTH_BYTES
+    assert_serves(collector)
+
+
 def test_what_is_no_http_is_refused(collector: CollectorProcess) -> None:
     with socket.create_connection(("127.0.0.1", collector.port), timeout=240) as connection:
         connection.sendall(b"\x16\x03\x01\x02\x00\x01\x00\x01" + bytes(200))
