@@ -9,7 +9,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 	--custom-compile-command "make lock" $(ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-long lint checkov format check bench lock clean
+.PHONY: help setup run live test test-long lint checkov format check bench lock clean
 .PHONY: infrastructure image template deploy validate replace update drain replay destroy
 
 help: ## Print this list
@@ -19,6 +19,9 @@ setup: $(READY) ## Install into .venv what the others need (they do it themselve
 
 run: $(READY) ## Process real shop events into an embedded Redis and print what came out (LOG=views)
 	$(BIN)/python -m pipeline.cli demo --log $(LOG)
+
+live: $(READY) ## Run the whole system on this machine until Ctrl-C (REPLAY=60: replay LOG 60 times as fast)
+	@$(BIN)/python -m services.live $(if $(REPLAY),--replay $(REPLAY) --log $(LOG)) $(ARGS)
 
 test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them)
 	$(BIN)/python -m pytest -m "not long" $(ARGS)
@@ -52,7 +55,8 @@ bench: $(READY) ## Measure throughput, with a fixed seed
 lock: $(READY) ## Lock the dependencies anew after a change in pyproject.toml (ARGS=--upgrade for newer ones)
 	$(LOCK) --group setup --output-file requirements-setup.lock
 	$(LOCK) pyproject.toml --output-file requirements.lock
-	$(LOCK) pyproject.toml --all-extras --group setup --constraint requirements.lock \
+	$(LOCK) --group collector --constraint requirements.lock --output-file requirements-collector.lock
+	$(LOCK) pyproject.toml --all-extras --group setup --group collector --constraint requirements.lock \
 		--output-file requirements-dev.lock
 	$(LOCK) --group checkov --output-file requirements-checkov.lock
 

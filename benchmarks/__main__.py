@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from rich.console import Console
 
 from benchmarks import (
+    collector,
     fold,
     history,
     live,
@@ -36,6 +37,7 @@ BENCHMARKS = {
     "redis_writer": redis_writer.measure,
     "history": history.measure,
     "live": live.measure,
+    "collector": collector.measure,
 }
 
 

@@ -124,7 +124,7 @@ def measure(events: int, rounds: int) -> list[Figure]:
 @contextlib.contextmanager
 def _live_run() -> Iterator[LiveRun]:
     with PubSubEmulator() as emulator, EmbeddedRedis() as server, tempfile.TemporaryDirectory() as folder:
-        with _environment("PUBSUB_EMULATOR_HOST", emulator.host):
+        with environment("PUBSUB_EMULATOR_HOST", emulator.host):
             publisher = pubsub_v1.PublisherClient()
             publisher.create_topic(name=_TOPIC)
             with pubsub_v1.SubscriberClient() as subscriber:
@@ -137,7 +137,8 @@ def _live_run() -> Iterator[LiveRun]:
 
 
 @contextlib.contextmanager
-def _environment(name: str, value: str) -> Iterator[None]:
+def environment(name: str, value: str) -> Iterator[None]:
+    """Sets an environment variable for as long as the block."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:

@@ -13,12 +13,15 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from pipeline.cloud_flags import CloudFlagsError, storage_write_service
-from pipeline.definitions import CLOUD, Definitions, DefinitionsError, read_definitions
+from pipeline.definitions import Definitions, DefinitionsError, read_definitions
+from pipeline.files import CLOUD
 from pipeline.options import SegmentationOptions
 from pipeline.redis_flags import RedisFlagsError, redis_target
+from pipeline.tracking_plan import TrackingPlanTexts, read_tracking_plan
 from segmentation.durations import parse_duration
 from segmentation.events import InvalidEvent, parse_event
 from segmentation.timestamps import parse_timestamp
+from segmentation.tracking_plan_files import TrackingPlanError
 from transforms.read_events import read_lines
 from transforms.redis_access import RedisTarget
 
@@ -50,6 +53,8 @@ class SegmentationConfig:
     profile_ttl_ms: int
     run: str | None
     """Names the files of a bounded run; None for an unbounded one."""
+    tracking_plan: TrackingPlanTexts | None = dataclasses.field(default=None, repr=False)
+    """What events must look like; None: no more than an event's contract says."""
     history_table: str | None = None
     storage_write_service: str | None = None
     """What describes the Storage Write API's step to Beam, HOST:PORT or a jar; None: streaming inserts."""
@@ -83,6 +88,7 @@ class SegmentationConfig:
         outputs = _outputs(options, bounded)
         as_of_ms = _as_of_ms(options, bounded)
         definitions = _definitions(options.segments)
+        tracking_plan = _tracking_plan(options.tracking_plan)
         paths: tuple[str, ...] = ()
         if bounded:
             paths = _expand(options.events)
@@ -96,6 +102,7 @@ class SegmentationConfig:
             redis_key_prefix=options.redis_key_prefix,
             profile_ttl_ms=max(_ttl_ms(options.profile_ttl), definitions.rules.longest_window_ms),
             run=str(now_ms) if bounded else None,
+            tracking_plan=tracking_plan,
             **outputs,
             redis_auth_secret=redis.auth_secret,
             redis_ca_secret=redis.ca_secret,
@@ -236,6 +243,13 @@ def _definitions(path: str) -> Definitions:
         return read_definitions(path)
     except DefinitionsError as error:
         raise ConfigError(f"--segments: {error}") from None
+
+
+def _tracking_plan(folder: str | None) -> TrackingPlanTexts | None:
+    try:
+        return read_tracking_plan(folder).texts if folder else None
+    except TrackingPlanError as error:
+        raise ConfigError(f"--tracking_plan: {error}") from None
 
 
 def _expand(pattern: str) -> tuple[str, ...]:

@@ -1,13 +1,11 @@
 """Reads a file of definitions, on this machine or on gs://."""
 
-from pathlib import Path
 from typing import NamedTuple
 
+from pipeline.files import read_file
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from segmentation.rules.problems import Problems
-
-CLOUD = "gs://"
 
 
 class DefinitionsError(ValueError):
@@ -28,7 +26,7 @@ def read_definitions(path: str) -> Definitions:
       DefinitionsError: the file cannot be read, or its rules are wrong.
     """
     try:
-        text = _read(path).decode()
+        text = read_file(path).decode()
     except OSError as error:
         raise DefinitionsError(f"{path} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
@@ -40,18 +38,3 @@ def read_definitions(path: str) -> Definitions:
         heading = f"{path} has {number} mistake{'s' if number > 1 else ''}:"
         lines = [heading, *(f"  {problem}" for problem in problems.problems)]
         raise DefinitionsError("\n".join(lines)) from None
-
-
-def _read(path: str) -> bytes:
-    if not path.startswith(CLOUD):
-        return Path(path).read_bytes()
-    # These take seconds to import, and a local file needs none of them.
-    from apache_beam.io.filesystems import FileSystems
-    from google.api_core.exceptions import GoogleAPIError
-    from google.auth.exceptions import GoogleAuthError
-
-    try:
-        with FileSystems.open(path) as file:
-            return file.read()
-    except (GoogleAPIError, GoogleAuthError) as error:
-        raise OSError(str(error)) from None

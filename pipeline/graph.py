@@ -11,12 +11,12 @@ import apache_beam as beam
 
 from pipeline.config import SegmentationConfig
 from pipeline.table_schemas import table_schema
+from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event
 from segmentation.memberships import Change
 from transforms.append_rows import AppendRows
 from transforms.clock import Clock, system_clock_ms
 from transforms.insert_rows import InsertRows
-from transforms.messages import DeadLetter
 from transforms.parse_events import ParseEvents
 from transforms.publish_messages import PublishRows
 from transforms.read_events import ReadLog, ReadSubscription
@@ -44,7 +44,9 @@ def build(
       before_pull: of `ReadSubscription`; for a live run on this machine.
     """
     messages = root | "ReadEvents" >> _read(config, before_pull)
-    events, dead_letters = messages | "ParseEvents" >> ParseEvents(config.as_of_ms, clock)
+    events, dead_letters = messages | "ParseEvents" >> ParseEvents(
+        config.as_of_ms, clock, config.tracking_plan
+    )
     changes, snapshots = (
         events
         | "KeyByProfile" >> beam.Map(_by_profile)

@@ -16,6 +16,11 @@ class SegmentationOptions(PipelineOptions):
         add("--events", metavar="FILE_OR_GLOB", help="Bounded: JSON lines, .gz too; a path, a glob or gs://.")
         add("--input_subscription", metavar="projects/P/subscriptions/S", help="Unbounded: a subscription.")
         add("--segments", metavar="FILE", help="The file of definitions: a local path or gs://.")
+        add(
+            "--tracking_plan",
+            metavar="FOLDER",
+            help="What events must look like: a folder of JSON Schemas, a local path or gs://.",
+        )
         add_redis_flags(parser)
         add("--history_table", metavar="PROJECT:DATASET.TABLE", help="Membership changes to BigQuery.")
         add(

@@ -45,7 +45,7 @@ class PubSubEmulator:
     """
 
     def __init__(self, port: int | None = None, *, start_seconds: float = 60) -> None:
-        self._port = port or _free_port()
+        self._port = port or free_port()
         self._start_seconds = start_seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._directory = tempfile.TemporaryDirectory(prefix="pubsub-")
@@ -84,10 +84,10 @@ class PubSubEmulator:
         """
         if self._process is not None and self._process.poll() is None:
             return
-        command = [find_java(), *_JAVA_OPTIONS, "-jar", str(find_jar())]
+        command = emulator_command(self._port)
         with self._log.open("wb") as log:
             self._process = subprocess.Popen(
-                [*command, f"--host={_HOST}", f"--port={self._port}"],
+                command,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -129,7 +129,7 @@ class PubSubEmulator:
 
     def _await_answer(self, process: subprocess.Popen[bytes]) -> None:
         deadline = time.monotonic() + self._start_seconds
-        while not self._answers():
+        while not answers(self.host):
             if process.poll() is not None:
                 raise PubSubEmulatorError(f"the Pub/Sub emulator ended at once: {self._last_words()}")
             if time.monotonic() > deadline:
@@ -138,15 +138,26 @@ class PubSubEmulator:
                 )
             time.sleep(0.02)
 
-    def _answers(self) -> bool:
-        connection = http.client.HTTPConnection(_HOST, self._port, timeout=5)
-        with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/")
-            return connection.getresponse().status == 200
-        return False
-
     def _last_words(self) -> str:
         return self._log.read_text(errors="replace")[-2000:].strip() or "it wrote no log"
+
+
+def emulator_command(port: int) -> list[str]:
+    """Returns the command that runs an emulator on a port of this machine.
+
+    Raises:
+      PubSubEmulatorError: it, or java, is missing.
+    """
+    return [find_java(), *_JAVA_OPTIONS, "-jar", str(find_jar()), f"--host={_HOST}", f"--port={port}"]
+
+
+def answers(host: str) -> bool:
+    """Tells whether an emulator answers at a value of PUBSUB_EMULATOR_HOST."""
+    connection = http.client.HTTPConnection(host, timeout=5)
+    with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/")
+        return connection.getresponse().status == 200
+    return False
 
 
 def find_jar() -> Path:
@@ -209,7 +220,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Returns a TCP port of this machine on which nothing listens."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         return int(probe.getsockname()[1])

@@ -123,14 +123,18 @@ def _loads_exactly(payload: bytes) -> Any:
         raise InvalidEvent("not_json", "not UTF-8") from None
     try:
         return json.loads(
-            _ESCAPE.sub(_without_surrogate, text), parse_int=_parse_int, parse_constant=_refuse_constant
+            write_out_lone_surrogates(text), parse_int=_parse_int, parse_constant=_refuse_constant
         )
     except ValueError:
         raise InvalidEvent("not_json", "not JSON") from None
 
 
+def write_out_lone_surrogates(text: str) -> str:
+    """Returns a JSON text in which lone surrogates stand as text (`\\ud800`), for no encoding can hold them."""
+    return _ESCAPE.sub(_without_surrogate, text)
+
+
 def _without_surrogate(escape: re.Match[str]) -> str:
-    """Writes a lone surrogate out as text (`\\ud800`), for no encoding can hold it."""
     return escape[0] if escape[1] is None else "\\\\" + escape[1].lower()
 
 

@@ -43,7 +43,7 @@ workers = {
 # deletion_protection         = true
 # event_retention_days        = 7
 # history_expiration_days     = 1100
-# job_flags                   = { profile_ttl = "400d" }
+# job_flags                   = { profile_ttl = "400d", tracking_plan = "gs://my-shop-prod-segments-definitions/tracking_plan" }
 # name                        = "segments"
 # raw_events_expiration_days  = 400
 # redis_memory_gb             = 5

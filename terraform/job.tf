@@ -2,7 +2,7 @@ locals {
   job_name = "${var.name}-live"
 
   # The job's own flags, as they stand in pipeline/options.py; what Dataflow itself takes is no parameter.
-  job_parameters = {
+  job_flags = {
     input_subscription = google_pubsub_subscription.job.id
     segments           = "gs://${google_storage_bucket.main["definitions"].name}/${var.definitions_path}"
     redis_url          = "rediss://${google_redis_instance.main.host}:${google_redis_instance.main.port}/0"
@@ -14,7 +14,9 @@ locals {
     redis_key_prefix   = var.job_flags.redis_key_prefix
     profile_ttl        = var.job_flags.profile_ttl
     history_method     = var.job_flags.history_method
+    tracking_plan      = var.job_flags.tracking_plan
   }
+  job_parameters = { for name, value in local.job_flags : name => value if value != null }
 
   # What a launch may ask for, whoever launches; the rest of how the job is run stands in templates/environment.json.
   workers = {

@@ -132,3 +132,11 @@ output "dashboard" {
   description = "The dashboard's name, for https://console.cloud.google.com/monitoring."
   value       = google_monitoring_dashboard.main.id
 }
+
+output "collector" {
+  description = "Where the DNS of the collector's domain has to lead, if Terraform runs it; the secret that its settings go into."
+  value = {
+    address         = one(google_compute_global_address.collector[*].address)
+    settings_secret = google_secret_manager_secret.collector_settings.secret_id
+  }
+}

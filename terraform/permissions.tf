@@ -60,9 +60,20 @@ resource "google_artifact_registry_repository_iam_member" "job" {
 # The collector
 
 resource "google_pubsub_topic_iam_member" "collector" {
-  topic  = google_pubsub_topic.events.name
+  for_each = {
+    events       = google_pubsub_topic.events.name
+    dead_letters = google_pubsub_topic.dead_letters.name
+  }
+
+  topic  = each.value
   role   = "roles/pubsub.publisher"
   member = google_service_account.collector.member
+}
+
+resource "google_secret_manager_secret_iam_member" "collector" {
+  secret_id = google_secret_manager_secret.collector_settings.id
+  role      = "roles/secretmanager.secretAccessor"
+  member    = google_service_account.collector.member
 }
 
 # The delivery pipeline

@@ -236,13 +236,14 @@ variable "job_flags" {
     history_method   = optional(string, "STREAMING_INSERTS")
     profile_ttl      = optional(string, "400d")
     redis_key_prefix = optional(string, "segments:")
+    tracking_plan    = optional(string)
   })
   default  = {}
   nullable = false
 
   validation {
-    condition     = contains(["STREAMING_INSERTS", "STORAGE_WRITE_API"], var.job_flags.history_method) && can(regex("^([0-9]+[dhms]){1,4}$", var.job_flags.profile_ttl)) && can(regex("^\\S+$", var.job_flags.redis_key_prefix))
-    error_message = "Give STREAMING_INSERTS or STORAGE_WRITE_API, a duration such as 400d, and a prefix without spaces."
+    condition     = contains(["STREAMING_INSERTS", "STORAGE_WRITE_API"], var.job_flags.history_method) && can(regex("^([0-9]+[dhms]){1,4}$", var.job_flags.profile_ttl)) && can(regex("^\\S+$", var.job_flags.redis_key_prefix)) && (var.job_flags.tracking_plan == null || can(regex("^gs://[a-z0-9][-a-z0-9._]{1,220}[a-z0-9]/.+$", var.job_flags.tracking_plan)))
+    error_message = "Give STREAMING_INSERTS or STORAGE_WRITE_API, a duration such as 400d, a prefix without spaces, and a folder gs://BUCKET/PATH."
   }
 }
 
@@ -278,5 +279,32 @@ variable "job" {
   validation {
     condition     = var.job == null ? true : can(regex("^gs://.+\\.json$", var.job.template_path)) && can(regex("@sha256:[0-9a-f]{64}$", var.job.image))
     error_message = "Give the spec as gs://BUCKET/PATH.json, and the image by its digest, ...@sha256:..., as both were built."
+  }
+}
+
+variable "collector" {
+  description = "Makes Terraform run the collector, by its image, behind a load balancer under a domain whose DNS leads to the output collector; null: events come another way. Its settings must be in their secret before."
+  type = object({
+    image                           = string
+    domain                          = string
+    min_instances                   = optional(number, 1)
+    max_instances                   = optional(number, 20)
+    requests_per_minute_and_address = optional(number, 6000)
+  })
+  default = null
+
+  validation {
+    condition     = var.collector == null ? true : can(regex("@sha256:[0-9a-f]{64}$", var.collector.image))
+    error_message = "Give the image by its digest, ...@sha256:..., as it was built."
+  }
+
+  validation {
+    condition     = var.collector == null ? true : can(regex("^([a-z0-9]([-a-z0-9]*[a-z0-9])?\\.)+[a-z]{2,}$", var.collector.domain))
+    error_message = "Give a domain such as events.shop.example, without https:// and a path."
+  }
+
+  validation {
+    condition     = var.collector == null ? true : var.collector.min_instances >= 0 && var.collector.min_instances <= var.collector.max_instances && var.collector.max_instances >= 1
+    error_message = "Give at least one instance at most, and no fewer at most than at least."
   }
 }

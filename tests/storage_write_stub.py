@@ -10,7 +10,7 @@ from types import TracebackType
 from typing import Any, NamedTuple, Self
 
 import apache_beam as beam
-import grpc  # type: ignore[import-untyped]
+import grpc
 from apache_beam import coders
 from apache_beam.io.gcp.bigquery import StorageWriteToBigQuery
 from apache_beam.portability import common_urns

@@ -10,9 +10,9 @@ from apache_beam.transforms.external import JavaJarExpansionService
 from apache_beam.utils.subprocess_server import is_service_endpoint
 from apache_beam.utils.timestamp import Timestamp
 
+from segmentation.dead_letters import DeadLetter
 from segmentation.timestamps import format_timestamp, parse_timestamp
 from transforms.clock import Clock, system_clock_ms
-from transforms.messages import DeadLetter
 from transforms.step_metrics import StepMetrics
 
 

@@ -10,10 +10,10 @@ import orjson
 from apache_beam.transforms.util import ReshufflePerKey
 from apache_beam.utils.windowed_value import WindowedValue
 
+from segmentation.dead_letters import DeadLetter
 from transforms.batches import shard_of
 from transforms.bigquery_table import BigQueryTable, Row
 from transforms.clock import Clock, system_clock_ms
-from transforms.messages import DeadLetter
 from transforms.step_metrics import StepMetrics, Throttling
 
 _MAX_BATCH_ROWS = 500

@@ -2,13 +2,17 @@
 
 import dataclasses
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 
+from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent, parse_event
+from segmentation.tracking_plan import TrackingPlan, told
+from segmentation.tracking_plan_files import load_tracking_plan
 from transforms.clock import Clock, system_clock_ms
-from transforms.messages import DeadLetter, Message
+from transforms.messages import Message
 from transforms.step_metrics import StepMetrics
 
 _STEP = "ParseEvents"
@@ -27,29 +31,37 @@ class ParsedEvents(NamedTuple):
 class ParseEvents(beam.PTransform):
     """To `ParsedEvents`: emits each valid message as an event at once, and each other one as a dead letter, whole.
 
-    Events after `as_of_ms` have not happened yet: they are counted and left out. Heartbeats are dropped.
-    Counts `events_read`, `events_parsed`, `events_after_as_of`, `heartbeats` and, by reason,
+    Events after `as_of_ms` have not happened yet: they are counted and left out. Heartbeats are dropped. An
+    event that breaks the tracking plan is a dead letter, or passes and is counted, as the plan says.
+    Counts `events_read`, `events_parsed`, `events_flagged`, `events_after_as_of`, `heartbeats` and, by reason,
     `events_dead_lettered_REASON`.
 
     Args:
       as_of_ms: bounded, the end of time; None live.
       clock: the processing time.
+      tracking_plan: the names and texts of the plan's files, valid; None where there is none.
     """
 
     as_of_ms: int | None = None
     clock: Clock = system_clock_ms
+    tracking_plan: tuple[tuple[str, str], ...] | None = dataclasses.field(default=None, repr=False)
 
     def expand(self, messages: beam.PCollection[Message]) -> Any:
-        parsed = messages | "Parse" >> beam.ParDo(_ParseEventsFn(self.as_of_ms, self.clock)).with_outputs(
-            _DEAD_LETTERS, main="events"
-        )
+        parse = _ParseEventsFn(self.as_of_ms, self.clock, self.tracking_plan)
+        parsed = messages | "Parse" >> beam.ParDo(parse).with_outputs(_DEAD_LETTERS, main="events")
         return ParsedEvents(parsed.events, parsed[_DEAD_LETTERS])
 
 
 class _ParseEventsFn(beam.DoFn):
-    def __init__(self, as_of_ms: int | None, clock: Clock) -> None:
+    def __init__(
+        self, as_of_ms: int | None, clock: Clock, tracking_plan: tuple[tuple[str, str], ...] | None = None
+    ) -> None:
         self._as_of_ms = as_of_ms
         self._clock = clock
+        self._tracking_plan = tracking_plan
+
+    def setup(self) -> None:
+        self._plan = _plan_of(self._tracking_plan or ())
 
     def start_bundle(self) -> None:
         self._metrics = StepMetrics(_STEP)
@@ -64,18 +76,28 @@ class _ParseEventsFn(beam.DoFn):
                 self._take_control(message)
                 return
             event = parse_event(message.payload, message.publish_time_ms)
+            if self._as_of_ms is not None and event.timestamp_ms > self._as_of_ms:
+                metrics.count("events_after_as_of")
+                return
+            if self._plan is not None:
+                self._check(event, self._plan)
         except InvalidEvent as error:
             metrics.count(f"events_dead_lettered_{error.reason}")
             yield beam.pvalue.TaggedOutput(_DEAD_LETTERS, self._dead_letter(message, error))
-            return
-        if self._as_of_ms is not None and event.timestamp_ms > self._as_of_ms:
-            metrics.count("events_after_as_of")
             return
         metrics.count("events_parsed")
         yield event
 
     def finish_bundle(self) -> None:
         self._metrics.flush()
+
+    def _check(self, event: Event, plan: TrackingPlan) -> None:
+        violations = plan.violations(event.name, event.message) if event.name in plan else ()
+        if not violations:
+            return
+        if plan.on_violation(event.name) == "reject":
+            raise InvalidEvent("tracking_plan", told(violations))
+        self._metrics.count("events_flagged")
 
     def _take_control(self, message: Message) -> None:
         control = message.attributes[CONTROL_ATTRIBUTE]
@@ -85,3 +107,9 @@ class _ParseEventsFn(beam.DoFn):
 
     def _dead_letter(self, message: Message, error: InvalidEvent) -> DeadLetter:
         return DeadLetter(message.payload, _STEP, error.reason, str(error), self._clock(), message.attributes)
+
+
+@lru_cache(maxsize=4)
+def _plan_of(texts: tuple[tuple[str, str], ...]) -> TrackingPlan | None:
+    """Returns the compiled plan of its files' texts, compiled once in a process; None where there are none."""
+    return load_tracking_plan(dict(texts)) if texts else None

@@ -19,7 +19,7 @@ class Problem(NamedTuple):
     mend: str = ""
 
     def __str__(self) -> str:
-        place = "".join(map(_shown_part, self.path)).lstrip(".")
+        place = shown_path(self.path)
         text = f"line {self.line}: {place + ': ' if place else ''}{self.found}"
         return f"{text}; {self.mend}" if self.mend else text
 
@@ -30,6 +30,11 @@ class Problems(ValueError):
     def __init__(self, problems: Sequence[Problem]) -> None:
         self.problems = sorted(set(problems), key=lambda problem: (problem.line, str(problem)))
         super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def shown_path(path: Iterable[str | int]) -> str:
+    """Returns a path as a short text, such as `segments.bot.when.all[0]`."""
+    return "".join(map(_shown_part, path)).lstrip(".")
 
 
 def shown(value: object) -> str:

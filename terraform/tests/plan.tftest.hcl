@@ -59,6 +59,11 @@ run "defaults" {
   }
 
   assert {
+    condition     = length(google_cloud_run_v2_service.collector) == 0 && output.collector.address == null
+    error_message = "Without var.collector Terraform ran one."
+  }
+
+  assert {
     condition     = length(google_pubsub_subscription.webhook) == 0 && !contains(keys(google_pubsub_topic.undelivered), "webhook")
     error_message = "Without var.webhook there is a webhook."
   }
@@ -130,10 +135,24 @@ run "everything" {
     webhook                 = { endpoint = "https://crm.shop.example/hook", filter = "attributes.change = \"entered\"" }
     workers                 = { min = 2, max = 4 }
     canary                  = { image = "europe-west4-docker.pkg.dev/my-shop-prod/vip/live-segments@sha256:0000000000000000000000000000000000000000000000000000000000000000", every_minutes = 10 }
+    collector = {
+      image  = "europe-west4-docker.pkg.dev/my-shop-prod/vip/collector@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+      domain = "events.shop.example"
+    }
     job = {
       template_path = "gs://my-shop-prod-vip-staging/templates/live.json"
       image         = "europe-west4-docker.pkg.dev/my-shop-prod/vip/live-segments@sha256:0000000000000000000000000000000000000000000000000000000000000000"
     }
+  }
+
+  assert {
+    condition     = contains(google_cloud_run_v2_service.collector[0].template[0].containers[0].args, "--public_url=https://events.shop.example")
+    error_message = "Browsers are not told the collector's domain."
+  }
+
+  assert {
+    condition     = google_cloud_run_v2_service.collector[0].ingress == "INGRESS_TRAFFIC_INTERNAL_LOAD_BALANCER"
+    error_message = "The collector can be reached past its load balancer."
   }
 
   assert {

@@ -135,3 +135,16 @@ run "fewer_workers_at_most_than_at_least" {
     workers = { min = 5, max = 4 }
   }
 }
+
+run "a_collector_by_its_tag_and_url" {
+  command         = plan
+  expect_failures = [var.collector]
+
+  variables {
+    collector = {
+      image         = "europe-west4-docker.pkg.dev/my-shop-prod/segments/collector:latest"
+      domain        = "https://events.shop.example"
+      min_instances = 30
+    }
+  }
+}

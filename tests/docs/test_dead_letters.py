@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.tracking_plan import read_tracking_plan
+from segmentation.dead_letters import DeadLetter
 from segmentation.events import MAX_DEPTH, MAX_PAYLOAD_BYTES, InvalidEvent, parse_event
 from tests.events import START_MS
-from transforms.messages import DeadLetter
 
 TEXT = Path("docs/dead-letters.md").read_text()
 TABLE = re.findall(r"^\| `(\w+)` \| (?:`(.+?)`)? ?\| (.+?) \| (.+?) \|$", TEXT, re.MULTILINE)
@@ -34,16 +35,30 @@ def test_the_table_has_every_reason_of_the_code():
     assert {reason for reason, _ in EXAMPLES} == given - {"row_refused"}
 
 
-@pytest.mark.parametrize("reason, example", EXAMPLES, ids=[reason for reason, _ in EXAMPLES])
+CONTRACT = [(reason, example) for reason, example in EXAMPLES if reason != "tracking_plan"]
+"""What is refused whatever the plan says."""
+
+
+@pytest.mark.parametrize("reason, example", CONTRACT, ids=[reason for reason, _ in CONTRACT])
 def test_an_example_is_refused_for_its_reason(reason: str, example: str):
     with pytest.raises(InvalidEvent) as refused:
         parse_event(example.encode(), START_MS)
     assert refused.value.reason == reason
 
 
+def test_the_example_for_the_tracking_plan_breaks_ours():
+    event = parse_event(dict(EXAMPLES)["tracking_plan"].encode(), START_MS)
+    plan = read_tracking_plan("definitions/tracking_plan").plan
+    assert plan.on_violation(event.name) == "reject"
+    assert {violation.path for violation in plan.violations(event.name, event.message)} == {
+        "properties.order_id",
+        "properties.total",
+    }
+
+
 def test_reasons_are_told_in_the_order_of_the_table():
     """What breaks the rule of one row, and of all after it, is refused for that of the first."""
-    order = [reason for reason, _ in EXAMPLES]
+    order = [reason for reason, _ in CONTRACT]
     fields = {"type": 0, "messageId": "", "userId": "", "event": "", "timestamp": "", "properties": []}
     mended = {
         "type": "track",

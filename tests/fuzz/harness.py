@@ -11,13 +11,14 @@ from typing import Any
 import orjson
 from apache_beam.utils.timestamp import Timestamp
 
+from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent
 from segmentation.memberships import Change, Snapshot
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS
 from segmentation.state import MAX_STATE_BYTES
 from segmentation.timestamps import MAX_MS, MIN_MS
 from transforms.coders import MsgspecCoder
-from transforms.messages import DeadLetter, Message
+from transforms.messages import Message
 from transforms.parse_events import _ParseEventsFn
 from transforms.redis_fields import change_values, snapshot_values
 from transforms.update_profiles import Output, _UpdateProfilesFn
@@ -78,8 +79,8 @@ class Harness:
         clock = count(NOW_MS).__next__
         self._parse = _ParseEventsFn(as_of_ms, clock)
         self._update = _UpdateProfilesFn(rules_text, DEFAULT_PROFILE_TTL_MS, as_of_ms, clock)
-        self._update.setup()
         for step in (self._parse, self._update):
+            step.setup()
             step.start_bundle()
         self._cell, self._timer = _Cell(), _Timer()
         self._version = 0

@@ -10,6 +10,7 @@ from google.cloud import pubsub_v1
 from pipeline.embedded_redis import EmbeddedRedis
 from pipeline.pubsub_emulator import PubSubEmulator, PubSubEmulatorError
 from tests.integration.live_job import LiveJob, Profiles, Topic
+from tests.integration.page_reader import Reader
 
 OPT_OUT = "SKIP_PUBSUB_TESTS"
 """An environment variable that leaves these tests out; continuous integration unsets it."""
@@ -57,6 +58,15 @@ def new_topic(emulator: PubSubEmulator) -> Iterator[Callable[[], Topic]]:
         yield lambda: Topic(publisher, subscriber)
     publisher.stop()
     publisher.transport.close()
+
+
+@pytest.fixture
+def reader(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Reader]:
+    """Follows a page of docs/; what it started ends with the test."""
+    monkeypatch.delenv("PUBSUB_EMULATOR_HOST", raising=False)
+    reader = Reader(tmp_path)
+    yield reader
+    reader.end()
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from pipeline import replay_dead_letters
 from pipeline.replay_dead_letters import Letter, Replay, main, read_letter
+from segmentation.dead_letters import DeadLetter
 from tests.integration.live_job import LiveJob, Topic, body, now_ms, until
-from transforms.messages import DeadLetter
 
 NewTopic = Callable[[], Topic]
 Shown = pytest.CaptureFixture[str]

@@ -122,11 +122,18 @@ def test_check_prints_every_mistake(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "path, reason", [("no/such.yaml", "No such file or directory"), (".", "Is a directory")]
+    "path, reason",
+    [
+        ("no/such.yaml", "cannot be read: No such file or directory"),
+        ("no/such/", "cannot be read: No such file or directory"),
+        (".", "holds no *.yaml: give the folder that holds a file for each event"),
+    ],
 )
-def test_check_needs_a_readable_file(path: str, reason: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_needs_a_readable_file_or_folder(
+    path: str, reason: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["check", path]) == 2
-    assert capsys.readouterr().err == f"segments check: {path} cannot be read: {reason}\n"
+    assert capsys.readouterr().err == f"segments check: {path} {reason}\n"
 
 
 def test_check_does_not_wait_for_beam() -> None:

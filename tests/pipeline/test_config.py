@@ -79,6 +79,15 @@ def test_a_bounded_run(flags: dict[str, str | None], log: Path, tmp_path: Path) 
     )
 
 
+def test_a_tracking_plan(flags: dict[str, str | None], tmp_path: Path) -> None:
+    assert config_of(flags).tracking_plan is None
+    plan = "event: A\non_violation: flag\nschema: {}\n"
+    (tmp_path / "plan").mkdir()
+    (tmp_path / "plan" / "a.yaml").write_text(plan)
+    assert config_of(flags, tracking_plan=f"{tmp_path}/plan").tracking_plan == (("a.yaml", plan),)
+    assert mistake(flags, tracking_plan="nowhere").startswith("--tracking_plan: nowhere cannot be read: ")
+
+
 def test_an_unbounded_run(flags: dict[str, str | None]) -> None:
     config = config_of(
         flags,

@@ -39,6 +39,7 @@ WRONG = {
     "events": ["events.jsonl", "gs://my-logs"],
     "as_of": ["2026-01-31", "2026-01-31T12:00:00", "yesterday"],
     "segments": ["definitions/segments.yaml", "gs://my-definitions/segments.json"],
+    "tracking_plan": ["definitions/tracking_plan", "gs://my-definitions"],
     "profile_ttl": ["400", "1y", "forever", ""],
     "redis_url": [
         "10.0.0.3:6378",
@@ -68,6 +69,7 @@ TYPES = {
     "history_method": "ENUM",
     "segments": "GCS_READ_FILE",
     "events": "GCS_READ_FILE",
+    "tracking_plan": "GCS_READ_FOLDER",
     "history_path": "GCS_WRITE_FILE",
     "dead_letter_path": "GCS_WRITE_FILE",
 }
@@ -98,10 +100,7 @@ def test_parameters_are_the_jobs_flags() -> None:
 def test_terraform_gives_a_live_job_every_parameter_that_it_may_have() -> None:
     document = hcl2.loads((ROOT / "terraform" / "job.tf").read_text(encoding="utf-8"))
     (given,) = (
-        value
-        for block in document["locals"]
-        for key, value in block.items()
-        if key.strip('"') == "job_parameters"
+        value for block in document["locals"] for key, value in block.items() if key.strip('"') == "job_flags"
     )
     names = {key.strip('"') for key in given if not key.startswith("__")}
     assert PARAMETERS.keys() - BOUNDED_ONLY <= names <= PARAMETERS.keys()

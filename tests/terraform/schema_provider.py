@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from types import TracebackType
 from typing import Any, Self
 
-import grpc  # type: ignore[import-untyped]
+import grpc
 
 _KINDS = {"string": "string", "number": "number", "boolean": "bool", "map": ["map", "string"]}
 _LISTED = 2

@@ -18,6 +18,7 @@ from pipeline.canary import MAX_STAY_MS, PROFILE_PREFIX, Outcome
 from pipeline.canary import parser as canary_flags
 from pipeline.cli import COMMANDS
 from pipeline.options import SegmentationOptions
+from services.collector.__main__ import parser as collector_parser
 from tests.terraform.extract_provider_schema import META, used_types
 
 ROOT = Path(__file__).parents[2]
@@ -392,12 +393,40 @@ def test_the_job_takes_flags_that_exist_and_no_others(terraform: Configuration) 
     parser = ArgumentParser()
     SegmentationOptions._add_argparse_args(parser)
     flags = {action.dest for action in parser._actions} - {"help"}
-    parameters = {name for name, _ in _entries(terraform.locals["job_parameters"])}
+    parameters = {name for name, _ in _entries(terraform.locals["job_flags"])}
     assert parameters <= flags
     assert parameters >= {"input_subscription", "segments", "redis_url", "history_table", "dead_letter_topic"}
     job = _named(terraform, "google_dataflow_flex_template_job", "live").body
     assert job["parameters"] == "${local.job_parameters}"
     assert job["on_delete"] == '"drain"'
+
+
+def test_the_collector_takes_flags_that_exist_and_all_that_it_needs(terraform: Configuration) -> None:
+    parser = collector_parser()
+    (template,) = _named(terraform, "google_cloud_run_v2_service", "collector").body["template"]
+    (container,) = template["containers"]
+    options = parser.parse_args([argument.strip('"') for argument in container["args"]])
+    (mount,) = container["volume_mounts"]
+    (volume,) = template["volumes"]
+    (item,) = volume["secret"][0]["items"]
+    assert str(options.settings) == f"{mount['mount_path']}/{item['path']}".replace('"', "")
+    assert options.host == "0.0.0.0"
+
+
+def test_the_collectors_account_may_publish_to_two_topics_and_read_its_settings(
+    terraform: Configuration,
+) -> None:
+    member = "${google_service_account.collector.member}"
+    grants = [block for block in terraform.blocks if block.body.get("member") == member]
+    assert {block.address: block.body["role"] for block in grants} == {
+        "google_pubsub_topic_iam_member.collector": '"roles/pubsub.publisher"',
+        "google_secret_manager_secret_iam_member.collector": '"roles/secretmanager.secretAccessor"',
+    }
+    topics = _named(terraform, "google_pubsub_topic_iam_member", "collector").body["for_each"]
+    assert sorted(topics.values()) == [
+        "${google_pubsub_topic.dead_letters.name}",
+        "${google_pubsub_topic.events.name}",
+    ]
 
 
 def test_every_alert_has_a_runbook(terraform: Configuration) -> None:

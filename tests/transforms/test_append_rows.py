@@ -10,11 +10,11 @@ from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.utils.timestamp import Timestamp
 
 from pipeline.table_schemas import table_schema
+from segmentation.dead_letters import DeadLetter
 from tests import storage_write_stub
 from tests.storage_write_stub import StorageWriteStub
 from tests.transforms.samples import DAY_MS, NOON_MS, change
 from transforms.append_rows import AppendRows, textual_row, typed_row
-from transforms.messages import DeadLetter
 
 TABLE = "project-x:shop.segment_changes"
 TIMESTAMPS = ("event_time", "processed_at", "expires_at")

@@ -11,10 +11,10 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_stream import TestStream as Script
 from apache_beam.testing.util import assert_that, equal_to
 
+from segmentation.dead_letters import DeadLetter
 from tests.bigquery_stub import BigQueryStub, Fault, HangUp, HttpError, RowErrors, Stall, Table
 from tests.transforms.samples import DAY_MS, NOON_MS, change
 from transforms.insert_rows import InsertRows
-from transforms.messages import DeadLetter
 
 BUNDLE_BASED = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 TABLE = "project-x:shop.segment_changes"

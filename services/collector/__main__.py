@@ -1,0 +1,139 @@
+"""The command `python -m services.collector`."""
+
+import argparse
+import logging
+import math
+import os
+import signal
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import google.auth
+import uvicorn
+from google.auth.exceptions import GoogleAuthError
+
+from segmentation.tracking_plan_files import TrackingPlanError
+from services.collector.app import CollectorConfig, create_app
+from services.collector.impatient_protocol import ImpatientProtocol
+from services.collector.plan_check import load_plan_check
+from services.collector.settings import SettingsError, load_settings
+
+_LOGGER = logging.getLogger("collector")
+_BACKLOG = 2048
+_KEEP_ALIVE_SECONDS = 75
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs a collector until Ctrl-C or SIGTERM; returns the exit status."""
+    options = parser().parse_args(argv)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    try:
+        config = _config(options)
+        listener = socket.create_server((options.host, options.port), backlog=_BACKLOG)
+    except (SettingsError, GoogleAuthError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    except TrackingPlanError as error:
+        print(f"--tracking_plan: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(
+            f"--port: {options.host}:{options.port} cannot be listened on ({error.strerror})", file=sys.stderr
+        )
+        return 2
+    host, port = listener.getsockname()[:2]
+    _LOGGER.info("listening on http://%s:%d, publishing to %s", host, port, config.events_topic)
+    # uvicorn raises a signal once more when everything is done; by then it has done its work
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: None)
+    server = uvicorn.Server(
+        uvicorn.Config(
+            create_app(config),
+            loop="uvloop",
+            http=ImpatientProtocol,
+            ws="none",
+            lifespan="on",
+            access_log=False,  # its lines hold addresses, and write keys
+            proxy_headers=False,
+            server_header=False,
+            log_config=None,
+            log_level="warning",
+            backlog=_BACKLOG,
+            timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+            timeout_graceful_shutdown=math.ceil(config.publish_seconds) + 1,
+        )
+    )
+    server.run(sockets=[listener])
+    _LOGGER.info("ended; everything that was taken is published")
+    return 0 if server.started else 3
+
+
+def _config(options: argparse.Namespace) -> CollectorConfig:
+    settings = load_settings(options.settings)
+    if not os.environ.get("PUBSUB_EMULATOR_HOST"):
+        google.auth.default()
+    return CollectorConfig(
+        settings=settings,
+        events_topic=options.events_topic,
+        dead_letter_topic=options.dead_letter_topic,
+        public_url=options.public_url,
+        trusted_proxies=options.trusted_proxies,
+        max_pending_bytes=options.max_pending_bytes,
+        plan_check=load_plan_check(options.tracking_plan) if options.tracking_plan else None,
+        publish_seconds=options.publish_seconds,
+    )
+
+
+def parser() -> argparse.ArgumentParser:
+    """Returns the parser of the command's flags."""
+    flags = argparse.ArgumentParser(
+        prog="python -m services.collector",
+        description="Takes events of Segment and RudderStack SDKs in, and publishes them to Pub/Sub.",
+    )
+    add = flags.add_argument
+    add(
+        "--settings",
+        type=Path,
+        required=True,
+        metavar="FILE",
+        help="The sources and their write keys (YAML).",
+    )
+    add("--events_topic", required=True, metavar="projects/P/topics/T", help="Where events go.")
+    add("--dead_letter_topic", required=True, metavar="projects/P/topics/T", help="Where bad events go.")
+    add("--tracking_plan", metavar="FOLDER", help="What events must look like; a folder on this machine.")
+    add("--host", default="127.0.0.1", help="On which address it listens. Default: this machine only")
+    add(
+        "--port",
+        type=int,
+        default=int(os.environ.get("PORT", "8080")),
+        help="On which port it listens; 0 is any. Default: $PORT, else 8080",
+    )
+    add("--public_url", metavar="URL", help="Where browsers reach it. Default: the Host that they ask for")
+    add(
+        "--trusted_proxies",
+        type=int,
+        default=0,
+        metavar="N",
+        help="How many addresses at the end of X-Forwarded-For your own proxies wrote. Default: 0",
+    )
+    add(
+        "--max_pending_bytes",
+        type=int,
+        default=CollectorConfig.max_pending_bytes,
+        metavar="N",
+        help="How much may wait for Pub/Sub before requests get 503. Default: 32 MiB",
+    )
+    add(
+        "--publish_seconds",
+        type=float,
+        default=CollectorConfig.publish_seconds,
+        metavar="S",
+        help="How long Pub/Sub may take before requests get 503: SDKs wait 10 to 15 s. Default: 8",
+    )
+    return flags
+
+
+if __name__ == "__main__":
+    sys.exit(main())

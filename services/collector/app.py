@@ -1,0 +1,207 @@
+"""The application: its routes, and what each answers."""
+
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import orjson
+import yaml
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from services.collector.browser_settings import rudderstack_source_config, segment_settings
+from services.collector.cors import Cors
+from services.collector.errors import RefusedRequest
+from services.collector.intake import Intake
+from services.collector.keys import basic_user
+from services.collector.messages import PlanCheck
+from services.collector.metrics import Metrics
+from services.collector.publisher import PubSub, TopicPublisher
+from services.collector.settings import Settings
+from transforms.clock import Clock, system_clock_ms
+
+OPENAPI = Path(__file__).with_name("openapi.yaml")
+CALLS = ("track", "identify", "page", "screen", "group", "alias")
+KINDS: dict[str, str | None] = {
+    "/v1/batch": None,
+    "/v1/b": None,
+    "/beacon/v1/batch": None,
+    **{f"/v1/{call}": call for call in CALLS},
+    **{f"/v1/{call[0]}": call for call in CALLS},
+}
+"""Path to the type of its call; None for a batch."""
+_REACHABLE_WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class CollectorConfig:
+    """What a collector is started with."""
+
+    settings: Settings
+    events_topic: str
+    """projects/P/topics/T."""
+    dead_letter_topic: str
+    public_url: str | None = None
+    """Where browsers reach it; None: where they say that they reached it."""
+    trusted_proxies: int = 0
+    max_pending_bytes: int = 32 * 1024 * 1024
+    publish_seconds: float = 8.0
+    """How long Pub/Sub may take: SDKs wait 10 to 15 s."""
+    plan_check: PlanCheck | None = None
+    clock: Clock = system_clock_ms
+
+
+def create_app(config: CollectorConfig) -> Starlette:
+    """Returns the application; it connects to Pub/Sub when it starts, and flushes when it ends."""
+    service = _Service(config)
+    posts = [Route(path, service.take, methods=["POST"]) for path in KINDS]
+    gets = [
+        Route("/v1/projects/{write_key}/settings", service.segment_settings),
+        Route("/sourceConfig/", service.source_config),
+        Route("/sourceConfig", service.source_config),
+        Route("/healthz", _healthz),
+        Route("/readyz", service.readyz),
+        Route("/metrics", service.exposition),
+        Route("/openapi.json", _openapi),
+    ]
+    app = Starlette(
+        routes=[*posts, *gets],
+        middleware=[Middleware(Cors, allows_origin=_allowed_by_any(config.settings))],
+        exception_handlers={
+            RefusedRequest: _refused,
+            HTTPException: _http_error,
+            ClientDisconnect: _gone,
+            Exception: _failed,
+        },
+        lifespan=service.lifespan,
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+class _Service:
+    """A running collector."""
+
+    def __init__(self, config: CollectorConfig) -> None:
+        self._config = config
+        self._metrics = Metrics()
+
+    @asynccontextmanager
+    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+        """Connects to Pub/Sub; at the end flushes what waits for it."""
+        config = self._config
+        self._pubsub = PubSub(config.publish_seconds)
+        events = TopicPublisher(self._pubsub, config.events_topic, config.max_pending_bytes)
+        dead_letters = TopicPublisher(self._pubsub, config.dead_letter_topic, config.max_pending_bytes)
+        self._metrics.watch_pending("events", lambda: events.pending_bytes)
+        self._metrics.watch_pending("dead_letters", lambda: dead_letters.pending_bytes)
+        self._intake = Intake(
+            config.settings,
+            events,
+            dead_letters,
+            self._metrics,
+            config.clock,
+            config.trusted_proxies,
+            config.plan_check,
+        )
+        yield
+        await events.flush()
+        await dead_letters.flush()
+        await self._pubsub.close()
+
+    async def take(self, request: Request) -> Response:
+        """Takes events in."""
+        started = time.perf_counter()
+        code = "failed"
+        try:
+            answer = await self._intake.take(request, KINDS[request.scope["path"]])
+            code = "ok"
+        except RefusedRequest as refused:
+            code = refused.code
+            raise
+        except ClientDisconnect:
+            code = "client_gone"
+            raise
+        finally:
+            self._metrics.responses.labels(code).inc()
+            self._metrics.request_seconds.observe(time.perf_counter() - started)
+        return _json({"success": True, "published": answer.published, "dead_lettered": answer.dead_lettered})
+
+    async def segment_settings(self, request: Request) -> Response:
+        """Answers analytics.js."""
+        source = self._intake.admit(request, request.path_params["write_key"])
+        return _json(segment_settings(source, self._public_url(request)))
+
+    async def source_config(self, request: Request) -> Response:
+        """Answers RudderStack's JavaScript SDK."""
+        write_key = basic_user(request.headers.get("authorization")) or request.query_params.get("writeKey")
+        return _json(rudderstack_source_config(self._intake.admit(request, write_key)))
+
+    async def readyz(self, request: Request) -> Response:
+        """Tells whether events would be taken now."""
+        if await self._pubsub.is_reachable(_REACHABLE_WAIT_SECONDS):
+            return _json({"status": "ready"})
+        return _error(503, "pubsub_unavailable", "Pub/Sub cannot be reached")
+
+    async def exposition(self, request: Request) -> Response:
+        """Answers Prometheus."""
+        return Response(self._metrics.exposition(), headers={"Content-Type": Metrics.content_type})
+
+    def _public_url(self, request: Request) -> str:
+        if self._config.public_url is not None:
+            return self._config.public_url
+        scheme = request.url.scheme
+        if self._config.trusted_proxies and request.headers.get("x-forwarded-proto") == "https":
+            scheme = "https"
+        return f"{scheme}://{request.url.netloc}"
+
+
+async def _healthz(request: Request) -> Response:
+    return _json({"status": "alive"})
+
+
+async def _openapi(request: Request) -> Response:
+    return _json(yaml.safe_load(OPENAPI.read_text(encoding="utf-8")))
+
+
+def _allowed_by_any(settings: Settings) -> Callable[[str], bool]:
+    return lambda origin: any(source.allows_origin(origin) for source in settings.sources)
+
+
+async def _refused(request: Request, refused: Exception) -> Response:
+    assert isinstance(refused, RefusedRequest)
+    headers = {}
+    if refused.retry_after_seconds is not None:
+        headers["Retry-After"] = str(refused.retry_after_seconds)
+    if refused.closes_connection:
+        headers["Connection"] = "close"
+    return _error(refused.status, refused.code, refused.message, headers)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    code = {404: "no_such_path", 405: "bad_method"}.get(error.status_code, "refused")
+    return _error(error.status_code, code, error.detail, error.headers)
+
+
+async def _gone(request: Request, error: Exception) -> Response:
+    return _error(400, "client_gone", "the client went away")  # nobody reads it
+
+
+async def _failed(request: Request, error: Exception) -> Response:
+    return _error(500, "failed", "the collector failed; try again")
+
+
+def _error(status: int, code: str, message: str, headers: Any = None) -> Response:
+    return _json({"code": code, "message": message}, status, headers)
+
+
+def _json(content: Any, status: int = 200, headers: Any = None) -> Response:
+    return Response(orjson.dumps(content), status, headers, media_type="application/json")

@@ -1,0 +1,156 @@
+"""Bodies of requests: read, unpacked and opened, each within bounds."""
+
+import asyncio
+import contextlib
+import zlib
+
+import msgspec
+from starlette.requests import ClientDisconnect
+from starlette.types import Receive
+
+from segmentation.events import write_out_lone_surrogates
+from services.collector.errors import RefusedRequest
+
+MAX_BODY_BYTES = 4 * 1024 * 1024 + 512 * 1024
+"""Of a body, packed and unpacked. SDKs stop at 4 MiB or well before; as a dead letter a body at most doubles, and
+Pub/Sub takes 10 MB.
+"""
+MAX_EVENTS = 2500
+"""In one batch."""
+READ_SECONDS = 10.0
+"""How long a client may take to send a body."""
+_MAX_DISCARDED_BYTES = 32 * 1024 * 1024
+_GZIP_MAGIC = b"\x1f\x8b"
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+
+Fields = dict[str, msgspec.Raw]
+"""An object's fields, each value as the bytes that came: nothing is rounded, reordered or lost on the way."""
+_fields_decoder = msgspec.json.Decoder(Fields)
+_list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
+
+
+class BodyReader:
+    """Reads the body of one request, which has to be there within `READ_SECONDS`.
+
+    Args:
+      receive: of the request's scope.
+    """
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._deadline = asyncio.get_running_loop().time() + READ_SECONDS
+        self._has_ended = False
+
+    async def read(self, length: str | None) -> bytes:
+        """Returns the whole body, unpacked if it is gzip, whatever its headers say.
+
+        Args:
+          length: the header Content-Length, if there is one.
+
+        Raises:
+          RefusedRequest: it is too large (413), too slow (408), or broken gzip (400).
+          ClientDisconnect: the client went away.
+        """
+        if length is not None and length.isdecimal() and int(length) > MAX_BODY_BYTES:
+            raise _too_large()
+        chunks, size = [], 0
+        try:
+            async with asyncio.timeout_at(self._deadline):
+                while not self._has_ended:
+                    chunks.append(await self._next())
+                    size += len(chunks[-1])
+                    if size > MAX_BODY_BYTES:
+                        raise _too_large()
+        except TimeoutError:
+            raise RefusedRequest(
+                408, "too_slow", f"the body did not arrive within {READ_SECONDS:.0f} seconds"
+            ) from None
+        body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+        return unpacked(body) if body.startswith(_GZIP_MAGIC) else body
+
+    async def discard(self) -> bool:
+        """Reads on what a refused client still sends, within bounds; returns whether that was all.
+
+        A connection that is closed over unread bytes loses the answer, and the SDK would send the same again.
+        """
+        size = 0
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout_at(self._deadline):
+                while not self._has_ended and size <= _MAX_DISCARDED_BYTES:
+                    size += len(await self._next())
+        return self._has_ended
+
+    async def _next(self) -> bytes:
+        message = await self._receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        self._has_ended = not message.get("more_body", False)
+        chunk: bytes = message.get("body", b"")
+        return chunk
+
+
+def unpacked(body: bytes) -> bytes:
+    """Returns what is in a gzip body of one member; it is never unpacked further than the bound.
+
+    Raises:
+      RefusedRequest: it is too large (413) or broken (400).
+    """
+    member = zlib.decompressobj(_GZIP_WINDOW)
+    try:
+        whole = member.decompress(body, MAX_BODY_BYTES + 1)
+    except zlib.error:
+        raise RefusedRequest(400, "not_gzip", "the body is broken gzip") from None
+    if len(whole) > MAX_BODY_BYTES:
+        raise _too_large()
+    if not member.eof or member.unused_data:
+        raise RefusedRequest(400, "not_gzip", "the body is gzip that ends too early or goes on after its end")
+    return whole
+
+
+def open_object(body: bytes) -> Fields:
+    """Returns the fields of a JSON object.
+
+    Raises:
+      RefusedRequest: it is no JSON, or no object (400).
+    """
+    try:
+        return _decoded(body)
+    except msgspec.ValidationError:
+        raise RefusedRequest(400, "not_an_object", "expected a JSON object") from None
+    except RecursionError:
+        raise RefusedRequest(400, "not_json", "nested too deep") from None
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        raise RefusedRequest(400, "not_json", "the body is not JSON") from None
+
+
+def open_batch(batch: msgspec.Raw | None) -> list[bytes]:
+    """Returns the events of a batch, each as the bytes that came.
+
+    Raises:
+      RefusedRequest: there is no list (400), or too much in it (413).
+    """
+    try:
+        events = _list_decoder.decode(batch) if batch is not None else None
+    except msgspec.ValidationError:
+        events = None
+    if events is None:
+        raise RefusedRequest(400, "no_batch", "batch: expected a list of events")
+    if len(events) > MAX_EVENTS:
+        raise RefusedRequest(413, "too_many_events", f"batch: at most {MAX_EVENTS} events are taken")
+    return [bytes(event) for event in events]
+
+
+def _decoded(body: bytes) -> Fields:
+    try:
+        return _fields_decoder.decode(body)
+    except msgspec.ValidationError:
+        raise
+    except msgspec.DecodeError:
+        # a browser that cuts a text in two may leave half an emoji, which the pipeline takes too
+        if b"\\u" not in body:
+            raise
+        return _fields_decoder.decode(write_out_lone_surrogates(body.decode()).encode())
+
+
+def _too_large() -> RefusedRequest:
+    return RefusedRequest(413, "too_large", f"at most {MAX_BODY_BYTES} bytes are taken, unpacked too")

@@ -1,0 +1,169 @@
+"""The way of a request with events: whose it is, what is in it, what of it Pub/Sub took."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from starlette.requests import Request
+
+from services.collector.bodies import BodyReader, Fields, open_batch, open_object
+from services.collector.client_address import client_address
+from services.collector.errors import RefusedRequest, Unavailable
+from services.collector.keys import WriteKeys, basic_user, text_field
+from services.collector.messages import Messages, PlanCheck, Received, to_messages
+from services.collector.metrics import Metrics
+from services.collector.publisher import TopicPublisher
+from services.collector.rates import TokenBucket
+from services.collector.settings import Settings, Source
+from transforms.clock import Clock
+
+MAX_REQUESTS = 512
+"""At a time: each may hold a body."""
+
+
+class Answer(NamedTuple):
+    """What became of a request's events; Pub/Sub has taken all of them."""
+
+    published: int
+    dead_lettered: int
+
+
+class Intake:
+    """Takes events in.
+
+    Args:
+      settings: who may send.
+      events: publishes events.
+      dead_letters: publishes dead letters.
+      metrics: where it counts.
+      trusted_proxies: how many addresses at the end of X-Forwarded-For our own proxies wrote.
+      plan_check: compares each valid event with the tracking plan.
+      clock: the time of arrival.
+      monotonic: seconds, only going forward.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        events: TopicPublisher,
+        dead_letters: TopicPublisher,
+        metrics: Metrics,
+        clock: Clock,
+        trusted_proxies: int = 0,
+        plan_check: PlanCheck | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._write_keys = WriteKeys(settings.sources)
+        self._events = events
+        self._dead_letters = dead_letters
+        self._metrics = metrics
+        self._clock = clock
+        self._trusted_proxies = trusted_proxies
+        self._plan_check = plan_check
+        self._buckets = {
+            source.name: TokenBucket(source.events_per_second, monotonic)
+            for source in settings.sources
+            if source.events_per_second is not None
+        }
+        self._requests = 0
+
+    async def take(self, request: Request, kind: str | None) -> Answer:
+        """Takes the events of a request, and returns when Pub/Sub has taken every message.
+
+        Args:
+          request: whose state gets the `source` as soon as it is known.
+          kind: the type of call; None for a batch.
+
+        Raises:
+          RefusedRequest: nothing of it counts as taken.
+        """
+        if self._requests >= MAX_REQUESTS:
+            raise Unavailable("too_busy", "too many requests at a time; try again")
+        self._requests += 1
+        reader = BodyReader(request.receive)
+        try:
+            return await self._take(request, reader, kind)
+        except RefusedRequest as refused:
+            refused.closes_connection = not await reader.discard()
+            raise
+        finally:
+            self._requests -= 1
+
+    async def _take(self, request: Request, reader: BodyReader, kind: str | None) -> Answer:
+        received_at_ms = self._clock()
+        user = basic_user(request.headers.get("authorization"))
+        if user is not None:
+            self.admit(request, user)  # before anything is read
+        body = await reader.read(request.headers.get("content-length"))
+        fields = open_object(body)
+        source = self.admit(request, user or _other_write_key(request, fields))
+        raw_events = [body] if kind is not None else open_batch(fields.get("batch"))
+        self._limit_rate(source, len(raw_events))
+        received = Received(
+            received_at_ms,
+            self._address(request),
+            source.ip,
+            request.headers.get("user-agent"),
+            kind,
+            {} if kind is not None else fields,
+        )
+        messages = to_messages(raw_events, received, self._plan_check)
+        await self._publish(messages)
+        self._count(source, messages)
+        return Answer(len(messages.events), len(messages.dead_letters))
+
+    def admit(self, request: Request, write_key: str | None) -> Source:
+        """Returns the source of a write key, and notes it in the request's state.
+
+        Raises:
+          RefusedRequest: there is no such source (401), it is disabled (404), or the page's origin is not one of
+            its (403).
+        """
+        source = self._write_keys.source(write_key) if write_key else None
+        if source is None:
+            raise RefusedRequest(401, "bad_write_key", "no source has this write key")
+        request.state.source = source
+        if not source.enabled:
+            raise RefusedRequest(404, "source_disabled", "the source is disabled")
+        origin = request.headers.get("origin")
+        if origin is not None and not source.allows_origin(origin):
+            raise RefusedRequest(403, "bad_origin", "the source does not allow this origin")
+        return source
+
+    def _address(self, request: Request) -> str | None:
+        peer = request.client.host if request.client is not None else None
+        return client_address(peer, request.headers.get("x-forwarded-for"), self._trusted_proxies)
+
+    def _limit_rate(self, source: Source, events: int) -> None:
+        bucket = self._buckets.get(source.name)
+        wait_seconds = 0 if bucket is None else bucket.take(events)
+        if wait_seconds:
+            raise RefusedRequest(429, "rate_exceeded", "the source sends too much; try again", wait_seconds)
+
+    async def _publish(self, messages: Messages) -> None:
+        """Where one of both fails, the whole request comes again; `messageId` tells repeats."""
+        calls = []
+        if messages.events:
+            calls.append(self._events.publish(messages.events))
+        if messages.dead_letters:
+            calls.append(self._dead_letters.publish(messages.dead_letters))
+        for error in await asyncio.gather(*calls, return_exceptions=True):
+            if error is not None:
+                raise error
+
+    def _count(self, source: Source, messages: Messages) -> None:
+        self._metrics.events.labels(source.name).inc(len(messages.events))
+        for reason in messages.reasons:
+            self._metrics.dead_letters.labels(source.name, reason).inc()
+        if messages.flagged:
+            self._metrics.flagged.labels(source.name).inc(messages.flagged)
+
+
+def _other_write_key(request: Request, fields: Fields) -> str | None:
+    """Returns the write key where Basic authentication has none: of the body, the address or a header."""
+    return (
+        text_field(fields, "writeKey")
+        or request.query_params.get("writeKey")
+        or request.headers.get("x-write-key")
+    )

@@ -1,0 +1,31 @@
+"""The tracking plan as the collector applies it."""
+
+from pipeline.files import CLOUD
+from pipeline.tracking_plan import read_tracking_plan
+from segmentation.events import Event
+from segmentation.tracking_plan import TrackingPlan, told
+from segmentation.tracking_plan_files import TrackingPlanError
+from services.collector.messages import PlanCheck, Violation
+
+
+def load_plan_check(folder: str) -> PlanCheck:
+    """Returns the check against the plan in a folder of this machine.
+
+    Raises:
+      TrackingPlanError: the folder or a file cannot be read, or a file is wrong.
+    """
+    if folder.startswith(CLOUD):
+        raise TrackingPlanError(
+            f"{folder} is not on this machine: mount the bucket, or build the folder into the image"
+        )
+    return plan_check(read_tracking_plan(folder).plan)
+
+
+def plan_check(plan: TrackingPlan) -> PlanCheck:
+    """Returns the check against a plan."""
+
+    def check(event: Event) -> Violation | None:
+        violations = plan.violations(event.name, event.message) if event.name in plan else ()
+        return Violation(plan.on_violation(event.name), told(violations)) if violations else None
+
+    return check

@@ -1,0 +1,227 @@
+"""Publishes to Pub/Sub: waits for its word on every message, and holds only so much meanwhile.
+
+The publisher of google-cloud-pubsub that gathers messages by itself costs a lock, a future and a hand-over between
+threads for each message. This one gathers on the event loop, a request's messages at a time, and calls the same
+package's asynchronous client.
+"""
+
+import asyncio
+import logging
+import os
+from collections import deque
+from typing import Any, NamedTuple
+
+import grpc
+from google.api_core import exceptions
+from google.api_core.retry import AsyncRetry, if_exception_type
+from google.auth.exceptions import GoogleAuthError
+from google.pubsub_v1 import PublisherAsyncClient
+from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
+from google.pubsub_v1.types import PublishRequest, PubsubMessage
+
+from services.collector.errors import Unavailable
+
+GATHER_SECONDS = 0.005
+"""How long the first message of a call waits for others."""
+MAX_CALL_MESSAGES = 1000
+MAX_CALL_BYTES = 9_000_000
+"""Pub/Sub takes 1,000 messages and 10 MB in one call."""
+_MESSAGE_OVERHEAD_BYTES = 32
+_CHANNEL_OPTIONS = [
+    ("grpc.max_send_message_length", -1),
+    ("grpc.keepalive_time_ms", 30_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.min_reconnect_backoff_ms", 1_000),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+]
+_TRANSIENT = if_exception_type(
+    exceptions.Aborted,
+    exceptions.Cancelled,
+    exceptions.DeadlineExceeded,
+    exceptions.InternalServerError,
+    exceptions.ResourceExhausted,
+    exceptions.ServiceUnavailable,
+    exceptions.Unknown,
+)
+
+
+_PublishRequest = type(PublishRequest.pb(PublishRequest()))
+_PubsubMessage = type(PubsubMessage.pb(PubsubMessage()))
+"""The messages themselves: Google's wrappers around them cost more than the publishing."""
+_LOGGER = logging.getLogger("collector")
+
+
+class PubSub:
+    """A connection to Pub/Sub, or to the emulator that PUBSUB_EMULATOR_HOST names.
+
+    Args:
+      publish_seconds: how long a call may take, tries again included.
+    """
+
+    def __init__(self, publish_seconds: float) -> None:
+        self._publish_seconds = publish_seconds
+        self._is_away = False
+        emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
+        if emulator:
+            self._channel = grpc.aio.insecure_channel(emulator, options=_CHANNEL_OPTIONS)
+        else:
+            self._channel = PublisherGrpcAsyncIOTransport.create_channel(options=_CHANNEL_OPTIONS)
+        transport = PublisherGrpcAsyncIOTransport(channel=self._channel)
+        self._client = PublisherAsyncClient(transport=transport)
+        self._retry = AsyncRetry(_TRANSIENT, initial=0.1, maximum=1.0, timeout=publish_seconds)
+
+    async def publish(self, topic: str, messages: list[bytes]) -> None:
+        """Returns when Pub/Sub has taken every message.
+
+        Raises:
+          Unavailable: it has not, or not in time; some may be there.
+        """
+        request = _PublishRequest(
+            topic=topic, messages=[_PubsubMessage(data=message) for message in messages]
+        )
+        try:
+            async with asyncio.timeout(self._publish_seconds):
+                await self._client.publish(
+                    PublishRequest.wrap(request), retry=self._retry, timeout=self._publish_seconds
+                )
+        except (exceptions.GoogleAPIError, GoogleAuthError, TimeoutError) as error:
+            cause = type(error).__name__
+            if not self._is_away:
+                self._is_away = True
+                _LOGGER.warning("Pub/Sub does not take messages (%s); clients are told to try again", cause)
+            raise Unavailable("pubsub_unavailable", f"Pub/Sub did not take it ({cause}); try again") from None
+        if self._is_away:
+            self._is_away = False
+            _LOGGER.info("Pub/Sub takes messages again")
+
+    async def is_reachable(self, wait_seconds: float) -> bool:
+        """Tells whether there is a connection, after waiting a moment for one."""
+        state = self._channel.get_state(try_to_connect=True)
+        try:
+            async with asyncio.timeout(wait_seconds):
+                while state is not grpc.ChannelConnectivity.READY:
+                    await self._channel.wait_for_state_change(state)
+                    state = self._channel.get_state(try_to_connect=True)
+        except TimeoutError:
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Ends the connection."""
+        await self._channel.close()
+
+
+class _Chunk(NamedTuple):
+    """Messages of one request that go in one call."""
+
+    messages: list[bytes]
+    size: int
+    taken: asyncio.Future[None]
+
+
+class TopicPublisher:
+    """Publishes to one topic, gathering the messages of several requests.
+
+    Args:
+      pubsub: the connection.
+      topic: projects/P/topics/T.
+      max_pending_bytes: how much may wait for Pub/Sub's word; more is refused.
+    """
+
+    def __init__(self, pubsub: PubSub, topic: str, max_pending_bytes: int) -> None:
+        self._pubsub = pubsub
+        self._topic = topic
+        self._max_pending_bytes = max_pending_bytes
+        self._pending_bytes = 0
+        self._waiting: deque[_Chunk] = deque()
+        self._waiting_bytes = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._calls: set[asyncio.Task[None]] = set()
+
+    @property
+    def pending_bytes(self) -> int:
+        """How much waits for Pub/Sub's word."""
+        return self._pending_bytes
+
+    async def publish(self, messages: list[bytes]) -> None:
+        """Returns when Pub/Sub has taken every message.
+
+        Raises:
+          Unavailable: it has not; too much is waiting already, or Pub/Sub is away. Some of the messages may be there.
+        """
+        chunks = _chunks(messages)
+        size = sum(chunk.size for chunk in chunks)
+        if self._pending_bytes + size > self._max_pending_bytes:
+            raise Unavailable("queue_full", "too much is waiting for Pub/Sub; try again")
+        self._pending_bytes += size
+        for chunk in chunks:
+            self._waiting.append(chunk)
+            self._waiting_bytes += chunk.size
+        self._gather()
+        results = await asyncio.gather(*(chunk.taken for chunk in chunks), return_exceptions=True)
+        for error in results:
+            if error is not None:
+                raise error
+
+    async def flush(self) -> None:
+        """Publishes what waits, and returns when Pub/Sub's word on everything is there."""
+        self._send_waiting()
+        while self._calls:
+            await asyncio.wait(self._calls)
+
+    def _gather(self) -> None:
+        if self._waiting_bytes >= MAX_CALL_BYTES:
+            self._send_waiting()
+        elif self._timer is None and self._waiting:
+            self._timer = asyncio.get_running_loop().call_later(GATHER_SECONDS, self._send_waiting)
+
+    def _send_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        while self._waiting:
+            call = [self._waiting.popleft()]
+            count, size = len(call[0].messages), call[0].size
+            while self._waiting:
+                following = self._waiting[0]
+                count, size = count + len(following.messages), size + following.size
+                if count > MAX_CALL_MESSAGES or size > MAX_CALL_BYTES:
+                    break
+                call.append(self._waiting.popleft())
+            task = asyncio.create_task(self._send(call))
+            self._calls.add(task)
+            task.add_done_callback(self._calls.discard)
+        self._waiting_bytes = 0
+
+    async def _send(self, call: list[_Chunk]) -> None:
+        failure: Exception | None = None
+        try:
+            await self._pubsub.publish(self._topic, [message for chunk in call for message in chunk.messages])
+        except Exception as error:  # noqa: BLE001 -- it is raised where the messages are waited for
+            failure = error
+        self._pending_bytes -= sum(chunk.size for chunk in call)
+        for chunk in call:
+            if chunk.taken.done():  # who waited was cancelled
+                continue
+            if failure is None:
+                chunk.taken.set_result(None)
+            else:
+                chunk.taken.set_exception(failure)
+
+
+def _chunks(messages: list[bytes]) -> list[_Chunk]:
+    """Cuts a request's messages into pieces that fit into a call."""
+    loop: Any = asyncio.get_running_loop()
+    chunks: list[_Chunk] = []
+    piece: list[bytes] = []
+    size = 0
+    for message in messages:
+        message_size = len(message) + _MESSAGE_OVERHEAD_BYTES
+        if piece and (len(piece) == MAX_CALL_MESSAGES or size + message_size > MAX_CALL_BYTES):
+            chunks.append(_Chunk(piece, size, loop.create_future()))
+            piece, size = [], 0
+        piece.append(message)
+        size += message_size
+    if piece:
+        chunks.append(_Chunk(piece, size, loop.create_future()))
+    return chunks

@@ -1,0 +1,36 @@
+"""Collectors: processes as `python -m services.collector` starts them."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.integration.collector.collector_process import CollectorProcess
+from tests.integration.live_job import Topic
+
+
+@pytest.fixture
+def start_collector(
+    tmp_path: Path, new_topic: Callable[[], Topic]
+) -> Iterator[Callable[..., CollectorProcess]]:
+    """Starts a collector of the test's own, which ends with the test."""
+    started = []
+
+    def start(*flags: str, topics: tuple[Topic, ...] = (), emulator: str = "") -> CollectorProcess:
+        events, dead_letters = topics or (new_topic(), new_topic())
+        started.append(CollectorProcess(tmp_path, events, dead_letters, *flags, emulator=emulator))
+        return started[-1]
+
+    yield start
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(scope="session")
+def collector(
+    new_topic: Callable[[], Topic], tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[CollectorProcess]:
+    """A collector that several tests share, each with users of its own."""
+    process = CollectorProcess(tmp_path_factory.mktemp("collector"), new_topic(), new_topic())
+    yield process
+    process.kill()

@@ -1,0 +1,134 @@
+"""Pub/Sub goes away for a while, and comes back: what was answered with 200 is there."""
+
+import os
+import signal
+import threading
+from collections.abc import Iterator
+
+import psutil
+import pytest
+from google.cloud import pubsub_v1
+
+from pipeline.pubsub_emulator import PubSubEmulator
+from tests.integration.collector.collector_process import CollectorProcess, event, new_user
+from tests.integration.live_job import Topic, until
+
+
+@pytest.fixture
+def own_emulator() -> Iterator[PubSubEmulator]:
+    """An emulator that may be stopped."""
+    with PubSubEmulator() as server:
+        yield server
+
+
+@pytest.fixture
+def own_topic(own_emulator: PubSubEmulator, monkeypatch: pytest.MonkeyPatch) -> Iterator:
+    """Makes a topic with a subscription in it, or makes that one again."""
+    monkeypatch.setenv("PUBSUB_EMULATOR_HOST", own_emulator.host)
+    publisher = pubsub_v1.PublisherClient()
+    with pubsub_v1.SubscriberClient() as subscriber:
+        yield lambda: Topic(publisher, subscriber)
+    publisher.stop()
+    publisher.transport.close()
+
+
+def suspend(emulator: PubSubEmulator) -> None:
+    """Lets nothing more of Pub/Sub be heard, as when the network is cut; what it has it keeps."""
+    assert emulator.pid is not None
+    os.kill(emulator.pid, signal.SIGSTOP)
+
+
+def resume(emulator: PubSubEmulator) -> None:
+    assert emulator.pid is not None
+    os.kill(emulator.pid, signal.SIGCONT)
+
+
+def test_silence_is_answered_with_503_and_nothing_that_was_taken_is_lost(
+    own_emulator: PubSubEmulator, own_topic, start_collector
+) -> None:
+    events, dead_letters = own_topic(), own_topic()
+    collector = start_collector(
+        "--publish_seconds=1", emulator=own_emulator.host, topics=(events, dead_letters)
+    )
+    user = new_user()
+    taken = []
+
+    def send() -> int:
+        sent = [event(user) for _ in range(3)]
+        answer = collector.post("/v1/batch", {"batch": sent})
+        if answer.status_code == 200:
+            taken.extend(one["messageId"] for one in sent)
+        else:
+            assert (answer.status_code, answer.json()["code"]) == (503, "pubsub_unavailable")
+            assert int(answer.headers["Retry-After"]) >= 1
+        return answer.status_code
+
+    assert send() == 200
+    suspend(own_emulator)
+    try:
+        assert [send(), send()] == [503, 503]
+    finally:
+        resume(own_emulator)
+    until(lambda: send() == 200, "answer of 200")
+    assert set(taken) <= {message["messageId"] for message in collector.published(user)}
+    assert "Pub/Sub does not take messages" in collector.log
+    assert "Pub/Sub takes messages again" in collector.log
+    assert user not in collector.log
+
+
+def test_it_is_not_ready_while_pubsub_is_gone_and_ready_when_it_is_back(
+    own_emulator: PubSubEmulator, own_topic, start_collector
+) -> None:
+    collector = start_collector(
+        "--publish_seconds=1", emulator=own_emulator.host, topics=(own_topic(), own_topic())
+    )
+    assert collector.client.get("/readyz").status_code == 200
+    own_emulator.stop()
+    until(lambda: collector.client.get("/readyz").status_code == 503, "word that it is not ready")
+    assert collector.client.get("/healthz").status_code == 200
+    assert collector.post("/v1/track", event(new_user())).status_code == 503
+    own_emulator.start()
+    until(lambda: collector.client.get("/readyz").status_code == 200, "word that it is ready")
+
+
+def test_what_waits_for_pubsub_is_bounded(own_emulator: PubSubEmulator, own_topic, start_collector) -> None:
+    bound = 1_000_000
+    flags = (f"--max_pending_bytes={bound}", "--publish_seconds=8")
+    collector = start_collector(*flags, emulator=own_emulator.host, topics=(own_topic(), own_topic()))
+    process = psutil.Process(collector.process.pid)
+    user = new_user()
+    body = {"batch": [event(user, properties={"a": "x" * 20_000}) for _ in range(10)]}
+    assert collector.post("/v1/batch", body).status_code == 200
+    before = process.memory_info().rss
+    suspend(own_emulator)
+    codes = []
+
+    def send() -> None:
+        answer = collector.post("/v1/batch", body)
+        assert int(answer.headers.get("Retry-After", "1")) >= 1
+        codes.append((answer.status_code, answer.json().get("code")))
+
+    try:
+        senders = [threading.Thread(target=send) for _ in range(60)]
+        for sender in senders:
+            sender.start()
+        until(lambda: codes.count((503, "queue_full")) >= 55, "answers of 503 while Pub/Sub is silent")
+        assert collector.metric("collector_events_pending_bytes") <= bound
+        assert process.memory_info().rss - before < 50 * bound
+    finally:
+        resume(own_emulator)
+    for sender in senders:
+        sender.join()
+    waited = [code for code in codes if code != (503, "queue_full")]
+    assert 1 <= len(waited) <= 5
+    assert set(waited) <= {(200, None), (503, "pubsub_unavailable")}
+    until(lambda: collector.post("/v1/batch", body).status_code == 200, "answer of 200")
+    assert collector.metric("collector_events_pending_bytes") == 0
+
+
+def test_a_topic_that_is_not_there_is_told_by_503(start_collector, collector: CollectorProcess) -> None:
+    answer = start_collector("--events_topic=projects/project-x/topics/nowhere").post(
+        "/v1/track", event(new_user())
+    )
+    assert (answer.status_code, answer.json()["code"]) == (503, "pubsub_unavailable")
+    assert "NotFound" in answer.json()["message"]

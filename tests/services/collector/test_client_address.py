@@ -1,0 +1,37 @@
+import pytest
+
+from services.collector.client_address import client_address, kept_address
+
+
+@pytest.mark.parametrize(
+    "forwarded_for, trusted_proxies, address",
+    [
+        (None, 0, "10.0.0.1"),
+        ("1.2.3.4", 0, "10.0.0.1"),
+        (None, 1, "10.0.0.1"),
+        ("", 1, "10.0.0.1"),
+        ("1.2.3.4", 1, "1.2.3.4"),
+        ("6.6.6.6, 1.2.3.4", 1, "1.2.3.4"),
+        ("6.6.6.6, 1.2.3.4, 35.0.0.1", 2, "1.2.3.4"),
+        ("1.2.3.4", 2, "1.2.3.4"),
+        ("1.2.3.4,", 1, None),
+    ],
+)
+def test_only_what_our_own_proxies_wrote_is_believed(forwarded_for, trusted_proxies, address):
+    assert client_address("10.0.0.1", forwarded_for, trusted_proxies) == address
+
+
+@pytest.mark.parametrize(
+    "address, setting, kept",
+    [
+        ("203.0.113.77", "keep", "203.0.113.77"),
+        ("203.0.113.77", "truncate", "203.0.113.0"),
+        ("203.0.113.77", "drop", None),
+        ("2001:db8:1:2:3:4:5:6", "truncate", "2001:db8:1::"),
+        ("unknown", "keep", None),
+        ("1.2.3.4:80", "truncate", None),
+        (None, "keep", None),
+    ],
+)
+def test_what_is_kept_of_an_address(address, setting, kept):
+    assert kept_address(address, setting) == kept
