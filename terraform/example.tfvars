@@ -31,6 +31,12 @@ workers = {
 # Once an image is built, and its segment is in the definitions: a check of the whole live system every five minutes.
 # canary = { image = "europe-west4-docker.pkg.dev/my-shop-prod/segments/live-segments@sha256:..." }
 
+# Once an image of the collector is built, and its settings are in their secret: events over HTTPS.
+# collector = {
+#   image  = "europe-west4-docker.pkg.dev/my-shop-prod/segments/collector@sha256:..."
+#   domain = "events.my-shop.example"
+# }
+
 # Once a template is built: lets Terraform launch the job, instead of the delivery pipeline.
 # job = {
 #   template_path = "gs://my-shop-prod-segments-staging/templates/live.json"

@@ -30,6 +30,11 @@ PARAMETERS: dict[str, Parameter] = {
 }
 BOUNDED_ONLY = {"events", "as_of", "history_path", "dead_letter_path"}
 """What a live job must not be given: Terraform leaves them out."""
+READ_AT_LAUNCH = {
+    "segments": f"{ROOT}/definitions/segments.yaml",
+    "tracking_plan": f"{ROOT}/definitions/tracking_plan",
+}
+"""What the dry run, without Cloud Storage, takes from here."""
 WRONG = {
     "input_subscription": [
         "segments-job",
@@ -149,9 +154,9 @@ def test_the_examples_make_a_job() -> None:
     given = [
         f"--{name}={example(parameter)}"
         for name, parameter in PARAMETERS.items()
-        if name not in {*BOUNDED_ONLY, "segments"}
+        if name not in {*BOUNDED_ONLY, *READ_AT_LAUNCH}
     ]
-    result: Any = run([*DRY_RUN, f"--segments={ROOT}/definitions/segments.yaml", *given])
+    result: Any = run([*DRY_RUN, *(f"--{name}={path}" for name, path in READ_AT_LAUNCH.items()), *given])
     assert result.job is not None
 
 
