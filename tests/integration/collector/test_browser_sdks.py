@@ -24,20 +24,21 @@ SDKS = {"analytics.js": "analytics", "rudderstack.js": "rudderanalytics"}
 PRODUCT = {"product_id": "p1", "price": 18.99}
 
 
-@pytest.fixture(scope="session")
+# Playwright keeps an event loop running in this thread: no longer than the tests of this file.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     with chromium() as running:
         yield running
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def shop_pages() -> Iterator[ShopPages]:
     pages = ShopPages()
     yield pages
     pages.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def page_collector(
     new_topic: Callable[[], Topic], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[CollectorProcess]:

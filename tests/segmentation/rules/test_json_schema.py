@@ -16,7 +16,7 @@ from segmentation.rules.load import load_rules
 from segmentation.rules.problems import Problems
 
 ROOT = Path(__file__).parents[3]
-DEFINITIONS = sorted(ROOT.glob("definitions/*.yaml"))
+DEFINITIONS = sorted(ROOT.glob("definitions/segments*.yaml"))
 CONFORMANCE = sorted(ROOT.glob("tests/conformance/*/segments.yaml"))
 VALIDATOR = jsonschema.Draft7Validator(json_schema())
 
