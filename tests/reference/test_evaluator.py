@@ -497,7 +497,7 @@ def test_random_rules_and_logs():
 
 @pytest.mark.long
 def test_random_rules_and_logs_of_every_form():
-    seen = check_random(max_examples=400)
+    seen = check_random(max_examples=1_200)
     forms = {"all", "any", "not", "segment", "event", "measure", "sequence", "trait", "score"}
     forms |= {"1 steps", "2 steps", "3 steps", "same", "then_not", "max_gap", "for", "during"}
     assert {form for form in forms if not seen[form]} == set()
