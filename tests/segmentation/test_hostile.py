@@ -118,16 +118,32 @@ MESSAGES = st.fixed_dictionaries(GOOD_FIELDS, optional=ODD_FIELDS) | st.fixed_di
 
 
 def _text_of(value: Any) -> str:
-    if isinstance(value, dict):
-        return (
-            "{" + ",".join(f"{json.dumps(name)}:{_text_of(member)}" for name, member in value.items()) + "}"
-        )
-    if isinstance(value, list):
-        return "[" + ",".join(map(_text_of, value)) + "]"
-    if isinstance(value, int) and not isinstance(value, bool):
-        sign, size = "-" if value < 0 else "", abs(value)
-        return sign + (str(size) if size < 10**4000 else "9" * 4500)  # Python writes no longer ones out
-    return json.dumps(value).replace("Infinity", "1e400")
+    """Writes JSON without recursion: values nest deeper than Python's stack."""
+    parts: list[str] = []
+    waiting: list[Any] = [value]  # tuples hold text that is ready
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, tuple):
+            parts += one
+        elif isinstance(one, dict | list):
+            brackets = "{}" if isinstance(one, dict) else "[]"
+            inner: list[Any] = [(brackets[0],)]
+            for index, item in enumerate(one):
+                comma = "," if index else ""
+                inner += (
+                    [(f"{comma}{json.dumps(item)}:",), one[item]]
+                    if isinstance(one, dict)
+                    else [(comma,), item]
+                )
+            waiting += [(brackets[1],), *reversed(inner)]
+        elif isinstance(one, int) and not isinstance(one, bool):
+            sign, size = "-" if one < 0 else "", abs(one)
+            parts.append(
+                sign + (str(size) if size < 10**4000 else "9" * 4500)
+            )  # Python writes no longer ones out
+        else:
+            parts.append(json.dumps(one).replace("Infinity", "1e400"))
+    return "".join(parts)
 
 
 PAYLOADS = MESSAGES.map(lambda message: _text_of(message).encode())
