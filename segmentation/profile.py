@@ -142,7 +142,7 @@ class Profile:
         state.recent_messages = states.with_message(state.recent_messages, digest)
         state.last_event_ms = max(state.last_event_ms, time_ms)
         state.clock_ms = clock_ms = max(state.clock_ms, time_ms)
-        affected = set(self.rules.true_when_empty) if is_first else set()
+        affected = set(self.rules.decided_at_first) if is_first else set()
         self._served_changed |= is_first  # what an earlier state wrote may still be served
         touched_measures: list[str] = []
         name, reached = event.name, self.rules.reached_by(event.name)

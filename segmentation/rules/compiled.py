@@ -94,13 +94,18 @@ class Rules:
         return self._reached_by_name.get(event_name, self._reached_by_every_event)
 
     @cached_property
-    def true_when_empty(self) -> tuple[int, ...]:
-        """Indexes of the segments that hold for a profile of which nothing is remembered."""
+    def decided_at_first(self) -> frozenset[int]:
+        """Indexes of the segments that a profile's first event decides, whatever it is.
+
+        Those that hold while nothing is remembered, though nobody is in them before the first event, and those
+        that refer to one of them: what they made of it changes if the first event keeps it from holding.
+        """
         verdicts: list[Verdict] = []
         empty = _Empty(verdicts)
         for segment in self.segments:
             verdicts.append(segment.condition.verdict(empty))
-        return tuple(index for index, (holds, _) in enumerate(verdicts) if holds)
+        holding = [index for index, (holds, _) in enumerate(verdicts) if holds]
+        return frozenset(holding).union(*(self.referring.get(index, ()) for index in holding))
 
     def _index_by_name(self) -> dict[str, Reached]:
         names_of_measures = _grouped((measure.key, name) for name, measure in self.measures.items())

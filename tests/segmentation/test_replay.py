@@ -46,6 +46,18 @@ def test_nothing_comes_of_nothing():
     assert (nothing.changes, nothing.snapshot) == ([], None)
 
 
+def test_a_first_event_decides_what_refers_to_a_segment_that_it_keeps_from_holding():
+    rules = rules_for(
+        newcomer={"not": {"event": "A"}},
+        known={"not": {"segment": "newcomer"}},
+        acquainted={"all": [{"segment": "known"}, {"not": {"event": "B"}}]},
+    )
+    for first, members in ("A", {"known", "acquainted"}), ("B", {"newcomer"}):
+        folded = replay(rules, at(0, first), as_of=0)
+        assert folded.snapshot is not None
+        assert set(folded.snapshot.segments) == members
+
+
 def test_the_last_snapshot_counts():
     folded = replay(rules_for(s={"event": "A"}), at(0), at(1, "B"), as_of=2)
     assert folded.snapshot is not None
