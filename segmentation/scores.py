@@ -71,6 +71,9 @@ class Score(MemoryKind):
         """Returns the score and the instant at which it had this value."""
         return fsum(memory[1:]), memory[0]
 
+    def seen(self, memory: Memory) -> Memory:
+        return [*self.served(memory)] if len(memory) > 1 else []
+
     def crossings(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> list[int]:
         """Returns instants after t, ascending, around each at which the score may cross one of the bounds."""
         return []

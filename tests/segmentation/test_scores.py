@@ -115,6 +115,14 @@ def test_without_a_half_life_points_stay_and_the_order_does_not_matter():
     assert spans({"score": "x", "at_least": 0.7}, *log, until=10**9, sections=sections) == [(0, 3), (4, None)]
 
 
+def test_points_too_few_to_be_seen_are_kept_and_serve_nothing_new():
+    score = {"earn": [{"event": "A", "points": {"of": "properties.p"}}]}
+    few = [at(i, "A", p=0.05) for i in range(2)]
+    fold = folded({"event": "Z"}, at(9, "A", p=1e15), *few, sections={"scores": {"x": score}})
+    snapshots = [outcome.snapshot for outcome in fold.outcomes]
+    assert [one is not None and one.scores["x"][0] for one in snapshots] == [1e15, False, 1e15 + 0.125]
+
+
 def test_late_points_are_worth_what_is_left_of_them():
     earn = [{"event": "A", "points": 8}]
     assert served(at(3_000), at(0), earn=earn, half_life="1s") == (9, 3_000)
