@@ -117,6 +117,12 @@ MESSAGES = st.fixed_dictionaries(GOOD_FIELDS, optional=ODD_FIELDS) | st.fixed_di
 )
 
 
+def _digits_of(number: int) -> str:
+    """Writes an integer; one that Python would refuse to write as another one of its sign, as long."""
+    sign = "-" if number < 0 else ""
+    return sign + (str(abs(number)) if abs(number) < 10**4000 else "9" * 4500)
+
+
 def _text_of(value: Any) -> str:
     """Writes JSON without recursion: values nest deeper than Python's stack."""
     parts: list[str] = []
@@ -137,10 +143,7 @@ def _text_of(value: Any) -> str:
                 )
             waiting += [(brackets[1],), *reversed(inner)]
         elif isinstance(one, int) and not isinstance(one, bool):
-            sign, size = "-" if one < 0 else "", abs(one)
-            parts.append(
-                sign + (str(size) if size < 10**4000 else "9" * 4500)
-            )  # Python writes no longer ones out
+            parts.append(_digits_of(one))
         else:
             parts.append(json.dumps(one).replace("Infinity", "1e400"))
     return "".join(parts)
