@@ -7,6 +7,8 @@ READY := .venv/.ready
 CLOUD = $(BIN)/python -m templates.commands $@
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(ARGS)
+# Trust whom the machine trusts, as pip does: a company's network may have an authority of its own.
+export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
 .PHONY: help setup run live test test-long lint checkov format check bench lock clean
