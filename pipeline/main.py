@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import PipelineOptions, StandardOptions
+from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
 from pipeline.cloud_flags import CloudFlagsError, check_credentials, check_locations
@@ -18,6 +18,7 @@ from pipeline.live import run_live
 from pipeline.options import SegmentationOptions
 from pipeline.redis_flags import RedisFlagsError, check_answer
 from transforms.clock import system_clock_ms
+from transforms.coders import PLUGIN
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 """Chosen by its full name, for plain DirectRunner downloads another runner where it has a network."""
@@ -58,6 +59,8 @@ def run(argv: list[str]) -> PipelineResult:
     _check_cloud(options, config, is_local)
     if config.input_subscription is not None:
         standard.streaming = True
+    setup = options.view_as(SetupOptions)
+    setup.beam_plugins = [*(setup.beam_plugins or []), PLUGIN]
     pipeline = _pipeline(options)
     if is_local and config.input_subscription is not None:
         return run_live(pipeline, config)

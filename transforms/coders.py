@@ -1,4 +1,9 @@
-"""How values travel between steps: msgspec's msgpack for the types that it describes."""
+"""How values travel between steps: msgspec's msgpack for the types that it describes.
+
+A coder is submitted as a URN and the name of its type, never as a pickle: a pickle holds the path of a module, and
+Dataflow compares coders when a running job is updated, so that moving a module would break the job. A worker knows
+the URN once it has imported this module, which `PLUGIN` makes it do at its start.
+"""
 
 import functools
 import json
@@ -7,9 +12,24 @@ from typing import Any
 import msgspec
 from apache_beam import coders
 
+from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event
 from segmentation.memberships import Change, Snapshot
+from segmentation.messages import Message
 
+URN = "live-segments:coder:msgpack:v1"
+"""Names the encoding of `MsgspecCoder`. Public interface, with the names in `STRUCT_TYPES`."""
+STRUCT_TYPES: dict[str, type[Any]] = {
+    "Message": Message,
+    "Event": Event,
+    "DeadLetter": DeadLetter,
+    "Change": Change,
+    "Snapshot": Snapshot,
+}
+"""The types that travel, by the names under which running jobs know them."""
+PLUGIN = __name__
+"""A value of Beam's option `--beam_plugins`: workers import these modules before they decode anything."""
+_NAMES = {struct_type: name for name, struct_type in STRUCT_TYPES.items()}
 _TEXT_INTEGER_BITS = 14_000
 """Python writes longer integers out only when told to (4300 digits)."""
 
@@ -24,6 +44,7 @@ class MsgspecCoder(coders.Coder):
 
     def __init__(self, struct_type: type[Any]) -> None:
         self._struct_type: Any = struct_type
+        self._name = _NAMES[struct_type]
 
     def encode(self, value: Any) -> bytes:
         try:
@@ -46,8 +67,17 @@ class MsgspecCoder(coders.Coder):
     def from_type_hint(cls, typehint: Any, registry: Any) -> Any:
         return cls(typehint)
 
+    def to_runner_api_parameter(self, context: Any) -> tuple[str, bytes, tuple[()]]:
+        return URN, self._name.encode(), ()
+
+    @staticmethod
+    @coders.Coder.register_urn(URN, bytes)
+    def from_runner_api_parameter(payload: bytes, components: Any, context: Any) -> "MsgspecCoder":
+        """Returns the coder that was submitted under a type's name."""
+        return MsgspecCoder(STRUCT_TYPES[payload.decode()])
+
     def __repr__(self) -> str:
-        return f"MsgspecCoder[{self._struct_type.__name__}]"
+        return f"MsgspecCoder[{self._name}]"
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, MsgspecCoder) and self._struct_type is other._struct_type
@@ -78,6 +108,5 @@ def _textual(value: Any) -> Any:
             return value
 
 
-coders.registry.register_coder(Event, MsgspecCoder)
-coders.registry.register_coder(Snapshot, MsgspecCoder)
-coders.registry.register_coder(Change, MsgspecCoder)
+for _struct_type in STRUCT_TYPES.values():
+    coders.registry.register_coder(_struct_type, MsgspecCoder)

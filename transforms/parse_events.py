@@ -9,10 +9,10 @@ import apache_beam as beam
 
 from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent, parse_event
+from segmentation.messages import Message
 from segmentation.tracking_plan import TrackingPlan, told
 from segmentation.tracking_plan_files import load_tracking_plan
 from transforms.clock import Clock, system_clock_ms
-from transforms.messages import Message
 from transforms.step_metrics import StepMetrics
 
 _STEP = "ParseEvents"

@@ -10,7 +10,7 @@ from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.gcp.pubsub import PubsubMessage
 
-from transforms.messages import Message
+from segmentation.messages import Message
 
 
 @dataclasses.dataclass

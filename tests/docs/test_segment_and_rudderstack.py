@@ -12,8 +12,8 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.main import LOCAL_RUNNER
 from pipeline.tracking_plan import read_tracking_plan
+from segmentation.messages import Message
 from tests.events import START_MS
-from transforms.messages import Message
 from transforms.parse_events import ParseEvents
 
 TEXT = Path("docs/segment-and-rudderstack.md").read_text()

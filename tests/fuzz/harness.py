@@ -14,11 +14,11 @@ from apache_beam.utils.timestamp import Timestamp
 from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent
 from segmentation.memberships import Change, Snapshot
+from segmentation.messages import Message
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS
 from segmentation.state import MAX_STATE_BYTES
 from segmentation.timestamps import MAX_MS, MIN_MS
 from transforms.coders import MsgspecCoder
-from transforms.messages import Message
 from transforms.parse_events import _ParseEventsFn
 from transforms.redis_fields import change_values, snapshot_values
 from transforms.update_profiles import Output, _UpdateProfilesFn

@@ -13,8 +13,11 @@ from typing import Any, get_args
 import apache_beam
 import msgspec
 from apache_beam.coders import Coder
+from apache_beam.coders.coders import deserialize_coder
+from apache_beam.portability import python_urns
 from apache_beam.portability.api import beam_runner_api_pb2
 from apache_beam.runners.pipeline_context import PipelineContext
+from google.protobuf.wrappers_pb2 import BytesValue
 
 from pipeline.main import run
 from transforms.coders import MsgspecCoder
@@ -59,11 +62,16 @@ def describe(components: beam_runner_api_pb2.Components) -> Description:
         if not transform.subtransforms
     }
     coders = {coder_id: context.coders.get_by_id(coder_id) for coder_id in components.coders}
-    structs = {coder._struct_type for coder in coders.values() if isinstance(coder, MsgspecCoder)}
+    ours = [coder for coder in coders.values() if isinstance(coder, MsgspecCoder)]
     return {
         "beam": apache_beam.__version__,
         "steps": {name: _step(leaves[name], components, coders) for name in sorted(leaves)},
-        "layouts": {name: fields for struct in structs for name, fields in _layouts(struct)},
+        "coders": {
+            repr(coder): _submitted_form(components.coders[coder_id].spec)
+            for coder_id, coder in coders.items()
+            if not components.coders[coder_id].component_coder_ids
+        },
+        "layouts": {name: fields for coder in ours for name, fields in _layouts(coder.to_type_hint())},
     }
 
 
@@ -101,6 +109,14 @@ def _collection(
     trigger = windowing.trigger.WhichOneof("trigger")
     accumulation = beam_runner_api_pb2.AccumulationMode.Enum.Name(windowing.accumulation_mode)
     return f"{coders[collection.coder_id]!r} in {windows}, trigger {trigger}, {accumulation.lower()}"
+
+
+def _submitted_form(spec: beam_runner_api_pb2.FunctionSpec) -> str:
+    """Returns a coder as Dataflow gets it: its URN, and its payload; of a pickle the module and class in it."""
+    if spec.urn != python_urns.PICKLED_CODER:
+        return f"{spec.urn} {spec.payload.decode()}".rstrip()
+    pickled = deserialize_coder(BytesValue.FromString(spec.payload).value)
+    return f"pickled {type(pickled).__module__}.{type(pickled).__name__}"
 
 
 def _state(spec: beam_runner_api_pb2.StateSpec, coders: dict[str, Coder]) -> Description:

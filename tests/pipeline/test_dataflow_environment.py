@@ -10,6 +10,7 @@ from templates.spec import beam_flags, environment
 from tests.pipeline.dataflow_environment import GOLDEN, REGENERATE, describe, environment_flags, submitted
 from tests.pipeline.dataflow_steps import GOLDEN as GOLDEN_STEPS
 from tests.pipeline.dataflow_steps import describe as describe_steps
+from transforms.coders import PLUGIN
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +31,10 @@ def test_the_job_is_run_as_the_golden_file_says(job: Any) -> None:
         lines = ["The job would run otherwise than in golden/dataflow_environment.json:", *differing]
         mend = f"If that is meant, run `{REGENERATE}`, and say in the changelog what an update makes of it."
         pytest.fail("\n- ".join([*lines, mend]), pytrace=False)
+
+
+def test_workers_import_the_coders_before_they_decode_anything(job: Any) -> None:
+    assert PLUGIN in job.options.get_all_options()["beam_plugins"]
 
 
 def test_production_options_leave_the_steps_as_they_are(job: Any) -> None:

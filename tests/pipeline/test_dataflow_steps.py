@@ -10,6 +10,7 @@ import pytest
 from pipeline.main import main
 from tests.pipeline.dataflow_steps import DRY_RUN, GOLDEN, PRODUCTION, REGENERATE, Description, translate
 from tests.pipeline.update_effects import effects
+from transforms.coders import STRUCT_TYPES
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +129,23 @@ def test_a_struct_may_only_grow_at_its_end(golden: Description) -> None:
     assert grown.startswith("Change has more fields at its end: score: float (may be missing).")
     for broken in (fields[1:], [fields[1], fields[0], *fields[2:]], [*fields, "score: float"]):
         assert "read wrongly or fails for ever" in effect_of(golden, "layouts", "Change", to=broken)
+
+
+def test_a_coder_in_another_form_is_refused(golden: Description) -> None:
+    effect = effect_of(golden, "coders", "MsgspecCoder[Event]", to="pickled transforms.coders.MsgspecCoder")
+    assert effect == (
+        "MsgspecCoder[Event] was submitted as 'live-segments:coder:msgpack:v1 Event' and is as "
+        "'pickled transforms.coders.MsgspecCoder'. Dataflow compares this form: it refuses the update wherever the "
+        "coder stands between two steps."
+    )
+
+
+def test_no_coder_holds_the_path_of_one_of_our_modules(golden: Description) -> None:
+    forms = golden["coders"].values()
+    assert sum(form.startswith("live-segments:coder:msgpack:v1 ") for form in forms) == len(STRUCT_TYPES)
+    pickled = [form for form in forms if form.startswith("pickled ")]
+    assert pickled
+    assert all(form.startswith("pickled apache_beam.") for form in pickled)
 
 
 def test_another_beam_needs_to_be_told(golden: Description) -> None:

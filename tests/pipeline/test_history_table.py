@@ -16,6 +16,7 @@ from pipeline.config import SegmentationConfig
 from pipeline.graph import build
 from pipeline.main import LOCAL_RUNNER, main
 from pipeline.table_schemas import table_schema
+from segmentation.messages import Message
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS
 from tests.bigquery_stub import BigQueryStub, Table
 from tests.events import START_MS, payload
@@ -23,7 +24,6 @@ from tests.pipeline.test_history_views import read_view
 from tests.storage_write_stub import StorageWriteStub, taken
 from transforms.append_rows import textual_row
 from transforms.bigquery_table import InsertError
-from transforms.messages import Message
 from transforms.step_metrics import reset_totals, total_counts
 
 TABLE = "project-x:shop.segment_changes"

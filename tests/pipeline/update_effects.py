@@ -12,6 +12,7 @@ def effects(before: Description, after: Description) -> list[str]:
     return [
         *_of_beam(before, after),
         *_of_steps(before["steps"], after["steps"]),
+        *_of_coders(before["coders"], after["coders"]),
         *_of_layouts(before, after),
     ]
 
@@ -83,6 +84,15 @@ def _of_timers(before: Description, after: Description) -> Iterator[str]:
     for name in before.keys() & after.keys():
         if before[name] != after[name]:
             yield f"timer {name!r} was in {before[name]} and is in {after[name]}. Dataflow refuses the update."
+
+
+def _of_coders(before: dict[str, str], after: dict[str, str]) -> Iterator[str]:
+    for name in before.keys() & after.keys():
+        if before[name] != after[name]:
+            yield (
+                f"{name} was submitted as {before[name]!r} and is as {after[name]!r}. Dataflow compares this form: it "
+                "refuses the update wherever the coder stands between two steps."
+            )
 
 
 def _of_layouts(before: Description, after: Description) -> Iterator[str]:

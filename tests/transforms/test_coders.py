@@ -1,16 +1,18 @@
 """The coders give back what they got, whatever JSON values a snapshot holds."""
 
+import json
 import math
 
 import apache_beam as beam
 import pytest
 from apache_beam.coders import coders, registry
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.typehints.native_type_compatibility import convert_to_beam_type
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from segmentation.memberships import Change, Membership, Snapshot
-from transforms.coders import MsgspecCoder
+from transforms.coders import PLUGIN, STRUCT_TYPES, MsgspecCoder
 
 names = st.text(max_size=5)
 instants = st.integers(-(2**53), 2**53)
@@ -99,6 +101,38 @@ def test_it_travels_with_the_pipeline():
     proto, context = pipeline.to_runner_api(return_context=True)
     sent = [context.coders.get_by_id(coder_id) for coder_id in proto.components.coders]
     assert MsgspecCoder(Snapshot) in sent
+
+
+def test_it_is_submitted_without_the_path_of_a_module():
+    for name, struct_type in STRUCT_TYPES.items():
+        coder = MsgspecCoder(struct_type)
+        submitted = coder.to_runner_api(None)
+        assert (submitted.spec.urn, submitted.spec.payload) == (
+            "live-segments:coder:msgpack:v1",
+            name.encode(),
+        )
+        assert coders.Coder.from_runner_api(submitted, None) == coder
+
+
+def test_a_worker_process_knows_it_before_it_has_seen_a_step_of_ours(monkeypatch, tmp_path):
+    """A worker gets the job's options in a file, from the program that starts it; here, from this test."""
+    options_file = tmp_path / "options.json"
+    options_file.write_text(json.dumps({"beam:option:beam_plugins:v1": [PLUGIN]}))
+    monkeypatch.setenv("PIPELINE_OPTIONS_FILE", str(options_file))
+    options = PipelineOptions(["--direct_running_mode=multi_processing"])
+    with beam.Pipeline(runner="FnApiRunner", options=options) as pipeline:
+        _ = (
+            pipeline
+            | beam.Create([1])
+            | beam.Map(_snapshot)
+            | "First" >> beam.Reshuffle()
+            | "Second" >> beam.Reshuffle()
+            | beam.Map(_check)
+        )
+
+
+def _check(snapshot: Snapshot) -> None:
+    assert snapshot == _snapshot(1)
 
 
 def _snapshot(version: int) -> Snapshot:
