@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Sequence
 from functools import partial
-from typing import Any
 
 import redis
 
@@ -15,24 +14,15 @@ from pipeline.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Snapshot
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS, open_profile
 from segmentation.rules.load import load_rules
-from transforms.redis_access import RedisTarget
-from transforms.redis_fields import snapshot_values
-from transforms.segment_store import SegmentStore
+from stores.redis.access import RedisTarget
+from stores.segments.fields import snapshot_fields
+from stores.segments.keys import DEFAULT_KEY_PREFIX, profile_key
+from stores.segments.writer import SegmentStore
 from transforms.write_segments import WriteSegments
 
 MAX_EVENTS = 30_000
 """More of them would only take longer."""
 BATCH = 200
-_FIELDS = (
-    "segments",
-    "scores",
-    "measures",
-    "predictions",
-    "traits",
-    "rules_version",
-    "updated_at",
-    "processed_at",
-)
 
 
 def measure(events: int, rounds: int) -> list[Figure]:
@@ -113,9 +103,8 @@ def _write_bare(snapshots: Sequence[Snapshot], client: redis.Redis) -> None:
     for batch in _batches(snapshots):
         pipeline = client.pipeline(transaction=False)
         for snapshot in batch:
-            key = f"segments:profile:{snapshot.profile_id}"
-            fields: dict[Any, Any] = dict(zip(_FIELDS, snapshot_values(snapshot), strict=True))
-            pipeline.hset(key, mapping=fields | {"version": snapshot.version})
+            key = profile_key(DEFAULT_KEY_PREFIX, snapshot.profile_id)
+            pipeline.hset(key, items=["version", snapshot.version, *snapshot_fields(snapshot)])
             pipeline.pexpire(key, DEFAULT_PROFILE_TTL_MS)
         pipeline.execute()
 

@@ -12,25 +12,27 @@ import sys
 import time
 import uuid
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 from redis.exceptions import RedisClusterException, RedisError
 
+from pipeline.cloud_files import CloudFiles
 from pipeline.config import ConfigError, redis_of, topic_in
-from pipeline.definitions import DefinitionsError, read_definitions
 from pipeline.pubsub_resources import require_topic
 from pipeline.redis_flags import add_redis_flags
 from segmentation.events import Event, parse_event
 from segmentation.replay import Replay
 from segmentation.rules.compiled import Rules
-from segmentation.timestamps import format_timestamp, parse_timestamp
-from transforms.clock import Clock, system_clock_ms
-from transforms.redis_access import RedisTarget, access_to
-from transforms.redis_client import Fault, fault
-from transforms.secrets import SecretError
+from segmentation.timestamps import format_timestamp
+from stores.clock import Clock, system_clock_ms
+from stores.definitions import DefinitionsError, read_definitions
+from stores.redis.access import RedisTarget, access_to
+from stores.redis.client import Fault, fault
+from stores.secrets import SecretError
+from stores.segments.reader import SegmentReader
 
 SEGMENT = "canary"
 EVENT = "Canary Checked"
@@ -86,7 +88,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     flags = parser().parse_args(argv)
     try:
         target = redis_of(flags, may_hold_password=True)
-        rules = read_definitions(flags.segments).rules
+        rules = read_definitions(flags.segments, CloudFiles()).rules
         events_topic = _events_topic(flags)
         payload = new_event(f"{PROFILE_PREFIX}{random.randrange(PROFILES)}", system_clock_ms())
         event = parse_event(payload)
@@ -94,7 +96,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, DefinitionsError) as error:
         print(f"segments canary: {error}", file=sys.stderr)
         return 2
-    look = Look(target, f"{flags.redis_key_prefix}profile:{event.profile_id}")
+    look = Look(target, flags.redis_key_prefix, event.profile_id)
     try:
         _publish(events_topic, payload)
         outcome = watch(
@@ -193,9 +195,10 @@ def watch(
 class Look:
     """Reads what Redis holds of one profile; a fault that may pass counts as nothing."""
 
-    def __init__(self, target: RedisTarget, key: str) -> None:
+    def __init__(self, target: RedisTarget, key_prefix: str, profile_id: str) -> None:
         self._access = access_to(target)
-        self._key = key
+        self._key_prefix = key_prefix
+        self._profile_id = profile_id
         self._mended: set[str] = set()
 
     def __call__(self) -> Held | None:
@@ -205,20 +208,16 @@ class Look:
           CanaryError: Redis cannot be used, or a secret cannot be read.
         """
         try:
-            values: Any = self._access.client().hmget(self._key, "updated_at", "segments")
+            stored = SegmentReader(self._access.client(), self._key_prefix).memberships(self._profile_id)
         except SecretError as error:
             raise CanaryError(str(error)) from None
         except (RedisError, RedisClusterException, OSError) as error:
             self._recover(fault(error))
             return None
-        updated_at, segments = values
-        if updated_at is None or segments is None:
+        if stored is None:
             return None
-        membership = json.loads(segments).get(SEGMENT)
-        expires_at = None if membership is None else membership["expires_at"]
-        return Held(
-            parse_timestamp(updated_at.decode()), None if expires_at is None else parse_timestamp(expires_at)
-        )
+        membership = stored.segments.get(SEGMENT)
+        return Held(stored.updated_at_ms, None if membership is None else membership.expires_at_ms)
 
     def _recover(self, found: Fault) -> None:
         """Prepares the next look; what does not pass by itself is mended once, such as by a secret's new version."""

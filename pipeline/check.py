@@ -5,12 +5,13 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pipeline.definitions import DefinitionsError, read_definitions
-from pipeline.tracking_plan import read_tracking_plan
+from pipeline.cloud_files import CloudFiles
 from segmentation.durations import format_duration
 from segmentation.rules.compiled import Rules
 from segmentation.tracking_plan import TrackingPlan
 from segmentation.tracking_plan_files import TrackingPlanError
+from stores.definitions import DefinitionsError, read_definitions
+from stores.tracking_plan import read_tracking_plan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -24,12 +25,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "path", metavar="FILE_OR_FOLDER", help="A local path or gs://, a folder there with a / at its end."
     )
     path = parser.parse_args(argv).path
+    remote = CloudFiles()
     try:
         is_folder = path.endswith("/") or Path(path).is_dir()
         found = (
-            plan_summary(read_tracking_plan(path).plan)
+            plan_summary(read_tracking_plan(path, remote).plan)
             if is_folder
-            else summary(read_definitions(path).rules)
+            else summary(read_definitions(path, remote).rules)
         )
     except (DefinitionsError, TrackingPlanError) as error:
         print(f"segments check: {error}", file=sys.stderr)

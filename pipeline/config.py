@@ -7,23 +7,23 @@ import os
 import re
 import zlib
 
-from apache_beam.io.filesystems import FileSystems
 from apache_beam.options.pipeline_options import StandardOptions
 from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
+from pipeline.cloud_files import CloudFiles
 from pipeline.cloud_flags import CloudFlagsError, storage_write_service
-from pipeline.definitions import Definitions, DefinitionsError, read_definitions
-from pipeline.files import CLOUD
 from pipeline.options import SegmentationOptions
 from pipeline.redis_flags import RedisFlagsError, redis_target
-from pipeline.tracking_plan import TrackingPlanTexts, read_tracking_plan
 from segmentation.durations import parse_duration
 from segmentation.events import InvalidEvent, parse_event
 from segmentation.timestamps import parse_timestamp
 from segmentation.tracking_plan_files import TrackingPlanError
+from stores.definitions import Definitions, DefinitionsError, read_definitions
+from stores.files import CLOUD
+from stores.redis.access import RedisTarget
+from stores.tracking_plan import TrackingPlanTexts, read_tracking_plan
 from transforms.read_events import read_lines
-from transforms.redis_access import RedisTarget
 
 _TOPIC = "projects/P/topics/T, P of 6 characters or more"
 _SUBSCRIPTION = "projects/P/subscriptions/S, P of 6 characters or more"
@@ -240,14 +240,14 @@ def _as_of_ms(options: SegmentationOptions, bounded: bool) -> int | None:
 
 def _definitions(path: str) -> Definitions:
     try:
-        return read_definitions(path)
+        return read_definitions(path, CloudFiles())
     except DefinitionsError as error:
         raise ConfigError(f"--segments: {error}") from None
 
 
 def _tracking_plan(folder: str | None) -> TrackingPlanTexts | None:
     try:
-        return read_tracking_plan(folder).texts if folder else None
+        return read_tracking_plan(folder, CloudFiles()).texts if folder else None
     except TrackingPlanError as error:
         raise ConfigError(f"--tracking_plan: {error}") from None
 
@@ -255,10 +255,7 @@ def _tracking_plan(folder: str | None) -> TrackingPlanTexts | None:
 def _expand(pattern: str) -> tuple[str, ...]:
     """Returns the files that a pattern names, in order of their names."""
     try:
-        if pattern.startswith(CLOUD):
-            found = [file.path for match in FileSystems.match([pattern]) for file in match.metadata_list]
-        else:
-            found = glob.glob(pattern)
+        found = CloudFiles().match(pattern) if pattern.startswith(CLOUD) else glob.glob(pattern)
     except _UNREADABLE as error:
         raise _unreadable(pattern, error) from None
     if not found:

@@ -16,11 +16,11 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from pipeline.config import ConfigError
-from pipeline.definitions import DefinitionsError, read_definitions
 from pipeline.demo_outcome import SegmentNumbers, collect
 from pipeline.demo_report import SampleRun, print_report, report_console, shown_path
 from pipeline.embedded_redis import EmbeddedRedis, EmbeddedRedisError
 from pipeline.main import LOCAL_RUNNER, run
+from stores.definitions import DefinitionsError, read_definitions
 from transforms.step_metrics import reset_totals, total_counts
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -119,7 +119,7 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
         seconds = time.perf_counter() - began
         _remove(folder, old)
         history = _files(folder, "history")
-        with redis.Redis.from_url(server.url, decode_responses=True) as client:
+        with redis.Redis.from_url(server.url) as client:
             outcome = collect(rules, history, client)
     return SampleRun(
         events=events,

@@ -11,9 +11,9 @@ import msgspec
 import redis
 
 from segmentation.rules.compiled import Rules
-from transforms.segment_store import DEFAULT_KEY_PREFIX
-
-PROFILE_PREFIX = f"{DEFAULT_KEY_PREFIX}profile:"
+from segmentation.timestamps import format_timestamp
+from stores.segments.keys import DEFAULT_KEY_PREFIX
+from stores.segments.reader import SegmentReader
 
 Row = dict[str, Any]
 """A row of the history."""
@@ -50,20 +50,21 @@ class Outcome:
 
 
 def collect(rules: Rules, history: Iterable[Path], client: redis.Redis) -> Outcome:
-    """Reads the history's files and Redis; the client must decode responses."""
+    """Reads the history's files, and Redis through a client that returns bytes."""
     rows = read_history(history)
     told = memberships_of(rows)
-    keys = list(client.scan_iter(f"{PROFILE_PREFIX}*", count=1000))
-    stored = _stored_memberships(client, keys)
+    reader = SegmentReader(client, DEFAULT_KEY_PREFIX)
+    profile_ids = list(reader.profile_ids())
+    stored = _stored_memberships(reader, profile_ids)
     segments_of = Counter(profile for profile, _ in stored)
     busiest = min(segments_of, key=lambda profile: (-segments_of[profile], profile), default=None)
     return Outcome(
         numbers=_numbers(rules, rows, stored),
         rows=rows,
         disagreements=disagreements(told, stored),
-        profiles=len(keys),
+        profiles=len(profile_ids),
         busiest=busiest,
-        snapshot={} if busiest is None else _snapshot(client, busiest),
+        snapshot={} if busiest is None else reader.fields(busiest),
     )
 
 
@@ -118,18 +119,11 @@ def pick_changes(rows: Sequence[Row], limit: int) -> list[Row]:
     return sorted(picked, key=lambda row: (row["event_time"], row["profile_version"]))
 
 
-def _snapshot(client: redis.Redis, profile: str) -> dict[str, str]:
-    return {str(field): str(value) for field, value in client.hgetall(PROFILE_PREFIX + profile).items()}
-
-
-def _stored_memberships(client: redis.Redis, keys: Sequence[str]) -> Memberships:
-    pipeline = client.pipeline(transaction=False)
-    for key in keys:
-        pipeline.hget(key, "segments")
+def _stored_memberships(reader: SegmentReader, profile_ids: Iterable[str]) -> Memberships:
     return {
-        (key.removeprefix(PROFILE_PREFIX), segment): membership["entered_at"]
-        for key, segments in zip(keys, pipeline.execute(), strict=True)
-        for segment, membership in json.loads(segments or "{}").items()
+        (profile_id, segment): format_timestamp(membership.entered_at_ms)
+        for profile_id, segments in reader.segments_of(profile_ids)
+        for segment, membership in segments.items()
     }
 
 

@@ -9,7 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from pipeline.demo_outcome import PROFILE_PREFIX, Outcome, SegmentNumbers, pick_changes
+from pipeline.demo_outcome import Outcome, SegmentNumbers, pick_changes
+from stores.segments.keys import DEFAULT_KEY_PREFIX, profile_key
 
 WIDTH = 100
 _MAX_CHANGES = 16
@@ -186,7 +187,8 @@ def _print_snapshot(outcome: Outcome, console: Console) -> None:
         "One member as Redis holds it",
         f"of {outcome.profiles:,} profiles, one in the most segments ({number})",
     )
-    console.print(f"  HGETALL {PROFILE_PREFIX}{outcome.busiest}", soft_wrap=True)
+    key = profile_key(DEFAULT_KEY_PREFIX, outcome.busiest).decode(errors="replace")
+    console.print(f"  HGETALL {key}", soft_wrap=True)
     width = max(map(len, outcome.snapshot))
     for field in sorted(outcome.snapshot):
         text = Text.assemble((f"  {field:<{width}}  ", "cyan"), outcome.snapshot[field])

@@ -10,15 +10,15 @@ from typing import Any
 import apache_beam as beam
 
 from pipeline.config import SegmentationConfig
-from pipeline.table_schemas import table_schema
 from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event
 from segmentation.memberships import Change
+from stores.clock import Clock, system_clock_ms
+from stores.history.table_schemas import table_schema
 from transforms.append_rows import AppendRows
-from transforms.clock import Clock, system_clock_ms
 from transforms.insert_rows import InsertRows
 from transforms.parse_events import ParseEvents
-from transforms.publish_messages import PublishRows
+from transforms.publish_rows import PublishRows
 from transforms.read_events import ReadLog, ReadSubscription
 from transforms.update_profiles import UpdateProfiles
 from transforms.write_changes import WriteChanges

@@ -17,7 +17,7 @@ from pipeline.graph import build
 from pipeline.live import run_live
 from pipeline.options import SegmentationOptions
 from pipeline.redis_flags import RedisFlagsError, check_answer
-from transforms.clock import system_clock_ms
+from stores.clock import system_clock_ms
 from transforms.coders import PLUGIN
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"

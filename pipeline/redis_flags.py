@@ -5,10 +5,10 @@ from urllib.parse import urlsplit
 
 from redis.exceptions import RedisClusterException, RedisError
 
-from transforms.redis_access import RedisTarget, access_to
-from transforms.redis_client import fault, make_client, password_in
-from transforms.secrets import SecretError
-from transforms.segment_store import DEFAULT_KEY_PREFIX
+from stores.redis.access import RedisTarget, access_to
+from stores.redis.client import fault, make_client, password_in
+from stores.secrets import SecretError
+from stores.segments.keys import DEFAULT_KEY_PREFIX
 
 
 class RedisFlagsError(ValueError):

@@ -43,7 +43,7 @@ resource "google_bigquery_table" "segment_changes" {
   dataset_id          = google_bigquery_dataset.main.dataset_id
   table_id            = "segment_changes"
   description         = "Every entry and exit, at least once; the view segment_intervals drops repeats."
-  schema              = file("${path.module}/../pipeline/sql/segment_changes.schema.json")
+  schema              = file("${path.module}/../stores/history/sql/segment_changes.schema.json")
   clustering          = ["segment", "profile_id"]
   deletion_protection = var.deletion_protection
 
@@ -60,7 +60,7 @@ resource "google_bigquery_table" "dead_letters" {
   dataset_id          = google_bigquery_dataset.main.dataset_id
   table_id            = "dead_letters"
   description         = "Inputs that could not be processed, whole, and why."
-  schema              = file("${path.module}/../pipeline/sql/dead_letters.schema.json")
+  schema              = file("${path.module}/../stores/history/sql/dead_letters.schema.json")
   clustering          = ["reason", "step"]
   deletion_protection = var.deletion_protection
 
@@ -80,7 +80,7 @@ resource "google_bigquery_table" "segment_intervals" {
   deletion_protection = false
 
   view {
-    query          = templatefile("${path.module}/../pipeline/sql/segment_intervals.sql", { table = local.table_paths.segment_changes })
+    query          = templatefile("${path.module}/../stores/history/sql/segment_intervals.sql", { table = local.table_paths.segment_changes })
     use_legacy_sql = false
   }
 }

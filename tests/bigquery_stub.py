@@ -21,7 +21,7 @@ import pytest
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from pipeline.table_schemas import table_schema
+from stores.history.table_schemas import table_schema
 
 Row = dict[str, Any]
 

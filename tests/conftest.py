@@ -1,5 +1,6 @@
 """What tests of several packages share."""
 
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -7,7 +8,11 @@ import pytest
 import redis
 
 from pipeline.embedded_redis import EmbeddedRedis
+from stores.redis.access import RedisTarget
+from stores.segments.writer import SegmentStore
 from tests.bigquery_stub import BigQueryStub
+from tests.stores.redis.troubles import Trouble
+from tests.stores.samples import DAY_MS, no_sleep
 
 
 @pytest.fixture(scope="session")
@@ -37,3 +42,26 @@ def bigquery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[BigQue
     with BigQueryStub() as stub:
         stub.serve(monkeypatch, tmp_path, "project-x")
         yield stub
+
+
+@pytest.fixture
+def store(redis_url):
+    return SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
+
+
+@pytest.fixture
+def own_server(tmp_path):
+    """A server that a test may stop, fill and start again."""
+    with EmbeddedRedis(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def in_trouble(own_server):
+    """Gets a test's own server into trouble, by the trouble's name."""
+    with contextlib.ExitStack() as stack:
+
+        def begin(name, pauses):
+            return stack.enter_context(Trouble(name, own_server, pauses))
+
+        yield begin

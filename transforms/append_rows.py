@@ -12,7 +12,7 @@ from apache_beam.utils.timestamp import Timestamp
 
 from segmentation.dead_letters import DeadLetter
 from segmentation.timestamps import format_timestamp, parse_timestamp
-from transforms.clock import Clock, system_clock_ms
+from stores.clock import Clock, system_clock_ms
 from transforms.step_metrics import StepMetrics
 
 

@@ -12,7 +12,7 @@ from segmentation.events import Event, InvalidEvent, parse_event
 from segmentation.messages import Message
 from segmentation.tracking_plan import TrackingPlan, told
 from segmentation.tracking_plan_files import load_tracking_plan
-from transforms.clock import Clock, system_clock_ms
+from stores.clock import Clock, system_clock_ms
 from transforms.step_metrics import StepMetrics
 
 _STEP = "ParseEvents"

@@ -1,7 +1,6 @@
 """Reads messages: a bounded log, in order, or a subscription."""
 
 import dataclasses
-import gzip
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -11,6 +10,7 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.gcp.pubsub import PubsubMessage
 
 from segmentation.messages import Message
+from stores.logs import log_lines
 
 
 @dataclasses.dataclass
@@ -48,10 +48,7 @@ def read_lines(path: str) -> Iterator[bytes]:
       OSError, EOFError, zlib.error: the file cannot be read, or is no whole gzip file.
     """
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
-        for line in gzip.GzipFile(fileobj=raw) if path.endswith(".gz") else raw:
-            line = line.removesuffix(b"\n").removesuffix(b"\r")
-            if line.strip():
-                yield line
+        yield from log_lines(raw, packed=path.endswith(".gz"))
 
 
 @dataclasses.dataclass

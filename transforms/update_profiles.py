@@ -22,7 +22,7 @@ from segmentation.memberships import Change, Snapshot
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
-from transforms.clock import Clock, system_clock_ms
+from stores.clock import Clock, system_clock_ms
 from transforms.step_metrics import StepMetrics
 
 _LOGGER = logging.getLogger(__name__)

@@ -8,9 +8,9 @@ import apache_beam as beam
 from apache_beam.transforms.util import ReshufflePerKey
 
 from segmentation.memberships import Change
-from transforms.batches import WriteBatchesFn, shard_of
-from transforms.redis_access import RedisTarget
-from transforms.segment_store import DEFAULT_CHANGES_MAX_LENGTH, SegmentStore
+from stores.redis.access import RedisTarget
+from stores.segments.writer import DEFAULT_CHANGES_MAX_LENGTH, SegmentStore
+from transforms.write_batches import WriteBatchesFn, shard_of
 
 
 @dataclasses.dataclass

@@ -10,9 +10,9 @@ from apache_beam.transforms.util import ReshufflePerKey
 from apache_beam.utils.windowed_value import WindowedValue
 
 from segmentation.memberships import Snapshot
-from transforms.batches import WriteBatchesFn, shard_of
-from transforms.redis_access import RedisTarget
-from transforms.segment_store import SegmentStore
+from stores.redis.access import RedisTarget
+from stores.segments.writer import SegmentStore
+from transforms.write_batches import WriteBatchesFn, shard_of
 
 _MAX_KEPT_PROFILES = 10_000
 """What a bundle may hold back: the bundle of a bounded run has no end."""

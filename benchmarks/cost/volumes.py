@@ -8,7 +8,7 @@ from benchmarks.data import repeated_events, rules_text
 from segmentation.memberships import Change, Snapshot
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
 from segmentation.rules.load import load_rules
-from transforms.redis_fields import snapshot_values
+from stores.segments.fields import snapshot_fields
 
 EVENTS = 17_435
 """The whole log once: copies of it would change no mean."""
@@ -65,4 +65,6 @@ def _take(outcome: Outcome, changes: list[Change], snapshots: list[Snapshot]) ->
 
 
 def _snapshot_bytes(snapshot: Snapshot) -> int:
-    return sum(len(value) for value in snapshot_values(snapshot))
+    return sum(
+        len(str(value)) if isinstance(value, int) else len(value) for value in snapshot_fields(snapshot)[1::2]
+    )

@@ -25,7 +25,7 @@ from services.collector.messages import PlanCheck
 from services.collector.metrics import Metrics
 from services.collector.publisher import PubSub, TopicPublisher
 from services.collector.settings import Settings
-from transforms.clock import Clock, system_clock_ms
+from stores.clock import Clock, system_clock_ms
 
 OPENAPI = Path(__file__).with_name("openapi.yaml")
 CALLS = ("track", "identify", "page", "screen", "group", "alias")

@@ -16,7 +16,7 @@ from services.collector.metrics import Metrics
 from services.collector.publisher import TopicPublisher
 from services.collector.rates import TokenBucket
 from services.collector.settings import Settings, Source
-from transforms.clock import Clock
+from stores.clock import Clock
 
 MAX_REQUESTS = 512
 """At a time: each may hold a body."""

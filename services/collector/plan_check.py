@@ -1,11 +1,11 @@
 """The tracking plan as the collector applies it."""
 
-from pipeline.files import CLOUD
-from pipeline.tracking_plan import read_tracking_plan
 from segmentation.events import Event
 from segmentation.tracking_plan import TrackingPlan, told
 from segmentation.tracking_plan_files import TrackingPlanError
 from services.collector.messages import PlanCheck, Violation
+from stores.files import CLOUD
+from stores.tracking_plan import read_tracking_plan
 
 
 def load_plan_check(folder: str) -> PlanCheck:

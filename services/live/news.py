@@ -7,6 +7,9 @@ from typing import Any
 
 import redis
 
+from stores.segments.keys import DEFAULT_KEY_PREFIX
+from stores.segments.reader import SegmentReader
+
 _CHANGES_AT_ONCE = 1000
 _TIMEOUT_SECONDS = 10
 
@@ -19,15 +22,14 @@ class Changes:
       key_prefix: begins its keys.
     """
 
-    def __init__(self, url: str, key_prefix: str = "segments:") -> None:
-        self._client = redis.Redis.from_url(url, decode_responses=True, protocol=2)
-        self._stream = f"{key_prefix}changes"
+    def __init__(self, url: str, key_prefix: str = DEFAULT_KEY_PREFIX) -> None:
+        self._client = redis.Redis.from_url(url, protocol=2)
+        self._reader = SegmentReader(self._client, key_prefix)
         self._last = "0"
 
     def lines(self, wait_ms: int) -> list[str]:
         """Returns new changes, each as a line; waits for the first of them at most so long."""
-        found: Any = self._client.xread({self._stream: self._last}, count=_CHANGES_AT_ONCE, block=wait_ms)
-        entries = [entry for _, entries in found for entry in entries]
+        entries = self._reader.changes_after(self._last, _CHANGES_AT_ONCE, wait_ms)
         if entries:
             self._last = entries[-1][0]
         return [change_line(fields) for _, fields in entries]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.tracking_plan import read_tracking_plan
 from segmentation.dead_letters import DeadLetter
 from segmentation.events import MAX_DEPTH, MAX_PAYLOAD_BYTES, InvalidEvent, parse_event
+from stores.tracking_plan import read_tracking_plan
 from tests.events import START_MS
 
 TEXT = Path("docs/dead-letters.md").read_text()

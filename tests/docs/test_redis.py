@@ -10,12 +10,12 @@ import redis
 
 from pipeline.options import SegmentationOptions
 from segmentation.memberships import Membership
-from tests.transforms.samples import DAY_MS, NOON_MS, change, snapshot
-from tests.transforms.test_redis_auth import LEAST
-from transforms.redis_access import RedisAccess, RedisTarget
-from transforms.redis_client import FAULTS
-from transforms.redis_scripts import ScriptRunner
-from transforms.segment_store import DEFAULT_CHANGES_MAX_LENGTH, DELETED_TTL_MS, SegmentStore
+from stores.redis.access import RedisAccess, RedisTarget
+from stores.redis.client import FAULTS
+from stores.redis.scripts import ScriptRunner
+from stores.segments.writer import DEFAULT_CHANGES_MAX_LENGTH, DELETED_TTL_MS, SegmentStore
+from tests.stores.redis.test_auth import LEAST
+from tests.stores.samples import DAY_MS, NOON_MS, change, snapshot
 
 TEXT = Path("docs/redis.md").read_text()
 ERRORS = re.findall(

@@ -11,8 +11,8 @@ from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from pipeline.main import LOCAL_RUNNER
-from pipeline.tracking_plan import read_tracking_plan
 from segmentation.messages import Message
+from stores.tracking_plan import read_tracking_plan
 from tests.events import START_MS
 from transforms.parse_events import ParseEvents
 

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.cli import main
-from pipeline.tracking_plan import read_tracking_plan
 from segmentation.tracking_plan import TrackingPlan, told
+from stores.tracking_plan import read_tracking_plan
 
 TEXT = Path("docs/tracking-plan.md").read_text()
 FOLDER = "definitions/tracking_plan"

@@ -18,9 +18,9 @@ from segmentation.messages import Message
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS
 from segmentation.state import MAX_STATE_BYTES
 from segmentation.timestamps import MAX_MS, MIN_MS
+from stores.segments.fields import change_fields, snapshot_fields
 from transforms.coders import MsgspecCoder
 from transforms.parse_events import _ParseEventsFn
-from transforms.redis_fields import change_values, snapshot_values
 from transforms.update_profiles import Output, _UpdateProfilesFn
 
 RULES = [
@@ -128,7 +128,7 @@ class Harness:
     def _check_change(self, change: Change) -> None:
         assert coded(Change, change) == change
         assert json.loads(orjson.dumps(change.row()))["change"] in ("entered", "exited")
-        _check_text(change_values(change))
+        _check_text(change_fields(change)[1::2])
         assert change.profile_version > self._version
         self._version = change.profile_version
 
@@ -137,9 +137,10 @@ class Harness:
         assert self._version <= snapshot.version < 2**53
         self._version = snapshot.version
         if not snapshot.deleted:
-            values = snapshot_values(snapshot)
+            values = snapshot_fields(snapshot)[1::2]
             _check_text(values)
             for value in values[:5]:
+                assert isinstance(value, bytes)
                 assert isinstance(json.loads(value, parse_constant=_refuse), dict)
 
 

@@ -26,10 +26,10 @@ from pipeline.embedded_redis import EmbeddedRedis
 from segmentation.events import parse_event
 from segmentation.rules.load import load_rules
 from segmentation.timestamps import format_timestamp
+from stores.redis.access import RedisTarget
+from stores.secrets import secrets_of
 from tests.events import START_MS
-from tests.transforms.secret_manager import PASSWORD_SECRET, FakeSecretManager
-from transforms.redis_access import RedisTarget
-from transforms.secrets import secrets_of
+from tests.stores.secret_manager import PASSWORD_SECRET, FakeSecretManager
 
 RULES = f"version: 1\nsegments:\n{DEFINITION}"
 STAY_MS = 10_000
@@ -174,7 +174,7 @@ def key(redis_client: redis.Redis) -> Callable[..., str]:
 
 
 def test_reads_what_redis_holds(redis_url: str, key: Callable[..., str]) -> None:
-    look = Look(RedisTarget(redis_url), "segments:profile:canary:7")
+    look = Look(RedisTarget(redis_url), "segments:", "canary:7")
     assert look() is None
     key(version="1")
     assert look() is None, "of a deleted profile only the version is left"
@@ -189,13 +189,13 @@ def test_reads_what_redis_holds(redis_url: str, key: Callable[..., str]) -> None
 
 
 def test_a_redis_out_of_reach_may_come_back() -> None:
-    assert Look(RedisTarget("redis://127.0.0.1:1/0"), "key")() is None
+    assert Look(RedisTarget("redis://127.0.0.1:1/0"), "segments:", "canary:1")() is None
 
 
 def test_a_redis_that_never_will_do_is_told(redis_url: str, redis_client: redis.Redis) -> None:
     redis_client.set("segments:profile:canary:7", "a text")
     with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGTYPE"):
-        Look(RedisTarget(redis_url), "segments:profile:canary:7")()
+        Look(RedisTarget(redis_url), "segments:", "canary:7")()
 
 
 @pytest.fixture
@@ -212,12 +212,14 @@ def test_a_password_that_was_changed_is_read_again_and_a_wrong_one_is_told(locke
     manager = FakeSecretManager()
     manager.held[PASSWORD_SECRET] = b"yesterday's"
     url = f"unix://{urlsplit(locked.url).path}"
-    look = Look(RedisTarget(url, PASSWORD_SECRET, make_client=manager.make_client), "key")
+    look = Look(RedisTarget(url, PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1")
     assert look() is None
     manager.held[PASSWORD_SECRET] = b"sesame"
     assert look() == Held(START_MS, None)
     manager.held[PASSWORD_SECRET] = b"tomorrow's"
-    look = Look(RedisTarget(url + "?db=0", PASSWORD_SECRET, make_client=manager.make_client), "key")
+    look = Look(
+        RedisTarget(url + "?db=0", PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
+    )
     secrets_of(manager.make_client).forget(PASSWORD_SECRET)
     assert look() is None
     with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGPASS") as told:
@@ -228,7 +230,9 @@ def test_a_password_that_was_changed_is_read_again_and_a_wrong_one_is_told(locke
 
 def test_a_secret_that_cannot_be_read_is_told() -> None:
     manager = FakeSecretManager()
-    look = Look(RedisTarget("redis://h", PASSWORD_SECRET, make_client=manager.make_client), "key")
+    look = Look(
+        RedisTarget("redis://h", PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
+    )
     with pytest.raises(CanaryError, match="cannot be read: NotFound"):
         look()
 

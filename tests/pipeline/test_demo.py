@@ -17,11 +17,11 @@ import redis
 from rich.console import Console
 
 from pipeline import demo
-from pipeline.definitions import read_definitions
 from pipeline.demo_outcome import SegmentNumbers, disagreements, memberships_of, pick_changes, read_history
 from pipeline.demo_report import SampleRun, print_report
 from pipeline.embedded_redis import EmbeddedRedis, EmbeddedRedisError
 from pipeline.main import run
+from stores.definitions import read_definitions
 from tests.events import payload
 
 ROOT = Path(__file__).parents[2]

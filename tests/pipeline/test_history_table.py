@@ -15,15 +15,15 @@ from pipeline.cloud_flags import STORAGE_WRITE_TARGET, storage_write_service
 from pipeline.config import SegmentationConfig
 from pipeline.graph import build
 from pipeline.main import LOCAL_RUNNER, main
-from pipeline.table_schemas import table_schema
 from segmentation.messages import Message
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS
+from stores.history.streaming_inserts import InsertError
+from stores.history.table_schemas import table_schema
 from tests.bigquery_stub import BigQueryStub, Table
 from tests.events import START_MS, payload
-from tests.pipeline.test_history_views import read_view
 from tests.storage_write_stub import StorageWriteStub, taken
+from tests.stores.history.test_views import read_view
 from transforms.append_rows import textual_row
-from transforms.bigquery_table import InsertError
 from transforms.step_metrics import reset_totals, total_counts
 
 TABLE = "project-x:shop.segment_changes"

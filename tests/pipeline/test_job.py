@@ -11,8 +11,8 @@ import pytest
 import redis
 import sqlglot
 
-from pipeline.history_views import view_sql
 from pipeline.main import main
+from stores.history.views import view_sql
 from tests.events import payload
 from transforms.step_metrics import reset_totals, total_counts
 

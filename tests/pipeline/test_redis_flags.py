@@ -13,10 +13,10 @@ from pipeline.embedded_redis import EmbeddedRedis
 from pipeline.main import main, parse_options
 from pipeline.options import SegmentationOptions
 from pipeline.redis_flags import RedisFlagsError, check_answer, redis_target
+from stores.redis.access import RedisTarget
 from tests.events import START_MS, payload
-from tests.transforms.cluster import running_cluster
-from tests.transforms.secret_manager import PASSWORD_SECRET, FakeSecretManager
-from transforms.redis_access import RedisTarget
+from tests.stores.redis.cluster import running_cluster
+from tests.stores.secret_manager import PASSWORD_SECRET, FakeSecretManager
 
 AUTH, CA = "projects/shop/secrets/redis/versions/latest", "projects/shop/secrets/redis-ca/versions/2"
 RULES = (

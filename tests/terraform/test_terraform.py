@@ -247,7 +247,7 @@ def test_grants_are_on_single_resources(terraform: Configuration) -> None:
 @pytest.mark.parametrize("table", ["segment_changes", "dead_letters"])
 def test_tables_are_made_from_the_schema_files(terraform: Configuration, table: str) -> None:
     body = _named(terraform, "google_bigquery_table", table).body
-    assert body["schema"] == f'${{file("${{path.module}}/../pipeline/sql/{table}.schema.json")}}'
+    assert body["schema"] == f'${{file("${{path.module}}/../stores/history/sql/{table}.schema.json")}}'
     _check_columns(body, ROOT / "pipeline" / "sql" / f"{table}.schema.json")
 
 
@@ -276,7 +276,7 @@ def test_the_history_is_partitioned_and_clustered_as_its_interface_says(terrafor
 def test_every_view_is_made_from_the_sql_that_is_tested(terraform: Configuration) -> None:
     for path in (ROOT / "pipeline" / "sql").glob("*.sql"):
         (view,) = _named(terraform, "google_bigquery_table", path.stem).body["view"]
-        assert f'templatefile("${{path.module}}/../pipeline/sql/{path.name}", ' in view["query"]
+        assert f'templatefile("${{path.module}}/../stores/history/sql/{path.name}", ' in view["query"]
         # templatefile would take these for its own.
         assert set(re.findall(r"[$%]\{[^}]*\}?", path.read_text(encoding="utf-8"))) == {"${table}"}
 

@@ -9,11 +9,11 @@ import pytest
 from apache_beam.testing.util import assert_that, equal_to
 from apache_beam.utils.timestamp import Timestamp
 
-from pipeline.table_schemas import table_schema
 from segmentation.dead_letters import DeadLetter
+from stores.history.table_schemas import table_schema
 from tests import storage_write_stub
 from tests.storage_write_stub import StorageWriteStub
-from tests.transforms.samples import DAY_MS, NOON_MS, change
+from tests.stores.samples import DAY_MS, NOON_MS, change
 from transforms.append_rows import AppendRows, textual_row, typed_row
 
 TABLE = "project-x:shop.segment_changes"

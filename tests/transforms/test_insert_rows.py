@@ -13,7 +13,7 @@ from apache_beam.testing.util import assert_that, equal_to
 
 from segmentation.dead_letters import DeadLetter
 from tests.bigquery_stub import BigQueryStub, Fault, HangUp, HttpError, RowErrors, Stall, Table
-from tests.transforms.samples import DAY_MS, NOON_MS, change
+from tests.stores.samples import DAY_MS, NOON_MS, change
 from transforms.insert_rows import InsertRows
 
 BUNDLE_BASED = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
@@ -156,7 +156,7 @@ def test_rows_whose_answer_was_lost_are_sent_again_under_their_insert_ids(
 def test_an_answer_that_does_not_come_is_not_waited_for(
     bigquery: BigQueryStub, table: Table, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("transforms.bigquery_table.ANSWER_SECONDS", 0.2)
+    monkeypatch.setattr("stores.history.streaming_inserts.ANSWER_SECONDS", 0.2)
     bigquery.faults.append(Stall())
     rows = rows_of(5)
     insert(rows, [])

@@ -13,9 +13,9 @@ from apache_beam.typehints.decorators import TypeCheckError
 
 from pipeline.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Change, Snapshot
-from transforms.batches import SHARDS, shard_of
+from stores.redis.access import RedisTarget
 from transforms.coders import MsgspecCoder
-from transforms.redis_access import RedisTarget
+from transforms.write_batches import SHARDS, shard_of
 from transforms.write_changes import WriteChanges
 from transforms.write_segments import WriteSegments
 

@@ -8,14 +8,14 @@ import pytest
 
 from pipeline.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Change, Snapshot
-from tests.transforms.certificates import Authority
-from tests.transforms.cluster import running_cluster
-from tests.transforms.relay import Relay
-from tests.transforms.samples import DAY_MS, change, client_of, snapshot
-from tests.transforms.secret_manager import CA_SECRET, PASSWORD_SECRET, make_shared_client, shared
-from tests.transforms.troubles import TROUBLES
-from transforms.redis_access import RedisTarget, access_to
-from transforms.secrets import secrets_of
+from stores.redis.access import RedisTarget, access_to
+from stores.secrets import secrets_of
+from tests.stores.redis.certificates import Authority
+from tests.stores.redis.cluster import running_cluster
+from tests.stores.redis.relay import Relay
+from tests.stores.redis.troubles import TROUBLES
+from tests.stores.samples import DAY_MS, change, client_of, snapshot
+from tests.stores.secret_manager import CA_SECRET, PASSWORD_SECRET, make_shared_client, shared
 from transforms.write_changes import WriteChanges
 from transforms.write_segments import WriteSegments
 

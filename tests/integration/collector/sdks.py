@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.tracking_plan import read_tracking_plan
 from segmentation.events import parse_event
+from stores.tracking_plan import read_tracking_plan
 from tests.integration.collector.collector_process import CollectorProcess
 from tests.integration.live_job import until
 

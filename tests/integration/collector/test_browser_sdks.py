@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page
 
-from pipeline.tracking_plan import read_tracking_plan
 from segmentation.events import parse_event
+from stores.tracking_plan import read_tracking_plan
 from tests.integration.collector.collector_process import CollectorProcess, new_user
 from tests.integration.collector.faults import Faults
 from tests.integration.collector.sdks import events_of

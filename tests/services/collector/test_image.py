@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[3]
 DOCKERFILE = (ROOT / "services" / "collector" / "Dockerfile").read_text(encoding="utf-8")
 LOCK = (ROOT / "requirements-collector.lock").read_text(encoding="utf-8")
 LOCKED = set(re.findall(r"^([a-z0-9._-]+)==", LOCK, re.MULTILINE))
-OURS = {"pipeline", "segmentation", "services", "transforms"}
+OURS = {"segmentation", "services", "stores"}
 IMPORT_WITHOUT_THE_REST = """
 import json, sys
 

@@ -1,0 +1,91 @@
+"""Reads what the writer wrote: profiles, and the stream of changes."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import orjson
+
+from segmentation.memberships import Membership
+from segmentation.timestamps import parse_timestamp
+from stores.redis.client import Client
+from stores.segments.keys import changes_key, profile_id_of, profile_key, profile_pattern
+
+_SCAN_COUNT = 1000
+
+
+class StoredMemberships(NamedTuple):
+    """What Redis holds of a profile's memberships."""
+
+    updated_at_ms: int
+    """The profile time of the snapshot."""
+    segments: dict[str, Membership]
+
+
+class SegmentReader:
+    """Reads the segment store through a client that returns bytes; errors of redis-py pass through.
+
+    Args:
+      client: of the server or cluster.
+      key_prefix: begins every key.
+    """
+
+    def __init__(self, client: Client, key_prefix: str) -> None:
+        self._client: Any = client
+        self._key_prefix = key_prefix
+
+    def profile_ids(self) -> Iterator[str]:
+        """Yields the id of every profile that has a key; one may come twice while keys are written."""
+        for key in self._client.scan_iter(profile_pattern(self._key_prefix), count=_SCAN_COUNT):
+            yield profile_id_of(self._key_prefix, key)
+
+    def fields(self, profile_id: str) -> dict[str, str]:
+        """Returns a profile's fields as they are stored; none where there is no such key."""
+        stored: Mapping[bytes, bytes] = self._client.hgetall(profile_key(self._key_prefix, profile_id))
+        return {field.decode(): value.decode() for field, value in stored.items()}
+
+    def memberships(self, profile_id: str) -> StoredMemberships | None:
+        """Returns a profile's memberships; None where there is no such key, or a deleted profile's version only."""
+        key = profile_key(self._key_prefix, profile_id)
+        updated_at, segments = self._client.hmget(key, "updated_at", "segments")
+        if updated_at is None or segments is None:
+            return None
+        return StoredMemberships(parse_timestamp(updated_at.decode()), _memberships(segments))
+
+    def segments_of(self, profile_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Membership]]]:
+        """Yields each profile with the segments that it is stored in, read in one round trip."""
+        ids = list(profile_ids)
+        pipeline = self._client.pipeline(transaction=False)
+        for profile_id in ids:
+            pipeline.hget(profile_key(self._key_prefix, profile_id), "segments")
+        for profile_id, segments in zip(ids, pipeline.execute(), strict=True):
+            yield profile_id, _memberships(segments or b"{}")
+
+    def changes_after(self, entry_id: str, count: int, wait_ms: int) -> list[tuple[str, dict[str, str]]]:
+        """Returns the next entries of the stream of changes, each with its id and its fields.
+
+        Args:
+          entry_id: the last entry that was read; "0" for the stream's beginning.
+          count: the most entries to return.
+          wait_ms: how long to wait for the first of them.
+        """
+        stream = changes_key(self._key_prefix)
+        found: Any = self._client.xread({stream: entry_id}, count=count, block=wait_ms)
+        return [
+            (
+                entry.decode(),
+                {name.decode(): value.decode(errors="replace") for name, value in fields.items()},
+            )
+            for _, entries in found
+            for entry, fields in entries
+        ]
+
+
+def _memberships(segments: bytes) -> dict[str, Membership]:
+    return {
+        name: Membership(parse_timestamp(stored["entered_at"]), _optional_ms(stored["expires_at"]))
+        for name, stored in orjson.loads(segments).items()
+    }
+
+
+def _optional_ms(timestamp: str | None) -> int | None:
+    return None if timestamp is None else parse_timestamp(timestamp)

@@ -1,0 +1,147 @@
+"""Writes the segment store: what Redis serves of every profile, and the stream of changes."""
+
+import time
+from collections.abc import Callable, Iterable
+from typing import NamedTuple
+
+from segmentation.memberships import Change, Snapshot
+from stores.redis.access import RedisTarget, access_to
+from stores.redis.scripts import Call, ScriptRunner
+from stores.redis.scripts import SegmentStoreError as SegmentStoreError
+from stores.segments.fields import CHANGE_WORDS, change_fields, snapshot_fields
+from stores.segments.keys import DEFAULT_KEY_PREFIX, changes_key, profile_key
+
+DEFAULT_CHANGES_MAX_LENGTH = 1_000_000
+DELETED_TTL_MS = 3_600_000
+"""For how long a deleted profile's version stays, so that a stale write cannot bring it back."""
+VERSION_LIMIT = 2**53
+"""Lua and JavaScript compare numbers exactly only below this."""
+_TTL_LIMIT_MS = 2**53
+
+# A full Redis refuses only the first write of a script: HSET leads, so that nothing is half replaced.
+# A deletion may always pass, because it frees memory.
+_PUT_PROFILE = """
+local stored = tonumber(redis.call('HGET', KEYS[1], 'version')) or -1
+local version = tonumber(ARGV[1])
+if version == stored then return 0 end
+if version < stored then return -1 end
+if #ARGV == 2 then redis.call('DEL', KEYS[1]) end
+local written = {'version', ARGV[1], unpack(ARGV, 3)}
+redis.call('HSET', KEYS[1], unpack(written))
+if redis.call('HLEN', KEYS[1]) * 2 > #written then
+  local kept = {}
+  for i = 1, #written, 2 do kept[written[i]] = true end
+  for _, field in ipairs(redis.call('HKEYS', KEYS[1])) do
+    if not kept[field] then redis.call('HDEL', KEYS[1], field) end
+  end
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return 1
+"""
+_WRITTEN, _REPEATED, _STALE = 1, 0, -1
+
+_ADD_CHANGES = """
+local words = tonumber(ARGV[3])
+for i = 4, #ARGV, words do
+  redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[1], '*', unpack(ARGV, i, i + words - 1))
+end
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return (#ARGV - 3) / words
+"""
+
+
+class WriteResult(NamedTuple):
+    """How many profiles a batch of snapshots wrote, and how many it left as they were."""
+
+    accepted: int
+    stale: int
+    """A newer version was stored."""
+    repeated: int = 0
+    """The very version was stored: the write was retried."""
+
+
+class SegmentStore:
+    """Writes snapshots and changes in batches, at least once; writing again changes nothing.
+
+    Transient errors are retried with growing pauses, then `SegmentStoreError` is raised: nothing
+    is dropped, and the caller writes the batch again. Each call is one round trip (in a cluster, one
+    per node), and each key one atomic script, so the same store serves a single server and a cluster.
+
+    Args:
+      target: where Redis is; the process shares one client of it.
+      ttl_ms: how long a profile stays after its last write, and the stream after its last entry.
+      changes_max_length: about how many changes the stream keeps.
+      attempts: how often a batch is sent at most.
+      sleep: pauses for so many seconds between attempts.
+      on_throttled: is told the seconds of every pause.
+
+    Raises:
+      SecretError: a secret of the target cannot be read; they are read here, before anything is written.
+    """
+
+    def __init__(
+        self,
+        target: RedisTarget,
+        *,
+        key_prefix: str = DEFAULT_KEY_PREFIX,
+        ttl_ms: int,
+        changes_max_length: int = DEFAULT_CHANGES_MAX_LENGTH,
+        attempts: int = 8,
+        sleep: Callable[[float], None] = time.sleep,
+        on_throttled: Callable[[float], None] = lambda seconds: None,
+    ) -> None:
+        if not 0 < ttl_ms < _TTL_LIMIT_MS:
+            raise ValueError(f"ttl_ms must be in (0, 2^53), got {ttl_ms}")
+        if changes_max_length < 1:
+            raise ValueError(f"changes_max_length must be positive, got {changes_max_length}")
+        access = access_to(target)
+        access.prepare()
+        self._key_prefix = key_prefix
+        self._ttl_ms = ttl_ms
+        self._changes_max_length = changes_max_length
+        self._scripts = ScriptRunner(access, attempts, sleep, on_throttled)
+
+    def write_snapshots(self, snapshots: Iterable[Snapshot]) -> WriteResult:
+        """Replaces each profile by its newest snapshot, unless what is stored is as new.
+
+        Of a deleted profile only `version` stays, for an hour.
+
+        Raises:
+          SegmentStoreError: Redis did not take all of them; those it took stay.
+        """
+        calls = [self._put_profile(snapshot) for snapshot in _newest(snapshots)]
+        replies = self._scripts.run(_PUT_PROFILE, calls)
+        return WriteResult(replies.count(_WRITTEN), replies.count(_STALE), replies.count(_REPEATED))
+
+    def append_changes(self, changes: Iterable[Change]) -> int:
+        """Appends the changes to the stream, all or none, and returns how many there were.
+
+        A retry may append them again: consumers drop repeats by `change_id`. `expires_at` is ""
+        where it is null.
+
+        Raises:
+          SegmentStoreError: Redis did not take them, or its answer never came.
+        """
+        arguments: list[str | bytes | int] = [self._changes_max_length, self._ttl_ms, CHANGE_WORDS]
+        for change in changes:
+            arguments += change_fields(change)
+        if len(arguments) == 3:
+            return 0
+        return self._scripts.run(_ADD_CHANGES, [(changes_key(self._key_prefix), arguments)])[0]
+
+    def _put_profile(self, snapshot: Snapshot) -> Call:
+        if not 0 <= snapshot.version < VERSION_LIMIT:
+            raise ValueError(f"a snapshot's version must be in [0, 2^53), got {snapshot.version}")
+        key = profile_key(self._key_prefix, snapshot.profile_id)
+        if snapshot.deleted:
+            return key, (snapshot.version, DELETED_TTL_MS)
+        return key, (snapshot.version, self._ttl_ms, *snapshot_fields(snapshot))
+
+
+def _newest(snapshots: Iterable[Snapshot]) -> Iterable[Snapshot]:
+    newest: dict[str, Snapshot] = {}
+    for snapshot in snapshots:
+        known = newest.get(snapshot.profile_id)
+        if known is None or snapshot.version > known.version:
+            newest[snapshot.profile_id] = snapshot
+    return newest.values()

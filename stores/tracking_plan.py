@@ -1,0 +1,68 @@
+"""Reads the folder of a tracking plan."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from segmentation.tracking_plan import TrackingPlan
+from segmentation.tracking_plan_files import TrackingPlanError, load_tracking_plan
+from stores.files import CLOUD, LOCAL_ONLY, RemoteFiles, list_folder, read_file
+
+SUFFIX = ".yaml"
+_MISNAMED = (".yml", ".json")
+_MAX_FILES = 1000
+_MAX_BYTES = 1024 * 1024
+"""Of all files together: the plan travels to every worker with the job's description, which is bounded."""
+
+TrackingPlanTexts = tuple[tuple[str, str], ...]
+"""The names of a plan's files, and their texts; what steps receive."""
+
+
+class TrackingPlanFolder(NamedTuple):
+    """A folder's texts, and what they mean."""
+
+    texts: TrackingPlanTexts
+    plan: TrackingPlan
+
+
+def read_tracking_plan(folder: str, remote: RemoteFiles = LOCAL_ONLY) -> TrackingPlanFolder:
+    """Returns the tracking plan in a folder's *.yaml files.
+
+    Raises:
+      TrackingPlanError: the folder or a file cannot be read, or a file is wrong. The message begins with the folder.
+    """
+    try:
+        names = sorted(list_folder(folder, remote))
+    except OSError as error:
+        raise TrackingPlanError(f"{folder} cannot be read: {error.strerror or error}") from None
+    misnamed = [name for name in names if name.endswith(_MISNAMED)]
+    if misnamed:
+        raise TrackingPlanError(f"{_join(folder, misnamed[0])}: a plan's files end in {SUFFIX}: rename it")
+    names = [name for name in names if name.endswith(SUFFIX)]
+    if not names:
+        raise TrackingPlanError(
+            f"{folder} holds no *{SUFFIX}: give the folder that holds a file for each event"
+        )
+    if len(names) > _MAX_FILES:
+        raise TrackingPlanError(f"{folder} holds {len(names)} files: at most {_MAX_FILES} are taken")
+    texts = {name: _read_text(_join(folder, name), remote) for name in names}
+    if sum(len(text.encode()) for text in texts.values()) > _MAX_BYTES:
+        raise TrackingPlanError(f"{folder} holds more than {_MAX_BYTES} bytes: make its files smaller")
+    try:
+        return TrackingPlanFolder(tuple(texts.items()), load_tracking_plan(texts))
+    except TrackingPlanError as error:
+        mistakes = str(error).splitlines()
+        number = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
+        raise TrackingPlanError("\n  ".join([f"{folder} has {number}:", *mistakes])) from None
+
+
+def _join(folder: str, name: str) -> str:
+    return f"{folder.rstrip('/')}/{name}" if folder.startswith(CLOUD) else str(Path(folder) / name)
+
+
+def _read_text(path: str, remote: RemoteFiles) -> str:
+    try:
+        return read_file(path, remote).decode()
+    except OSError as error:
+        raise TrackingPlanError(f"{path} cannot be read: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        raise TrackingPlanError(f"{path} is not UTF-8") from None

@@ -1,0 +1,165 @@
+"""How Redis is reached."""
+
+import multiprocessing
+import ssl
+import traceback
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import redis
+
+from pipeline.embedded_redis import EmbeddedRedis
+from stores.redis.access import RedisTarget
+from stores.redis.client import FAULTS, fault, make_client, password_in
+from stores.segments.writer import SegmentStore, SegmentStoreError
+from tests.stores.redis.certificates import Authority
+from tests.stores.samples import DAY_MS, KEY, no_sleep, snapshot
+
+SEEN_HERE = {"DATABASE", "CERTIFICATE", "HOSTNAME", "TLS", "out of reach"}
+"""Codes that no server gives."""
+
+
+class TestMakeClient:
+    def test_the_server_sees_the_projects_name(self, redis_url):
+        assert make_client(redis_url).client_getname() == "live-segments"
+
+    @pytest.mark.parametrize("password", [None, "wrong"])
+    def test_a_wrong_password_fails_at_once(self, tmp_path, password):
+        with EmbeddedRedis(tmp_path, password="right") as server:
+            user = "" if password is None else f":{password}@"
+            target = RedisTarget(f"unix://{user}{tmp_path}/redis.sock")
+            with pytest.raises(SegmentStoreError, match="--redis_auth_secret"):
+                SegmentStore(target, ttl_ms=1, sleep=no_sleep).write_snapshots([snapshot()])
+            right = make_client(f"unix://{tmp_path}/redis.sock", password="right")
+            assert right.ping()
+            assert make_client(server.url).ping()
+
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "",
+            "localhost:6379",
+            "http://localhost",
+            "redis://:open/sesame@localhost:6379",
+            "redis://host:port",
+        ],
+    )
+    def test_a_bad_address_is_refused_without_being_repeated(self, url):
+        with pytest.raises(ValueError, match="--redis_url must be redis://") as caught:
+            make_client(url)
+        assert "sesame" not in "".join(traceback.format_exception(caught.value))
+
+    def test_certificates_need_tls(self):
+        pem = Authority().pem.decode()
+        with pytest.raises(ValueError, match="rediss:// only"):
+            make_client("redis://localhost:6379", ca_pem=pem)
+        options = make_client("rediss://localhost:6379", ca_pem=pem).get_connection_kwargs()
+        assert options["ssl_ca_data"] == pem
+
+    @pytest.mark.parametrize("pem", ["", "certificate", "Zertifikat für alle"])
+    def test_certificates_must_be_some(self, pem):
+        with pytest.raises(ValueError, match="not certificates in PEM form"):
+            make_client("rediss://localhost:6379", ca_pem=pem)
+
+    def test_is_slow_to_wait_and_checks_idle_connections(self):
+        options = make_client("redis://localhost:6379/3").get_connection_kwargs()
+        assert options["socket_timeout"] == options["socket_connect_timeout"] == 5
+        assert options["health_check_interval"] > 0
+        assert options["db"] == 3
+
+    def test_threads_may_share_it(self, redis_url, redis_client):
+        store = SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
+        with ThreadPoolExecutor(8) as threads:
+            results = list(
+                threads.map(lambda version: store.write_snapshots([snapshot(version)]), range(1, 201))
+            )
+        assert sum(result.accepted + result.stale for result in results) == 200
+        assert redis_client.hget(KEY, "version") == "200"
+
+    def test_a_forked_process_may_go_on_with_it(self, redis_url, redis_client):
+        store = SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, sleep=no_sleep)
+        store.write_snapshots([snapshot(1)])
+        fork = multiprocessing.get_context("fork")
+        child = fork.Process(target=store.write_snapshots, args=([snapshot(2)],))
+        child.start()
+        child.join()
+        assert child.exitcode == 0
+        assert redis_client.hget(KEY, "version") == "2"
+        assert store.write_snapshots([snapshot(3)]).accepted == 1
+
+
+class TestCommands:
+    @pytest.mark.parametrize(
+        "value, expected",
+        [
+            ("ä", "ä"),
+            (b"b", "b"),
+            (7, "7"),
+            (0.5, "0.5"),
+            (1e300, "1e+300"),
+            ("", ""),
+            ("a b\r\n", "a b\r\n"),
+        ],
+    )
+    def test_values_arrive_as_redis_py_writes_them(self, redis_url, redis_client, value, expected):
+        make_client(redis_url).set("key", value)
+        assert redis_client.get("key") == expected
+        redis_client.set("other", value)
+        assert redis_client.get("other") == expected
+
+    def test_views_of_memory_are_bytes(self, redis_url, redis_client):
+        make_client(redis_url).mset({"a": memoryview(b"one"), "b": bytearray(b"two")})
+        assert redis_client.mget("a", "b") == ["one", "two"]
+
+    @pytest.mark.parametrize("value", [True, None, {}])
+    def test_other_values_are_refused(self, redis_url, value):
+        with pytest.raises(redis.DataError):
+            make_client(redis_url).set("key", value)
+
+    def test_names_of_two_words_are_told_apart(self, redis_url):
+        assert make_client(redis_url).config_get("save") == {"save": ""}
+
+
+class TestPasswordIn:
+    @pytest.mark.parametrize(
+        "url",
+        [
+            "redis://:p@h",
+            "rediss://u:p@h:1/0",
+            "unix://u:p@/run/redis.sock",
+            "redis://h?password=p",
+            "unix:///run/redis.sock?db=1&password=p",
+            "rediss://h?ssl_certfile=a&ssl_keyfile=b&ssl_password=p",
+        ],
+    )
+    def test_finds_one(self, url):
+        assert password_in(url)
+
+    @pytest.mark.parametrize(
+        "url", ["redis://h", "rediss://u@h:1/0", "unix:///run/redis.sock", "redis://u:@h"]
+    )
+    def test_finds_none(self, url):
+        assert not password_in(url)
+
+
+class TestFault:
+    def test_the_cause_is_looked_for(self):
+        error = redis.ConnectionError("Error 1 connecting")
+        error.__context__ = ssl.SSLCertVerificationError("self-signed certificate")
+        assert fault(error) is FAULTS["CERTIFICATE"]
+
+    @pytest.mark.parametrize("code", sorted(FAULTS.keys() - SEEN_HERE))
+    def test_what_a_script_says_is_understood(self, code):
+        """Redis 6 gives a script's error as text."""
+        error = redis.ResponseError(
+            f"Error running script (call to f_1): @user_script:9: -{code} no", status_code="ERR"
+        )
+        assert fault(error) is FAULTS[code]
+
+    def test_of_an_unknown_one_only_the_kind_is_told(self):
+        found = fault(redis.ResponseError("unknown command, with args beginning with: alice"))
+        assert str(found) == "ResponseError: see the server's log"
+        assert not found.transient
+
+    def test_a_host_that_is_named_like_a_code_is_no_code(self):
+        assert fault(redis.ConnectionError("Error 111 connecting to LOADING:6379")) is FAULTS["out of reach"]

@@ -1,0 +1,68 @@
+"""What the steps that write to Redis share: shards, and the batches of a bundle."""
+
+import time
+import zlib
+from typing import Any
+
+import apache_beam as beam
+
+import transforms.coders  # noqa: F401 (registers the coders of Snapshot and Change)
+from stores.redis.access import RedisTarget
+from stores.segments.writer import SegmentStore
+from transforms.step_metrics import StepMetrics, Throttling
+
+SHARDS = 32
+"""How many keys the writers' input has: enough to spread them, few enough for full batches."""
+
+
+def shard_of(profile_id: str) -> int:
+    """Returns the shard that a profile always falls into, whichever process asks."""
+    return zlib.crc32(profile_id.encode("utf-8", "surrogatepass")) % SHARDS
+
+
+class WriteBatchesFn(beam.DoFn):
+    """Gathers the (shard, value) pairs of a bundle and writes them in batches; emits nothing.
+
+    A bundle is done when all its values are written, and fails otherwise: at least once. The client
+    is the process's own, because a local runner sets its DoFns up anew for every bundle.
+
+    Args:
+      name: of the step, as its metrics' namespace.
+      target: where Redis is.
+      max_batch_size: how many values go into one write at most.
+      store_options: of `SegmentStore`.
+    """
+
+    def __init__(self, name: str, target: RedisTarget, max_batch_size: int, **store_options: Any) -> None:
+        self._target = target
+        self._max_batch_size = max_batch_size
+        self._store_options = store_options
+        self._name = name
+        self._throttling = Throttling(name)
+
+    def write(self, store: SegmentStore, batch: list[Any]) -> None:
+        """Writes the batch and counts what came of it."""
+        raise NotImplementedError
+
+    def setup(self) -> None:
+        self._store = SegmentStore(self._target, on_throttled=self._throttling.count, **self._store_options)
+
+    def start_bundle(self) -> None:
+        self._batch: list[Any] = []
+        self.metrics = StepMetrics(self._name)
+
+    def process(self, element: tuple[int, Any]) -> None:
+        self._batch.append(element[1])
+        if len(self._batch) >= self._max_batch_size:
+            self._flush()
+
+    def finish_bundle(self) -> None:
+        if self._batch:
+            self._flush()
+        self.metrics.flush()
+
+    def _flush(self) -> None:
+        started = time.monotonic()
+        self.write(self._store, self._batch)
+        self.metrics.observe("redis_write_ms", round((time.monotonic() - started) * 1000))
+        self._batch = []
