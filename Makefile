@@ -20,7 +20,7 @@ help: ## Print this list
 setup: $(READY) ## Install into .venv what the others need (they do it themselves)
 
 run: $(READY) ## Process real shop events into an embedded Redis and print what came out (LOG=views)
-	$(BIN)/python -m pipeline.cli demo --log $(LOG)
+	$(BIN)/python -m commands.cli demo --log $(LOG)
 
 live: $(READY) ## Run the whole system on this machine until Ctrl-C (REPLAY=60: replay LOG 60 times as fast)
 	@$(BIN)/python -m services.live $(if $(REPLAY),--replay $(REPLAY) --log $(LOG)) $(ARGS)

@@ -21,7 +21,7 @@ from benchmarks.data import ROOT
 from benchmarks.http_load import Load, Outcome, load
 from benchmarks.live import environment
 from benchmarks.results import Figure, figure
-from pipeline.pubsub_emulator import PubSubEmulator
+from local.pubsub_emulator import PubSubEmulator
 from segmentation.timestamps import format_timestamp
 
 BATCH_EVENTS = 100

@@ -18,8 +18,8 @@ from google.cloud import pubsub_v1
 
 from benchmarks.data import ROOT
 from benchmarks.results import Figure, figure
-from pipeline.embedded_redis import EmbeddedRedis
-from pipeline.pubsub_emulator import PubSubEmulator
+from local.embedded_redis import EmbeddedRedis
+from local.pubsub_emulator import PubSubEmulator
 from segmentation.timestamps import format_timestamp
 
 BACKLOG_EVENTS = 2_000

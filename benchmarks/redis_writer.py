@@ -10,7 +10,7 @@ from benchmarks.data import repeated_events, rules_text
 from benchmarks.measure import Laps, in_turn, ratios, timed
 from benchmarks.results import Figure, figure
 from benchmarks.runs import run_seconds
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Snapshot
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS, open_profile
 from segmentation.rules.load import load_rules

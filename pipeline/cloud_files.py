@@ -1,11 +1,11 @@
-"""Reads files on gs:// with Beam's own file systems."""
+"""Reads files on gs:// with Beam's own file systems.
+
+Beam and Google's libraries take seconds to import, and a command that reads local files needs none of them: they are
+imported at the first address.
+"""
 
 import contextlib
 from collections.abc import Iterator
-
-from apache_beam.io.filesystems import FileSystems
-from google.api_core.exceptions import GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
 
 
 class CloudFiles:
@@ -17,8 +17,11 @@ class CloudFiles:
         Raises:
           OSError: it cannot be read.
         """
-        with _as_os_errors(), FileSystems.open(address) as file:
-            return bytes(file.read())
+        with _as_os_errors():
+            from apache_beam.io.filesystems import FileSystems
+
+            with FileSystems.open(address) as file:
+                return bytes(file.read())
 
     def match(self, pattern: str) -> list[str]:
         """Returns the addresses of the files that match a pattern, in no order.
@@ -27,11 +30,16 @@ class CloudFiles:
           OSError: they cannot be listed.
         """
         with _as_os_errors():
+            from apache_beam.io.filesystems import FileSystems
+
             return [file.path for match in FileSystems.match([pattern]) for file in match.metadata_list]
 
 
 @contextlib.contextmanager
 def _as_os_errors() -> Iterator[None]:
+    from google.api_core.exceptions import GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+
     try:
         yield
     except (GoogleAPIError, GoogleAuthError) as error:

@@ -12,13 +12,13 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from pipeline.cloud_files import CloudFiles
-from pipeline.cloud_flags import CloudFlagsError, storage_write_service
+from pipeline.flags.cloud import CloudFlagsError, storage_write_service
+from pipeline.flags.redis import RedisFlagsError, redis_target
 from pipeline.options import SegmentationOptions
-from pipeline.redis_flags import RedisFlagsError, redis_target
 from segmentation.durations import parse_duration
 from segmentation.events import InvalidEvent, parse_event
 from segmentation.timestamps import parse_timestamp
-from segmentation.tracking_plan_files import TrackingPlanError
+from segmentation.tracking_plan.load import TrackingPlanError
 from stores.definitions import Definitions, DefinitionsError, read_definitions
 from stores.files import CLOUD
 from stores.redis.access import RedisTarget

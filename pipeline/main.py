@@ -11,12 +11,12 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
-from pipeline.cloud_flags import CloudFlagsError, check_credentials, check_locations
 from pipeline.config import ConfigError, SegmentationConfig
+from pipeline.flags.cloud import CloudFlagsError, check_credentials, check_locations
+from pipeline.flags.redis import RedisFlagsError, check_answer
 from pipeline.graph import build
-from pipeline.live import run_live
+from pipeline.local_run.live import run_live
 from pipeline.options import SegmentationOptions
-from pipeline.redis_flags import RedisFlagsError, check_answer
 from stores.clock import system_clock_ms
 from transforms.coders import PLUGIN
 

@@ -4,7 +4,7 @@ import argparse
 
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from pipeline.redis_flags import add_redis_flags
+from pipeline.flags.redis import add_redis_flags
 
 
 class SegmentationOptions(PipelineOptions):

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import orjson
 
+from segmentation.identifiers import Identifiers
 from segmentation.timestamps import parse_timestamp
 
 MAX_PAYLOAD_BYTES = 32 * 1024
@@ -72,8 +73,7 @@ def parse_event(payload: bytes, publish_time_ms: int | None = None) -> Event:
     message_id = _text(message, "messageId")
     if message_id is None:
         raise InvalidEvent("missing_message_id", "messageId: expected a non-empty text")
-    user_id, anonymous_id = _text(message, "userId"), _text(message, "anonymousId")
-    profile_id = user_id or anonymous_id
+    profile_id = Identifiers(_text(message, "userId"), _text(message, "anonymousId")).profile_id
     if profile_id is None:
         raise InvalidEvent("missing_id", "userId, anonymousId: expected at least one, a non-empty text")
     name = _track_name(message) if kind == "track" else "$" + kind

@@ -2,9 +2,9 @@
 
 from typing import NamedTuple
 
+from segmentation.documents.problems import Problems
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
-from segmentation.rules.problems import Problems
 from stores.files import LOCAL_ONLY, RemoteFiles, read_file
 
 

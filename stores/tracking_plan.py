@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from segmentation.tracking_plan import TrackingPlan
-from segmentation.tracking_plan_files import TrackingPlanError, load_tracking_plan
+from segmentation.tracking_plan.load import TrackingPlanError, load_tracking_plan
+from segmentation.tracking_plan.plan import TrackingPlan
 from stores.files import CLOUD, LOCAL_ONLY, RemoteFiles, list_folder, read_file
 
 SUFFIX = ".yaml"

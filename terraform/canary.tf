@@ -4,7 +4,7 @@
 locals {
   canaries = var.canary == null ? 0 : 1
 
-  # Begins the id of every synthetic profile, as in pipeline/canary.py.
+  # Begins the id of every synthetic profile, as in commands/canary.py.
   canary_prefix = "canary:"
   no_canary     = "NOT hasPrefix(attributes.profile_id, \"${local.canary_prefix}\")"
 
@@ -70,7 +70,7 @@ resource "google_cloud_run_v2_job" "canary" {
 
       containers {
         image   = var.canary.image
-        command = ["python", "-m", "pipeline.cli"]
+        command = ["python", "-m", "commands.cli"]
         args = [
           "canary",
           "--events_topic=${google_pubsub_topic.events.id}",

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipeline.cli import COMMANDS
+from commands.cli import COMMANDS
 
 ROOT = Path(__file__).parents[1]
 JUDGED = ("gcloud", "docker", "terraform")
@@ -126,7 +126,7 @@ def _segments(words: list[str]) -> Iterator[str]:
     if command not in COMMANDS:
         yield f"segments has no command {command}"
         return
-    text = _help(sys.executable, "-m", "pipeline.cli", command, "--help")
+    text = _help(sys.executable, "-m", "commands.cli", command, "--help")
     for flag in _flags(rest, "--"):
         if not re.search(rf"(?<![\w-]){re.escape(flag)}(?![\w-])", text):
             yield f"segments {command} has no {flag}"

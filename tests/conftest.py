@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from stores.redis.access import RedisTarget
 from stores.segments.writer import SegmentStore
 from tests.bigquery_stub import BigQueryStub

@@ -7,17 +7,17 @@ from typing import Any, Literal, NamedTuple
 
 import apache_beam as beam
 
+from segmentation.control import CONTROL_ATTRIBUTE, HEARTBEAT
 from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent, parse_event
 from segmentation.messages import Message
-from segmentation.tracking_plan import TrackingPlan, told
-from segmentation.tracking_plan_files import load_tracking_plan
+from segmentation.tracking_plan.load import load_tracking_plan
+from segmentation.tracking_plan.plan import TrackingPlan, told
 from stores.clock import Clock, system_clock_ms
 from transforms.step_metrics import StepMetrics
 
 _STEP = "ParseEvents"
 _DEAD_LETTERS: Literal["dead_letters"] = "dead_letters"
-CONTROL_ATTRIBUTE = "control"
 
 
 class ParsedEvents(NamedTuple):
@@ -101,7 +101,7 @@ class _ParseEventsFn(beam.DoFn):
 
     def _take_control(self, message: Message) -> None:
         control = message.attributes[CONTROL_ATTRIBUTE]
-        if control != "heartbeat":
+        if control != HEARTBEAT:
             raise InvalidEvent("bad_type", "attribute control: this version knows heartbeat only")
         self._metrics.count("heartbeats")
 

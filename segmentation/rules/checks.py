@@ -10,12 +10,12 @@ from typing import Any
 
 import re2
 
+from segmentation.documents.document import Document, Path
+from segmentation.documents.problems import MAX_LISTED, Problem, listed, nearest, shown
 from segmentation.durations import parse_duration
 from segmentation.paths import walks_lists
 from segmentation.predicates import numeric_operands
 from segmentation.rows import MAX_EVENTS
-from segmentation.rules.document import Document, Path
-from segmentation.rules.problems import MAX_LISTED, Problem, listed, nearest, shown
 from segmentation.rules.schema import FORMS, Measured, Tests
 
 MAX_REFERENCE_DEPTH = 100

@@ -1,10 +1,10 @@
 """A file of definitions to compiled rules."""
 
+from segmentation.documents.document import read_document
+from segmentation.documents.problems import Problems
 from segmentation.rules.checks import check_meaning
 from segmentation.rules.compile import compile_rules
 from segmentation.rules.compiled import Rules
-from segmentation.rules.document import read_document
-from segmentation.rules.problems import Problems
 from segmentation.rules.structure import check_structure
 
 

@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from pydantic_core import ErrorDetails
 from typing_extensions import TypeAliasType
 
+from segmentation.documents.document import Document, Path
+from segmentation.documents.problems import Problem, listed, nearest, shown
 from segmentation.rules import schema
-from segmentation.rules.document import Document, Path
-from segmentation.rules.problems import Problem, listed, nearest, shown
 from segmentation.rules.schema import FORMS, Definitions, Tests
 
 Location = tuple[str | int, ...]

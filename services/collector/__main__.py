@@ -14,7 +14,7 @@ import google.auth
 import uvicorn
 from google.auth.exceptions import GoogleAuthError
 
-from segmentation.tracking_plan_files import TrackingPlanError
+from segmentation.tracking_plan.load import TrackingPlanError
 from services.collector.app import CollectorConfig, create_app
 from services.collector.impatient_protocol import ImpatientProtocol
 from services.collector.plan_check import load_plan_check

@@ -1,8 +1,8 @@
 """The tracking plan as the collector applies it."""
 
 from segmentation.events import Event
-from segmentation.tracking_plan import TrackingPlan, told
-from segmentation.tracking_plan_files import TrackingPlanError
+from segmentation.tracking_plan.load import TrackingPlanError
+from segmentation.tracking_plan.plan import TrackingPlan, told
 from services.collector.messages import PlanCheck, Violation
 from stores.files import CLOUD
 from stores.tracking_plan import read_tracking_plan

@@ -3,8 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from segmentation.documents.document import Document, read_document
+from segmentation.documents.problems import Problem, Problems
 
 IpSetting = Literal["keep", "truncate", "drop"]
 _Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s*]+)$")]
@@ -58,23 +60,28 @@ def load_settings(path: Path) -> Settings:
       SettingsError: it cannot be read, or breaks a rule.
     """
     try:
-        document = yaml.safe_load(path.read_text(encoding="utf-8"))
-        return Settings.model_validate(document)
+        document = read_document(path.read_text(encoding="utf-8"))
+        return _validated(document)
     except (OSError, UnicodeDecodeError) as error:
         raise SettingsError(f"{path}: cannot be read ({type(error).__name__})") from None
-    except yaml.YAMLError as error:
-        raise SettingsError(f"{path}: no YAML: {_place(error)}") from None
+    except Problems as problems:
+        raise SettingsError(f"{path}: " + "; ".join(map(str, problems.problems))) from None
+
+
+def _validated(document: Document) -> Settings:
+    """Returns the settings in a document.
+
+    Raises:
+      Problems: it breaks a rule. No problem shows a value, which may be a write key.
+    """
+    if document.problems:
+        raise Problems(document.problems)
+    try:
+        return Settings.model_validate(document.value)
     except ValidationError as error:
-        # its own text would show the values, and with them write keys
-        problems = [f"{_path(problem['loc'])}: {problem['msg']}" for problem in error.errors()]
-        raise SettingsError(f"{path}: " + "; ".join(problems)) from None
-
-
-def _place(error: yaml.YAMLError) -> str:
-    mark = getattr(error, "problem_mark", None)
-    return "unknown place" if mark is None else f"line {mark.line + 1}, column {mark.column + 1}"
-
-
-def _path(location: tuple[int | str, ...]) -> str:
-    path = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in location)
-    return path.removeprefix(".") or "the file"
+        raise Problems(
+            [
+                Problem(document.line(problem["loc"]), problem["loc"], problem["msg"])
+                for problem in error.errors()
+            ]
+        ) from None

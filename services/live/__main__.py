@@ -14,12 +14,11 @@ from typing import NoReturn, TextIO
 
 import redis
 
-from pipeline.demo import LOGS, ROOT
-from pipeline.demo_report import shown_path
-from pipeline.pubsub_emulator import PubSubEmulatorError
+from local.programs import ProgramError
+from local.pubsub_emulator import PubSubEmulatorError
+from local.samples import LOGS, ROOT, shown_path
 from services.collector.settings import SettingsError, Source, load_settings
 from services.live.news import Changes, DeadLetters, dead_letter_line
-from services.live.programs import ProgramError
 from services.live.system import DEAD_LETTERS_SUBSCRIPTION, EVENTS_TOPIC, LiveFiles, LiveSystem, is_free
 
 _DEFINITIONS = ROOT / "definitions"

@@ -12,10 +12,10 @@ from typing import NamedTuple, Self
 
 import redis
 
-from pipeline.embedded_redis import redis_program
-from pipeline.pubsub_emulator import answers, emulator_command, free_port
+from local.embedded_redis import redis_program
+from local.programs import Program, Programs
+from local.pubsub_emulator import answers, emulator_command, free_port
 from services.live.news import post
-from services.live.programs import Program, Programs
 
 PROJECT = "projects/live-segments"
 EVENTS_TOPIC = f"{PROJECT}/topics/events"

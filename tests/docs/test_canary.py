@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from pipeline.canary import DEFINITION, PROFILE_PREFIX, PROFILES, Outcome, parser
+from commands.canary import DEFINITION, PROFILE_PREFIX, PROFILES, Outcome, parser
 
 TEXT = Path("docs/canary.md").read_text()
 

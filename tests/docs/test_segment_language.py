@@ -8,13 +8,14 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
+from segmentation.documents import document
+from segmentation.documents.document import read_document
+from segmentation.documents.problems import Problems
 from segmentation.durations import MAX_MS as LONGEST_DURATION_MS
 from segmentation.durations import format_duration
 from segmentation.rows import MAX_EVENTS
-from segmentation.rules import checks, document, schema
-from segmentation.rules.document import read_document
+from segmentation.rules import checks, schema
 from segmentation.rules.load import load_rules
-from segmentation.rules.problems import Problems
 from tests.docs.examples import Example, happened, read_examples
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "segment-language.md"

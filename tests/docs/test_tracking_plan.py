@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
-from segmentation.tracking_plan import TrackingPlan, told
+from commands.cli import main
+from segmentation.tracking_plan.plan import TrackingPlan, told
 from stores.tracking_plan import read_tracking_plan
 
 TEXT = Path("docs/tracking-plan.md").read_text()

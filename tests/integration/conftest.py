@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from google.cloud import pubsub_v1
 
-from pipeline.embedded_redis import EmbeddedRedis
-from pipeline.pubsub_emulator import PubSubEmulator, PubSubEmulatorError
+from local.embedded_redis import EmbeddedRedis
+from local.pubsub_emulator import PubSubEmulator, PubSubEmulatorError
 from tests.integration.live_job import LiveJob, Profiles, Topic
 from tests.integration.page_reader import Reader
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from pipeline.canary import PROFILE_PREFIX
-from pipeline.cli import main
+from commands.canary import PROFILE_PREFIX
+from commands.cli import main
 from tests.integration.conftest import Shop
 from tests.integration.live_job import RULES, Topic, until
 

@@ -10,7 +10,7 @@ from urllib.parse import unquote, urlsplit
 
 import pytest
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from tests.integration.live_job import HANGS_AFTER_SECONDS, LiveJob, Profiles, Topic, body, until
 
 StartJob = Callable[..., LiveJob]

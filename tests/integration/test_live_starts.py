@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from google.cloud import pubsub_v1
 
-from pipeline.heartbeat import Heartbeat
+from pipeline.local_run.heartbeat import Heartbeat
 from pipeline.main import main
 from tests.integration.live_job import RULES, Profiles, Topic, body, until
 

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import redis
 
-from pipeline.pubsub_emulator import free_port
+from local.pubsub_emulator import free_port
 from tests.integration.live_job import HANGS_AFTER_SECONDS, until
 
 KEY = "local-server-write-key"

@@ -1,5 +1,6 @@
 """The emulator starts, answers, and always ends."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -10,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pipeline.pubsub_emulator import PubSubEmulator, main
+from local.pubsub_emulator import PubSubEmulator, main
 
 ROOT = Path(__file__).parents[2]
 
@@ -34,17 +35,18 @@ def test_answers_at_its_own_port_and_ends_with_the_block():
 def test_the_command_runs_until_it_is_interrupted():
     """Ctrl-C reaches everything in the terminal: the emulator outlives it until its own command ends it."""
     command = subprocess.Popen(
-        [sys.executable, "-m", "pipeline.pubsub_emulator", "--port=0"],
+        [sys.executable, "-m", "local.pubsub_emulator", "--port=0"],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         text=True,
         process_group=0,
     )
-    with command:
+    with command, contextlib.ExitStack() as ends:
+        ends.callback(command.kill)
         name, host = command.stdout.readline().split("=")
         assert name == "PUBSUB_EMULATOR_HOST"
         assert answer(host.strip()) == "Ok"
-        (java,) = psutil.Process(command.pid).children()
+        (java,) = [child for child in psutil.Process(command.pid).children() if child.name() == "java"]
         assert os.getpgid(java.pid) != os.getpgid(command.pid)
         os.killpg(command.pid, signal.SIGINT)
         assert command.wait() == 0

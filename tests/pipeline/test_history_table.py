@@ -11,8 +11,8 @@ import redis
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_stream import TestStream as Script
 
-from pipeline.cloud_flags import STORAGE_WRITE_TARGET, storage_write_service
 from pipeline.config import SegmentationConfig
+from pipeline.flags.cloud import STORAGE_WRITE_TARGET, storage_write_service
 from pipeline.graph import build
 from pipeline.main import LOCAL_RUNNER, main
 from segmentation.messages import Message
@@ -247,7 +247,7 @@ def test_the_storage_write_api_asks_for_what_it_needs(
     more: list[str],
     expected: str,
 ) -> None:
-    monkeypatch.setattr("pipeline.cloud_flags.JavaJarServer.JAR_CACHE", f"{tmp_path}/jars")
+    monkeypatch.setattr("pipeline.flags.cloud.JavaJarServer.JAR_CACHE", f"{tmp_path}/jars")
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert main([*flags, f"--history_table={TABLE}", "--history_method=STORAGE_WRITE_API", *more]) == 2
@@ -259,7 +259,7 @@ def test_java_and_the_jar_are_all_that_the_storage_write_api_needs(
 ) -> None:
     (tmp_path / JAR).touch()
     (tmp_path / "java").touch(mode=0o755)
-    monkeypatch.setattr("pipeline.cloud_flags.JavaJarServer.JAR_CACHE", str(tmp_path))
+    monkeypatch.setattr("pipeline.flags.cloud.JavaJarServer.JAR_CACHE", str(tmp_path))
     monkeypatch.delenv("JAVA_HOME", raising=False)
     monkeypatch.setenv("PATH", str(tmp_path))
     assert storage_write_service(PipelineOptions([])) == f"{tmp_path}/{JAR}"

@@ -16,8 +16,8 @@ from apache_beam.options.pipeline_options import (
     WorkerOptions,
 )
 
+from local.embedded_redis import EmbeddedRedis
 from pipeline.config import ConfigError
-from pipeline.embedded_redis import EmbeddedRedis
 from pipeline.main import LOCAL_RUNNER, main, parse_options, run
 from pipeline.options import SegmentationOptions
 from tests.events import payload

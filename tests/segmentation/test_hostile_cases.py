@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
+from segmentation.documents.problems import Problems
 from segmentation.events import InvalidEvent, parse_event
 from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Profile
-from segmentation.rules.problems import Problems
 from segmentation.state import MAX_STATE_BYTES
 from tests.events import event
 from tests.segmentation.folding import NOW_MS, PROFILE_ID, rules_for, rules_of

@@ -12,7 +12,7 @@ from google.api_core.exceptions import Forbidden
 
 from pipeline.main import main
 from segmentation.events import parse_event
-from segmentation.tracking_plan_files import TrackingPlanError
+from segmentation.tracking_plan.load import TrackingPlanError
 from stores.tracking_plan import read_tracking_plan
 from tests.events import message, payload
 from transforms.step_metrics import reset_totals, total_counts

@@ -14,9 +14,9 @@ import duckdb
 import pytest
 import sqlglot
 
-from pipeline.canary import MAX_STAY_MS, PROFILE_PREFIX, Outcome
-from pipeline.canary import parser as canary_flags
-from pipeline.cli import COMMANDS
+from commands.canary import MAX_STAY_MS, PROFILE_PREFIX, Outcome
+from commands.canary import parser as canary_flags
+from commands.cli import COMMANDS
 from pipeline.options import SegmentationOptions
 from services.collector.__main__ import parser as collector_parser
 from tests.terraform.extract_provider_schema import META, used_types
@@ -375,7 +375,7 @@ def test_the_canary_is_started_with_flags_that_it_has_and_ends_in_time(terraform
     task = _named(terraform, "google_cloud_run_v2_job", "canary").body["template"][0]["template"][0]
     command, *arguments = [argument.strip('"') for argument in task["containers"][0]["args"]]
     assert command in COMMANDS
-    assert COMMANDS[command].module == "pipeline.canary"
+    assert COMMANDS[command].module == "commands.canary"
     flags = canary_flags().parse_args(arguments)
     waits_seconds = 2 * flags.timeout_seconds + MAX_STAY_MS / 1000
     assert int(task["timeout"].strip('"s')) >= waits_seconds + 60, "starting it takes a while"

@@ -11,7 +11,7 @@ from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_stream import TestStream as BeamTestStream
 from apache_beam.typehints.decorators import TypeCheckError
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Change, Snapshot
 from stores.redis.access import RedisTarget
 from transforms.coders import MsgspecCoder

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import apache_beam as beam
 import pytest
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Change, Snapshot
 from stores.redis.access import RedisTarget, access_to
 from stores.secrets import secrets_of

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.pubsub_emulator import PubSubEmulatorError, find_java
+from local.pubsub_emulator import PubSubEmulatorError, find_java
 from tests.integration.collector.collector_process import CollectorProcess, new_user
 from tests.integration.collector.faults import Faults
 from tests.integration.collector.sdks import FOLDER, events_of, installed_jars, missing

@@ -9,7 +9,7 @@ import psutil
 import pytest
 from google.cloud import pubsub_v1
 
-from pipeline.pubsub_emulator import PubSubEmulator
+from local.pubsub_emulator import PubSubEmulator
 from tests.integration.collector.collector_process import CollectorProcess, event, new_user
 from tests.integration.live_job import Topic, until
 
@@ -83,7 +83,7 @@ def test_it_is_not_ready_while_pubsub_is_gone_and_ready_when_it_is_back(
         "--publish_seconds=1", emulator=own_emulator.host, topics=(own_topic(), own_topic())
     )
     assert collector.client.get("/readyz").status_code == 200
-    own_emulator.stop()
+    own_emulator.close()
     until(lambda: collector.client.get("/readyz").status_code == 503, "word that it is not ready")
     assert collector.client.get("/healthz").status_code == 200
     assert collector.post("/v1/track", event(new_user())).status_code == 503

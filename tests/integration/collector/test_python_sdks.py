@@ -14,7 +14,7 @@ import rudderstack.analytics.client
 import segment.analytics.client
 from google.cloud import pubsub_v1
 
-from pipeline.pubsub_emulator import PubSubEmulator
+from local.pubsub_emulator import PubSubEmulator
 from tests.integration.collector.collector_process import IMPATIENT, SERVER, CollectorProcess, event, new_user
 from tests.integration.live_job import Topic, until
 

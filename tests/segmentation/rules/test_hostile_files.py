@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from segmentation.rules.document import read_document
+from segmentation.documents.document import read_document
+from segmentation.documents.problems import Problem, Problems
 from segmentation.rules.load import load_rules
-from segmentation.rules.problems import Problem, Problems
 
 ROOT = Path(__file__).parents[3]
 TEXTS = [

@@ -8,12 +8,12 @@ from typing import Any
 import jsonschema
 import pytest
 
-from pipeline.definitions_schema import PUBLISHED, schema_text
+from commands.definitions_schema import PUBLISHED, schema_text
+from segmentation.documents.document import read_document
+from segmentation.documents.problems import Problems
 from segmentation.rules import schema
-from segmentation.rules.document import read_document
 from segmentation.rules.json_schema import json_schema
 from segmentation.rules.load import load_rules
-from segmentation.rules.problems import Problems
 
 ROOT = Path(__file__).parents[3]
 DEFINITIONS = sorted(ROOT.glob("definitions/segments*.yaml"))
@@ -27,7 +27,7 @@ def mistakes(text: str) -> list[str]:
 
 def test_the_published_schema_is_current() -> None:
     assert PUBLISHED.read_text(encoding="utf-8") == schema_text(), (
-        "the language has changed: publish its schema anew by `python -m pipeline.definitions_schema`"
+        "the language has changed: publish its schema anew by `python -m commands.definitions_schema`"
     )
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
+from segmentation.documents.problems import Problem, Problems
 from segmentation.rules import schema
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
-from segmentation.rules.problems import Problem, Problems
 from segmentation.rules.schema import FORMS, Measured
 
 HERE = Path(__file__).parent

@@ -45,7 +45,7 @@ def test_a_star_allows_any_origin():
 @pytest.mark.parametrize(
     "text, problem",
     [
-        ("", "the file: Input should be"),
+        ("", "line 1: Input should be"),
         ("version: 2\nsources: [" + SOURCE + "]", "version: Input should be 1"),
         ("version: 1\nsources: []", "sources: List should have at least 1 item"),
         ("version: 1\nsources: [{name: web}]", "sources[0].write_key: Field required"),
@@ -75,7 +75,11 @@ def test_a_star_allows_any_origin():
             "version: 1\nsources: [{name: web, write_key: web-write-key, ip: hide}]",
             "sources[0].ip: Input should",
         ),
-        ("version: 1\nsources: [", "no YAML: line 2, column 11"),
+        ("version: 1\nsources: [", "line 3: not YAML"),
+        (
+            "version: 1\nsources:\n- name: web\n  write_key: web-write-key\n  write_key: web-write-key-2",
+            "line 5: sources[0].write_key: the key 'write_key' stands twice, first on line 4",
+        ),
     ],
 )
 def test_a_mistake_is_named_with_its_place_and_without_the_write_key(tmp_path, text, problem):

@@ -5,7 +5,7 @@ import socket
 
 import redis
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 
 SLOTS = 16384
 _BUS = 10_000

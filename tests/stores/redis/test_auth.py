@@ -7,7 +7,7 @@ import pytest
 import redis
 from google.api_core import exceptions
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from stores.redis.access import RedisTarget
 from stores.segments.writer import SegmentStore, SegmentStoreError
 from tests.stores.redis.relay import Relay

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from stores.redis.access import RedisTarget
 from stores.redis.client import FAULTS, fault, make_client, password_in
 from stores.segments.writer import SegmentStore, SegmentStoreError

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from stores.redis.access import RedisTarget
 from stores.segments.writer import SegmentStore, SegmentStoreError
 from tests.stores.redis.relay import Relay

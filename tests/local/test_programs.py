@@ -1,0 +1,178 @@
+"""Programs under supervisord: started in order, stopped in reverse, and never left behind."""
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import NoReturn
+
+import psutil
+import pytest
+
+from local.programs import Program, ProgramError, Programs
+
+HANGS_AFTER_SECONDS = 240
+SAYS_WHEN_IT_ENDS = (
+    "import signal, sys, time\n"
+    "def end(*_):\n"
+    "    open(sys.argv[1], 'a').write(sys.argv[2] + ' ')\n"
+    "    sys.exit()\n"
+    "signal.signal(signal.SIGTERM, end)\n"
+    "print('ready', flush=True)\n"
+    "time.sleep(1000)\n"
+)
+IGNORES = (
+    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
+    "print('ready', flush=True); time.sleep(1000)"
+)
+
+
+def _says_ready(programs: Programs, name: str) -> bool:
+    return "ready" in programs.log(name).read_text()
+
+
+def watch(programs: Programs) -> NoReturn:
+    """Looks until one has ended."""
+    while True:
+        programs.check()
+        time.sleep(0.01)
+
+
+class Started:
+    """Programs that were started, and their processes."""
+
+    def __init__(self, programs: Programs, *names: str) -> None:
+        for name in names:
+            programs.start(name, functools.partial(_says_ready, programs, name))
+        supervisord = [
+            child for child in psutil.Process().children() if "supervisor.supervisord" in child.cmdline()
+        ]
+        (self.supervisord,) = supervisord
+        self.processes = {
+            name: next(child for child in self.supervisord.children() if name in child.cmdline())
+            for name in names
+        }
+
+    def none_is_left(self) -> bool:
+        _, alive = psutil.wait_procs([self.supervisord, *self.processes.values()], HANGS_AFTER_SECONDS)
+        return not alive
+
+
+@pytest.fixture
+def ends(tmp_path: Path) -> Path:
+    """A file into which programs write their names when they end."""
+    return tmp_path / "ends"
+
+
+@pytest.fixture
+def script(tmp_path: Path) -> str:
+    """A program that writes its name into a file when it is asked to end."""
+    path = tmp_path / "program.py"
+    path.write_text(SAYS_WHEN_IT_ENDS)
+    return str(path)
+
+
+@pytest.fixture
+def programs(tmp_path: Path, ends: Path, script: str) -> Programs:
+    """Two programs, `first` and `second`, and a third that ends at once."""
+    return Programs(
+        [
+            Program("first", [sys.executable, script, str(ends), "first"]),
+            Program("second", [sys.executable, script, str(ends), "second"]),
+            Program("brief", ["/bin/sh", "-c", "echo 100% ready; exit $STATUS"], may_end=True),
+        ],
+        tmp_path / "logs",
+        {"STATUS": "0"},
+    )
+
+
+def test_are_stopped_in_reverse_each_when_the_one_before_has_ended(programs: Programs, ends: Path) -> None:
+    with programs:
+        started = Started(programs, "first", "second")
+        programs.check()
+    assert ends.read_text() == "second first "
+    assert started.none_is_left()
+
+
+def test_one_that_ended_is_named_with_its_last_words(programs: Programs) -> None:
+    with pytest.raises(ProgramError, match=r"^first ended: ready \(.*/logs/first.log\)$"):
+        with programs:
+            started = Started(programs, "first", "second")
+            started.processes["first"].kill()
+            watch(programs)
+    assert started.none_is_left()
+
+
+def test_one_may_end_if_nothing_is_wrong(programs: Programs) -> None:
+    with programs:
+        programs.start("brief", lambda: programs.has_ended("brief"))
+        programs.check()
+        assert programs.last_words("brief").startswith("100% ready")
+
+
+def test_one_that_may_end_must_end_well(tmp_path: Path) -> None:
+    brief = Program("brief", ["/bin/sh", "-c", "echo no such log; exit 3"], may_end=True)
+    with pytest.raises(ProgramError, match="^brief ended: no such log"):
+        with Programs([brief], tmp_path, {}) as programs:
+            programs.start("brief", lambda: False)
+
+
+def test_one_that_does_not_become_ready_is_named(programs: Programs, ends: Path) -> None:
+    with pytest.raises(ProgramError, match="^first is not ready after 0.1 s: "):
+        with programs:
+            programs.start("first", lambda: False, ready_seconds=0.1)
+
+
+def test_one_that_is_missing_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ProgramError, match="^absent "):
+        with Programs([Program("absent", ["/no/such/program"])], tmp_path, {}) as programs:
+            programs.start("absent", lambda: False)
+
+
+def test_ends_all_when_supervisord_is_killed(programs: Programs) -> None:
+    with pytest.raises(ProgramError, match="^supervisord ended"):
+        with programs:
+            started = Started(programs, "first", "second")
+            programs.check()
+            started.supervisord.kill()
+            watch(programs)
+    assert started.none_is_left()
+
+
+def test_no_patience_when_asked_again(tmp_path: Path) -> None:
+    """Stopping is interrupted, as by a second Ctrl-C, while a program does not end."""
+    stubborn = Programs([Program("stubborn", [sys.executable, "-c", IGNORES, "stubborn"])], tmp_path, {})
+    with pytest.raises(KeyboardInterrupt):
+        with stubborn:
+            started = Started(stubborn, "stubborn")
+            signal.setitimer(signal.ITIMER_REAL, 0.5)
+            before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.signal(signal.SIGALRM, before)
+    assert started.none_is_left()
+
+
+def test_end_with_the_process_that_started_them_however_that_ends(
+    tmp_path: Path, ends: Path, script: str
+) -> None:
+    parent_script = (
+        "import sys, time\n"
+        "from pathlib import Path\n"
+        "from local.programs import Program, Programs\n"
+        "program = Program('first', [sys.executable, sys.argv[1], sys.argv[2], 'first'])\n"
+        "with Programs([program], Path(sys.argv[3]), {}) as programs:\n"
+        "    programs.start('first', lambda: 'ready' in programs.log('first').read_text())\n"
+        "    print('ready', flush=True)\n"
+        "    time.sleep(1000)\n"
+    )
+    argv = [sys.executable, "-c", parent_script, script, str(ends), str(tmp_path / "logs")]
+    with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=os.getcwd()) as parent:
+        assert parent.stdout is not None
+        assert parent.stdout.readline() == b"ready\n"
+        left = psutil.Process(parent.pid).children(recursive=True)
+        parent.kill()
+    _, alive = psutil.wait_procs(left, HANGS_AFTER_SECONDS)
+    assert not alive
+    assert ends.read_text() == "first "

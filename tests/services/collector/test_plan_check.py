@@ -1,0 +1,48 @@
+"""The collector applies the tracking plan of the pipeline, with the same outcome."""
+
+from pathlib import Path
+
+import orjson
+import pytest
+
+from segmentation.tracking_plan.load import TrackingPlanError
+from services.collector.__main__ import main
+from services.collector.messages import Received, to_messages
+from services.collector.plan_check import load_plan_check
+from tests.events import START_MS, payload
+
+OURS = "definitions/tracking_plan"
+GOOD = payload(0, "Order Completed", order_id="o1", total=27.5)
+REJECTED = payload(1, "Order Completed", total="27.50")
+FLAGGED = payload(2, "Product Viewed", product_id=None)
+UNPLANNED = payload(3, "Shop Opened", product_id=None)
+
+
+def test_rejects_and_flags_as_the_plan_says():
+    received = Received(START_MS, ip=None, ip_setting="keep", user_agent=None)
+    messages = to_messages([GOOD, REJECTED, FLAGGED, UNPLANNED], received, load_plan_check(OURS))
+    assert [orjson.loads(event)["messageId"] for event in messages.events] == [
+        orjson.loads(event)["messageId"] for event in (GOOD, FLAGGED, UNPLANNED)
+    ]
+    assert (messages.reasons, messages.flagged) == (["tracking_plan"], 1)
+    (letter,) = map(orjson.loads, messages.dead_letters)
+    assert letter["message"] == "properties.order_id: is missing; properties.total: expected null or number"
+
+
+def test_takes_folders_of_its_own_machine_only():
+    with pytest.raises(TrackingPlanError, match="mount the bucket"):
+        load_plan_check("gs://bucket/plan")
+
+
+def test_a_wrong_plan_ends_it_before_it_listens(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (tmp_path / "a.yaml").write_text("event: A\non_violation: drop\nschema: {}\n")
+    topics = ["--events_topic=projects/p/topics/e", "--dead_letter_topic=projects/p/topics/d"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PUBSUB_EMULATOR_HOST", "127.0.0.1:1")
+        status = main(
+            ["--settings=definitions/collector.yaml", f"--tracking_plan={tmp_path}", "--port=0", *topics]
+        )
+    assert status == 2
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "  a.yaml: line 2: on_violation: found 'drop'; expected reject or flag"
+    )
