@@ -9,7 +9,7 @@ from benchmarks.data import repeated_events, rules_text
 from benchmarks.measure import Laps, in_turn, ratios, timed
 from benchmarks.results import Figure, figure
 from segmentation.events import Event, parse_event
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Profile, open_profile
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile, open_profile
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 

@@ -12,7 +12,7 @@ from benchmarks.results import Figure, figure
 from benchmarks.runs import run_seconds
 from local.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Snapshot
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS, open_profile
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, open_profile
 from segmentation.rules.load import load_rules
 from stores.redis.access import RedisTarget
 from stores.segments.fields import snapshot_fields

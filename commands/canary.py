@@ -24,7 +24,7 @@ from pipeline.config import ConfigError, redis_of, topic_in
 from pipeline.flags.pubsub import require_topic
 from pipeline.flags.redis import add_redis_flags
 from segmentation.events import Event, parse_event
-from segmentation.replay import Replay
+from segmentation.profile.replay import Replay
 from segmentation.rules.compiled import Rules
 from segmentation.timestamps import format_timestamp
 from stores.clock import Clock, system_clock_ms

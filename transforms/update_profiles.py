@@ -19,7 +19,7 @@ from apache_beam.utils.timestamp import Timestamp
 import transforms.coders  # noqa: F401  it registers those of events, changes and snapshots
 from segmentation.events import Event
 from segmentation.memberships import Change, Snapshot
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from stores.clock import Clock, system_clock_ms

@@ -6,7 +6,7 @@ import orjson
 
 from benchmarks.data import repeated_events, rules_text
 from segmentation.memberships import Change, Snapshot
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
 from segmentation.rules.load import load_rules
 from stores.segments.fields import snapshot_fields
 

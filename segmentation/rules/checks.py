@@ -13,9 +13,9 @@ import re2
 from segmentation.documents.document import Document, Path
 from segmentation.documents.problems import MAX_LISTED, Problem, listed, nearest, shown
 from segmentation.durations import parse_duration
-from segmentation.paths import walks_lists
-from segmentation.predicates import numeric_operands
-from segmentation.rows import MAX_EVENTS
+from segmentation.matching.paths import walks_lists
+from segmentation.matching.predicates import numeric_operands
+from segmentation.memories.rows import MAX_EVENTS
 from segmentation.rules.schema import FORMS, Measured, Tests
 
 MAX_REFERENCE_DEPTH = 100
@@ -30,7 +30,7 @@ _QUIET = re2.Options()
 _QUIET.log_errors = False
 
 
-def check_meaning(document: Document) -> list[Problem]:
+def check_references(document: Document) -> list[Problem]:
     """Returns the mistakes in a document that its structure does not show."""
     return list(_Checks(document).all())
 

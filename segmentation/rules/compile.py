@@ -3,21 +3,22 @@
 from collections.abc import Callable
 from typing import Any
 
-from segmentation import conditions, measures
-from segmentation.conditions import Condition, Leaf
-from segmentation.memory import MemoryKind
-from segmentation.paths import ReachAll, compile_reach_all
-from segmentation.predicates import compile_measure_tests, compile_tests, numeric_operands
-from segmentation.rows import MAX_EVENTS
-from segmentation.rules import meaning, schema
+from segmentation.conditions import leaves, tree
+from segmentation.conditions.tree import Condition, Leaf
+from segmentation.matching.paths import ReachAll, compile_reach_all
+from segmentation.matching.predicates import compile_measure_tests, compile_tests, numeric_operands
+from segmentation.matching.selection import Selection
+from segmentation.memories import measures
+from segmentation.memories.memory import MemoryKind
+from segmentation.memories.rows import MAX_EVENTS
+from segmentation.memories.scores import DecayingScore, Score, fixed_points, points_of
+from segmentation.memories.sequences import Sequence, Step, ThenNot
+from segmentation.memories.traits import Trait
+from segmentation.rules import fingerprints, schema
 from segmentation.rules.checks import events_needed
 from segmentation.rules.compiled import Rules, Segment
 from segmentation.rules.schema import Definitions, EventSelection, Measured, PointsOf
-from segmentation.scores import DecayingScore, Score, fixed_points, points_of
-from segmentation.selection import Selection
-from segmentation.sequences import Sequence, Step, ThenNot
 from segmentation.timestamps import NEVER
-from segmentation.traits import Trait
 
 _MEASURES: dict[str, tuple[type[measures.Measure], type[measures.Measure]]] = {
     "count": (measures.Count, measures.CountEver),
@@ -57,7 +58,7 @@ class _Compiler:
             self._compile_with_references(name)
         for path in definitions.export_traits:
             self._trait(path)
-        version = meaning.digest(
+        version = fingerprints.digest(
             [
                 sorted([name, measure.key] for name, measure in named_measures.items()),
                 sorted([name, score.key] for name, score in scores.items()),
@@ -77,30 +78,30 @@ class _Compiler:
         for inner in _referred(when):
             self._compile_with_references(inner)
         self._used_leaves, self._used_segments = set(), set()
-        condition, condition_meaning = self._condition(when)
+        condition, condition_content = self._condition(when)
         self._segments[name] = Segment(
             index=len(self._segments),
             name=name,
-            version=_hash_of(condition_meaning),
+            version=_hash_of(condition_content),
             condition=condition,
             leaves=frozenset(self._used_leaves),
             refers_to=frozenset(self._used_segments),
         )
 
     def _condition(self, when: schema.Condition) -> tuple[Condition, Any]:
-        """Returns the compiled condition and its meaning."""
+        """Returns the compiled condition and the content of which its fingerprint is a hash."""
         match when:
             case schema.AllCondition():
-                return self._junction("all", conditions.All, when.all)
+                return self._junction("all", tree.All, when.all)
             case schema.AnyCondition():
-                return self._junction("any", conditions.Any_, when.any)
+                return self._junction("any", tree.Any_, when.any)
             case schema.NotCondition():
-                inner, inner_meaning = self._condition(when.not_)
-                return conditions.Not(inner), ["not", _hash_of(inner_meaning)]
+                inner, inner_content = self._condition(when.not_)
+                return tree.Not(inner), ["not", _hash_of(inner_content)]
             case schema.SegmentCondition():
                 segment = self._segments[when.segment]
                 self._used_segments.add(segment.index)
-                return conditions.SegmentReference(segment.index), segment.version
+                return tree.SegmentReference(segment.index), segment.version
             case schema.EventCondition():
                 return self._measure_leaf(when, *when.measure())
             case schema.MeasureCondition():
@@ -109,7 +110,7 @@ class _Compiler:
                 # however it is written
                 return self._measure_leaf(definition, *definition.measure()[:2], when.tests())
             case schema.SequenceCondition():
-                return self._leaf(conditions.SequenceLeaf, self._sequence(when), meaning.of_sequence(when))
+                return self._leaf(leaves.SequenceLeaf, self._sequence(when), fingerprints.of_sequence(when))
             case schema.TraitCondition():
                 return self._trait_leaf(when)
             case schema.ScoreCondition():
@@ -120,20 +121,20 @@ class _Compiler:
         self, form: str, junction: Callable[[list[Condition]], Condition], inner: list[schema.Condition]
     ) -> tuple[Condition, Any]:
         compiled = [self._condition(condition) for condition in inner]
-        # a nested meaning is replaced by its hash, so that equal ones count once and their order nothing
+        # a nested content is replaced by its hash, so that equal ones count once and their order nothing
         return junction([condition for condition, _ in compiled]), [
             form,
-            sorted({_hash_of(inner_meaning) for _, inner_meaning in compiled}),
+            sorted({_hash_of(inner_content) for _, inner_content in compiled}),
         ]
 
     def _leaf(
-        self, make: Callable[..., Leaf], kind: MemoryKind, leaf_meaning: Any, *arguments: Any
+        self, make: Callable[..., Leaf], kind: MemoryKind, leaf_content: Any, *arguments: Any
     ) -> tuple[Condition, Any]:
-        key = meaning.key(["leaf", leaf_meaning])
+        key = fingerprints.key(["leaf", leaf_content])
         if key not in self._leaves:
             self._leaves[key] = make(key, kind, *arguments)
         self._used_leaves.add(key)
-        return self._leaves[key], leaf_meaning
+        return self._leaves[key], leaf_content
 
     def _measure_leaf(
         self, selection: Measured, name: str, path: str | None, tests: dict[str, Any]
@@ -141,13 +142,16 @@ class _Compiler:
         limit = events_needed(tests) if name in ("count", "distinct") else None
         kind = self._measure(selection, name, path, limit)
         window_ms = self._window_ms(selection.within)
-        leaf_meaning = [*meaning.of_memory(name, path, selection, window_ms), meaning.of_tests(tests)]
+        leaf_content = [
+            *fingerprints.of_memory(name, path, selection, window_ms),
+            fingerprints.of_tests(tests),
+        ]
         passes = compile_measure_tests(tests, kind.tolerant)
         bounded_count = (
             isinstance(kind, (measures.Count, measures.Distinct)) and (kind.limit or 0) <= MAX_EVENTS
         )
         return self._leaf(
-            conditions.CountLeaf if bounded_count else conditions.MeasureLeaf, kind, leaf_meaning, passes
+            leaves.CountLeaf if bounded_count else leaves.MeasureLeaf, kind, leaf_content, passes
         )
 
     def _named_measure(self, name: str) -> measures.Measure:
@@ -162,7 +166,9 @@ class _Compiler:
         windowed, ever = _MEASURES[name]
         measure_class = ever if window_ms == NEVER else windowed
         bounded = issubclass(measure_class, (measures.Count, measures.Distinct)) and limit is not None
-        key = meaning.key([*meaning.of_memory(name, path, selection, window_ms), limit if bounded else None])
+        key = fingerprints.key(
+            [*fingerprints.of_memory(name, path, selection, window_ms), limit if bounded else None]
+        )
         if key not in self._kinds:
             arguments = (key, self._selection(selection, window_ms), compile_reach_all(path or ""))
             self._kinds[key] = measure_class(*arguments, limit) if bounded else measure_class(*arguments)  # type: ignore[call-arg]
@@ -171,7 +177,7 @@ class _Compiler:
         return kind
 
     def _sequence(self, when: schema.SequenceCondition) -> Sequence:
-        key = meaning.key(meaning.of_sequence(when))
+        key = fingerprints.key(fingerprints.of_sequence(when))
         if key not in self._kinds:
             window_ms = self._window_ms(when.within)
             steps = [
@@ -185,7 +191,7 @@ class _Compiler:
                     entry.for_ or entry.during or 0,
                     entry.for_ is not None,
                 )
-                for entry in meaning.then_not_in_order(when)
+                for entry in fingerprints.then_not_in_order(when)
             ]
             self._kinds[key] = Sequence(key, steps, then_not, window_ms)
         kind = self._kinds[key]
@@ -198,24 +204,27 @@ class _Compiler:
 
     def _trait_leaf(self, when: schema.TraitCondition) -> tuple[Condition, Any]:
         tests = when.tests()
-        leaf_meaning = ["trait", when.trait, meaning.of_tests(tests)]
-        return self._leaf(conditions.TraitLeaf, self._trait(when.trait), leaf_meaning, compile_tests(tests))
+        leaf_content = ["trait", when.trait, fingerprints.of_tests(tests)]
+        return self._leaf(leaves.TraitLeaf, self._trait(when.trait), leaf_content, compile_tests(tests))
 
     def _trait(self, path: str) -> Trait:
         if path not in self._traits:
-            self._traits[path] = Trait(meaning.key(["trait", path]), path)
+            self._traits[path] = Trait(fingerprints.key(["trait", path]), path)
         return self._traits[path]
 
     def _score_leaf(self, when: schema.ScoreCondition) -> tuple[Condition, Any]:
         tests = when.tests()
-        leaf_meaning = [meaning.of_score(self._definitions.scores[when.score]), meaning.of_tests(tests)]
+        leaf_content = [
+            fingerprints.of_score(self._definitions.scores[when.score]),
+            fingerprints.of_tests(tests),
+        ]
         passes = compile_measure_tests(tests, tolerant=True)
         operands = numeric_operands(tests)
-        return self._leaf(conditions.ScoreLeaf, self._score(when.score), leaf_meaning, passes, operands)
+        return self._leaf(leaves.ScoreLeaf, self._score(when.score), leaf_content, passes, operands)
 
     def _score(self, name: str) -> Score:
         definition = self._definitions.scores[name]
-        key = meaning.key(meaning.of_score(definition))
+        key = fingerprints.key(fingerprints.of_score(definition))
         if key not in self._kinds:
             earn = [
                 (
@@ -245,9 +254,9 @@ class _Compiler:
         return within_ms
 
 
-def _hash_of(condition_meaning: Any) -> str:
+def _hash_of(condition_content: Any) -> str:
     # a reference to a segment means what that segment's condition means: its version is that hash
-    return condition_meaning if isinstance(condition_meaning, str) else meaning.digest(condition_meaning)
+    return condition_content if isinstance(condition_content, str) else fingerprints.digest(condition_content)
 
 
 def _referred(when: Any) -> list[str]:

@@ -6,11 +6,11 @@ from typing import NamedTuple, TypeVar
 
 import msgspec
 
-from segmentation.conditions import Condition, Leaf, Verdict
-from segmentation.measures import Measure
-from segmentation.memory import MemoryKind
-from segmentation.scores import Score
-from segmentation.traits import Trait
+from segmentation.conditions.tree import Condition, Leaf, Verdict
+from segmentation.memories.measures import Measure
+from segmentation.memories.memory import MemoryKind
+from segmentation.memories.scores import Score
+from segmentation.memories.traits import Trait
 
 K = TypeVar("K")
 V = TypeVar("V")

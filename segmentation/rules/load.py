@@ -2,7 +2,7 @@
 
 from segmentation.documents.document import read_document
 from segmentation.documents.problems import Problems
-from segmentation.rules.checks import check_meaning
+from segmentation.rules.checks import check_references
 from segmentation.rules.compile import compile_rules
 from segmentation.rules.compiled import Rules
 from segmentation.rules.structure import check_structure
@@ -16,7 +16,7 @@ def load_rules(text: str) -> Rules:
     """
     document = read_document(text)
     definitions, problems = check_structure(document)
-    problems += check_meaning(document)
+    problems += check_references(document)
     if problems or definitions is None:
         raise Problems(problems)
     return compile_rules(definitions)

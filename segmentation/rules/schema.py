@@ -13,7 +13,7 @@ from pydantic_core import CoreSchema, PydanticCustomError
 from typing_extensions import TypeAliasType
 
 from segmentation import durations
-from segmentation.values import MAX_NUMBER
+from segmentation.matching.values import MAX_NUMBER
 
 MAX_SEGMENTS = 10_000
 MAX_EXPRESSION_CHARACTERS = 1000

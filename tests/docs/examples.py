@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from segmentation.events import Event, parse_event
-from segmentation.replay import Replay
+from segmentation.profile.replay import Replay
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from segmentation.timestamps import format_timestamp, parse_timestamp

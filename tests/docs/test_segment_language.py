@@ -13,7 +13,7 @@ from segmentation.documents.document import read_document
 from segmentation.documents.problems import Problems
 from segmentation.durations import MAX_MS as LONGEST_DURATION_MS
 from segmentation.durations import format_duration
-from segmentation.rows import MAX_EVENTS
+from segmentation.memories.rows import MAX_EVENTS
 from segmentation.rules import checks, schema
 from segmentation.rules.load import load_rules
 from tests.docs.examples import Example, happened, read_examples

@@ -15,8 +15,8 @@ from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent
 from segmentation.memberships import Change, Snapshot
 from segmentation.messages import Message
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS
-from segmentation.state import MAX_STATE_BYTES
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS
+from segmentation.profile.state import MAX_STATE_BYTES
 from segmentation.timestamps import MAX_MS, MIN_MS
 from stores.segments.fields import change_fields, snapshot_fields
 from transforms.coders import MsgspecCoder

@@ -16,7 +16,7 @@ from pipeline.flags.cloud import STORAGE_WRITE_TARGET, storage_write_service
 from pipeline.graph import build
 from pipeline.main import LOCAL_RUNNER, main
 from segmentation.messages import Message
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS
 from stores.history.streaming_inserts import InsertError
 from stores.history.table_schemas import table_schema
 from tests.bigquery_stub import BigQueryStub, Table

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 from segmentation.events import Event, parse_event
 from segmentation.memberships import Change, Snapshot
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from tests.reference.evaluator import Reference, is_long, parse_instant

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.events import MAX_PAYLOAD_BYTES, InvalidEvent, parse_event
-from segmentation.rows import MAX_EVENTS
-from segmentation.state import MAX_STATE_BYTES
+from segmentation.memories.rows import MAX_EVENTS
+from segmentation.profile.state import MAX_STATE_BYTES
 from tests.events import START_MS, message
 from tests.reference.evaluator import Reference
 from tests.reference.strategies import rule_files

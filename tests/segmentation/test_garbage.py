@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from segmentation.events import parse_event
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS, open_profile
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, open_profile
 from segmentation.rules.load import load_rules
 
 FIXTURES = Path(__file__).parent / "fixtures"

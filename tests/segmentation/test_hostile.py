@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.events import Event, InvalidEvent, parse_event
-from segmentation.memory import MemoryKind
+from segmentation.memories.memory import MemoryKind
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from segmentation.timestamps import MAX_MS, MIN_MS, format_timestamp

@@ -7,8 +7,8 @@ import pytest
 
 from segmentation.documents.problems import Problems
 from segmentation.events import InvalidEvent, parse_event
-from segmentation.profile import DEFAULT_PROFILE_TTL_MS, Profile
-from segmentation.state import MAX_STATE_BYTES
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile
+from segmentation.profile.state import MAX_STATE_BYTES
 from tests.events import event
 from tests.segmentation.folding import NOW_MS, PROFILE_ID, rules_for, rules_of
 

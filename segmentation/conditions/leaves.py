@@ -1,0 +1,108 @@
+"""The leaves: each tests one memory, and its deadline is exact."""
+
+from collections.abc import Sequence
+
+from segmentation.conditions.tree import Leaf, Verdict
+from segmentation.matching.predicates import Predicate, tolerance
+from segmentation.memories.measures import Count, Distinct, Measure, settled
+from segmentation.memories.memory import Memory
+from segmentation.memories.scores import Score
+from segmentation.memories.sequences import Sequence as EventSequence
+from segmentation.memories.traits import Trait
+from segmentation.timestamps import NEVER
+
+
+class MeasureLeaf(Leaf):
+    """A test on the value of a measure."""
+
+    def __init__(self, key: int, kind: Measure, passes: Predicate) -> None:
+        self._timeline = kind.timeline
+        self._passes = passes
+        super().__init__(key, kind)
+
+    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
+        timeline = settled(self._timeline(memory, t_ms))
+        holds = self._passes(next(timeline)[1])
+        for instant_ms, value in timeline:
+            if instant_ms >= NEVER:
+                break
+            if self._passes(value) != holds:
+                return holds, instant_ms
+        return holds, NEVER
+
+
+class CountLeaf(Leaf):
+    """A test on how many events, or different values, a window has, decided by the newest `limit` of them."""
+
+    def __init__(self, key: int, kind: Count | Distinct, passes: Predicate) -> None:
+        assert kind.limit is not None
+        self._window_ms = kind.window_ms
+        self._passes = [passes(count) for count in range(kind.limit + 1)]
+        # for each count the nearest smaller one at which the verdict differs, -1 if there is none
+        self._next_count = [
+            next((less for less in range(count - 1, -1, -1) if self._passes[less] != holds), -1)
+            for count, holds in enumerate(self._passes)
+        ]
+        super().__init__(key, kind)
+
+    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
+        times = memory[0]
+        expired_ms = t_ms - self._window_ms
+        count = len(times)
+        if times and times[0] <= expired_ms:
+            count = sum(time_ms > expired_ms for time_ms in times)
+        holds = self._passes[count]
+        while (next_count := self._next_count[count]) >= 0:
+            expiring_ms = times[-next_count - 1]
+            count = next_count
+            while count and times[-count] == expiring_ms:  # what came at one instant goes at one instant
+                count -= 1
+            if self._passes[count] != holds:
+                return holds, expiring_ms + self._window_ms
+        return holds, NEVER
+
+
+class SequenceLeaf(Leaf):
+    """Whether some instance of a sequence exists."""
+
+    def __init__(self, key: int, kind: EventSequence) -> None:
+        self._spans = kind.spans
+        super().__init__(key, kind)
+
+    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
+        for begin_ms, end_ms in self._spans(memory):
+            if t_ms < begin_ms:
+                return False, begin_ms
+            if t_ms < end_ms:
+                return True, end_ms
+        return False, NEVER
+
+
+class TraitLeaf(Leaf):
+    """A test on a trait."""
+
+    def __init__(self, key: int, kind: Trait, passes: Predicate) -> None:
+        self._passes = passes
+        super().__init__(key, kind)
+
+    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
+        return self._passes(memory[2] if memory else None), NEVER
+
+
+class ScoreLeaf(Leaf):
+    """A test on a score."""
+
+    def __init__(self, key: int, kind: Score, passes: Predicate, operands: Sequence[float]) -> None:
+        self._score = kind
+        self._passes = passes
+        self._bounds = sorted({x + sign * tolerance(x) for x in operands for sign in (-1, 1)})
+        super().__init__(key, kind)
+
+    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
+        if len(memory) < 2:
+            return self._passes(0.0), NEVER
+        holds = self._passes(self._score.value_at(memory, t_ms))
+        for instant_ms in self._score.crossings(memory, t_ms, self._bounds):
+            if self._passes(self._score.value_at(memory, instant_ms)) != holds:
+                return holds, instant_ms
+        return holds, NEVER

@@ -1,0 +1,136 @@
+"""Counts: of events, and of different values."""
+
+from bisect import bisect_right
+from typing import Any
+
+from segmentation.events import Event
+from segmentation.matching.paths import ReachAll
+from segmentation.matching.selection import Selection
+from segmentation.matching.values import identity, is_scalar
+from segmentation.memories import rows
+from segmentation.memories.measures.measure import Measure, Timeline, Windowed
+from segmentation.memories.memory import Memory
+from segmentation.memories.rows import MAX_EVENTS
+
+
+class Count(Windowed):
+    """Number of events in the window."""
+
+    columns = 1
+
+    def __init__(self, key: int, selection: Selection, reach: ReachAll, limit: int | None = None) -> None:
+        """`limit`: how many events are enough to decide the tests on the count; None where it is served."""
+        super().__init__(key, selection, reach)
+        self.limit = limit
+
+    def _found(self, message: dict[str, Any]) -> Any:
+        return ()
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        dropped = super().add(memory, event, found, clock_ms)
+        if self.limit is None:
+            return dropped
+        rows.drop_beyond(memory, self.limit)
+        return 0
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        both = super().merge(memory, other, clock_ms)
+        if self.limit is not None:
+            rows.drop_beyond(both, self.limit)
+        return both
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        times = memory[0]
+        first = self._first_row(memory, t_ms)
+        count = len(times) - first
+        yield t_ms, count
+        for row in range(first, len(times)):
+            count -= 1
+            yield times[row] + self.window_ms, count
+
+
+class CountEver(Measure):
+    """`count` without a window: one number."""
+
+    def _found(self, message: dict[str, Any]) -> Any:
+        return True
+
+    def fresh(self) -> Memory:
+        return [0]
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        memory[0] += 1
+        return 0
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        return [memory[0] + other[0]]
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        yield t_ms, memory[0]
+
+
+class Distinct(Measure):
+    """Number of different scalars in the window: the latest time of each."""
+
+    def __init__(self, key: int, selection: Selection, reach: ReachAll, limit: int | None = None) -> None:
+        """`limit`: how many values are enough to decide the tests on the number; None where it is served."""
+        super().__init__(key, selection, reach)
+        self.limit = limit
+
+    def _found(self, message: dict[str, Any]) -> Any:
+        return {identity(value) for value in self._reach(message) if is_scalar(value)} or None
+
+    def fresh(self) -> Memory:
+        return [[], []]
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        if len(found) > 1:
+            memory[:] = _latest(memory, [[event.timestamp_ms] * len(found), list(found)])
+        else:
+            _note(memory, event.timestamp_ms, *found)
+        return self._bound(memory, clock_ms)
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        both = _latest(memory, other)
+        self._bound(both, clock_ms)
+        return both
+
+    def shrink(self, memory: Memory) -> int:
+        return rows.drop_older_half(memory)
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        times = memory[0]
+        first = bisect_right(times, t_ms - self.window_ms)
+        count = len(times) - first
+        yield t_ms, count
+        for row in range(first, len(times)):
+            count -= 1
+            yield times[row] + self.window_ms, count
+
+    def _bound(self, memory: Memory, clock_ms: int) -> int:
+        rows.drop_until(memory, clock_ms - self.window_ms)
+        if self.limit is not None and self.limit <= MAX_EVENTS:
+            rows.drop_beyond(memory, self.limit)
+            return 0
+        return rows.drop_instants_beyond(memory, MAX_EVENTS)
+
+
+def _note(memory: Memory, time_ms: int, value: Any) -> None:
+    """Takes in the time of one value, in place."""
+    times, values = memory
+    if value in values:
+        row = values.index(value)
+        if times[row] >= time_ms:
+            return
+        del times[row], values[row]
+    rows.insert(memory, time_ms, value)
+
+
+def _latest(memory: Memory, other: Memory) -> Memory:
+    """Returns the latest time of each value in two memories."""
+    latest: dict[Any, int] = {}
+    for times, values in (memory, other):
+        for time, value in zip(times, values, strict=True):
+            latest[value] = max(time, latest.get(value, time))
+    newest = sorted(latest.items(), key=lambda item: item[1])
+    return [[time for _, time in newest], [value for value, _ in newest]]

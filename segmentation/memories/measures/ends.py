@@ -1,0 +1,85 @@
+"""The scalar on the earliest, and on the latest event."""
+
+from bisect import bisect_right
+from typing import Any
+
+from segmentation.events import Event
+from segmentation.matching.values import is_scalar, remember
+from segmentation.memories import rows
+from segmentation.memories.measures.measure import Timeline, Windowed
+from segmentation.memories.memory import Memory
+
+MAX_TIE_BREAKER_CHARACTERS = 256
+
+
+class First(Windowed):
+    """The scalar on the earliest event that has one; rows of time, message id and value."""
+
+    columns = 3
+
+    def _found(self, message: dict[str, Any]) -> Any:
+        value = self._reach(message)[0]
+        return (remember(value),) if is_scalar(value) else None
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        return super().add(memory, event, (event.message_id[:MAX_TIE_BREAKER_CHARACTERS], *found), clock_ms)
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        times, message_ids, values = memory
+        first = self._first_row(memory, t_ms)
+        instant = t_ms
+        while first < len(times):
+            after = bisect_right(times, times[first])
+            earliest = min(range(first, after), key=message_ids.__getitem__)
+            yield instant, values[earliest]
+            instant = times[first] + self.window_ms
+            first = after
+        yield instant, None
+
+
+class FirstEver(First):
+    """`first` without a window: only the earliest row is kept."""
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        super().add(memory, event, found, clock_ms)
+        self._keep_earliest(memory)
+        return 0
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        both = rows.merged(memory, other)
+        self._keep_earliest(both)
+        return both
+
+    def shrink(self, memory: Memory) -> int:
+        return 0
+
+    def _keep_earliest(self, memory: Memory) -> None:
+        times, message_ids, _ = memory
+        if len(times) > 1:
+            row = min(range(len(times)), key=lambda row: (times[row], message_ids[row]))
+            for column in memory:
+                column[:] = [column[row]]
+
+
+class Last(First):
+    """The scalar on the latest event that has one: a single row, for the others expire before it."""
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        super().add(memory, event, found, clock_ms)
+        self._keep_latest(memory)
+        return 0
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        both = super().merge(memory, other, clock_ms)
+        self._keep_latest(both)
+        return both
+
+    def shrink(self, memory: Memory) -> int:
+        return 0
+
+    def _keep_latest(self, memory: Memory) -> None:
+        times, message_ids, _ = memory
+        if len(times) > 1:
+            row = max(range(len(times)), key=lambda row: (times[row], message_ids[row]))
+            for column in memory:
+                column[:] = [column[row]]

@@ -1,0 +1,87 @@
+"""What every measure has, and what those over a window have besides.
+
+`timeline(memory, t)` yields pairs `(instant, value)`: the value at t, then every later instant at which the
+value may change if no further event comes, with the value from then on.
+"""
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+from segmentation.events import Event
+from segmentation.matching.paths import ReachAll
+from segmentation.matching.selection import Selection
+from segmentation.matching.values import as_number
+from segmentation.memories import rows
+from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.memories.rows import MAX_EVENTS
+
+Timeline = Iterator[tuple[int, Any]]
+
+
+def settled(timeline: Timeline) -> Timeline:
+    """Yields of the values at one instant only the last: what came at one instant goes at one instant."""
+    settling = next(timeline)
+    for step in timeline:
+        if step[0] != settling[0]:
+            yield settling
+        settling = step
+    yield settling
+
+
+class Measure(MemoryKind):
+    """A measure over a selection of events; a subclass says what is remembered of them."""
+
+    tolerant = False
+    """Its value is a sum or an average, which equals what it nearly equals."""
+
+    def __init__(self, key: int, selection: Selection, reach: ReachAll) -> None:
+        super().__init__(key, selection.names)
+        self.window_ms = selection.window_ms
+        self._matches = selection.matches
+        self._reach = reach
+
+    @cached_property
+    def when_empty(self) -> Any:
+        """The value without any event."""
+        return next(self.timeline(self.fresh(), 0))[1]
+
+    def extract(self, name: str, message: dict[str, Any]) -> Any:
+        return self._found(message) if self._matches(message) else None
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        """Yields (instant, value) from t on; see the module."""
+        raise NotImplementedError
+
+    def _found(self, message: dict[str, Any]) -> Any:
+        raise NotImplementedError
+
+    def _numbers(self, message: dict[str, Any]) -> list[float]:
+        return [number for value in self._reach(message) if (number := as_number(value)) is not None]
+
+
+class Windowed(Measure):
+    """Remembers a row for each event of the window, at most `MAX_EVENTS`."""
+
+    columns = 2
+
+    def fresh(self) -> Memory:
+        return [[] for _ in range(self.columns)]
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        rows.insert(memory, event.timestamp_ms, *found)
+        rows.drop_until(memory, clock_ms - self.window_ms)
+        return rows.drop_beyond(memory, MAX_EVENTS)
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        both = rows.merged(memory, other)
+        rows.drop_until(both, clock_ms - self.window_ms)
+        rows.drop_beyond(both, MAX_EVENTS)
+        return both
+
+    def shrink(self, memory: Memory) -> int:
+        return rows.drop_older_half(memory)
+
+    def _first_row(self, memory: Memory, t_ms: int) -> int:
+        return bisect_right(memory[0], t_ms - self.window_ms)

@@ -1,0 +1,109 @@
+"""Sums and averages."""
+
+from collections.abc import Iterator
+from math import fsum
+from typing import Any
+
+from segmentation.events import Event
+from segmentation.memories.exact_sum import grow
+from segmentation.memories.measures.measure import Measure, Timeline, Windowed
+from segmentation.memories.memory import Memory
+
+
+class Sum(Windowed):
+    """Sum of the numbers in the window; rows of time and the event's own sum."""
+
+    tolerant = True
+
+    def _found(self, message: dict[str, Any]) -> Any:
+        numbers = self._numbers(message)
+        return (fsum(numbers),) if numbers else None
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        times, sums = memory
+        first = self._first_row(memory, t_ms)
+        yield t_ms, fsum(sums[first:])
+        for row, rest in zip(range(first, len(times)), _sums_after(sums, first), strict=True):
+            yield times[row] + self.window_ms, rest
+
+
+class Average(Windowed):
+    """Average of the numbers in the window; rows of time, the event's own sum and how many it had."""
+
+    columns = 3
+    tolerant = True
+
+    def _found(self, message: dict[str, Any]) -> Any:
+        numbers = self._numbers(message)
+        return (fsum(numbers), len(numbers)) if numbers else None
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        times, sums, counts = memory
+        first = self._first_row(memory, t_ms)
+        count = sum(counts[first:])
+        yield t_ms, fsum(sums[first:]) / count if count else None
+        for row, rest in zip(range(first, len(times)), _sums_after(sums, first), strict=True):
+            count -= counts[row]
+            yield times[row] + self.window_ms, rest / count if count else None
+
+
+def _sums_after(sums: list[float], first: int) -> Iterator[float]:
+    """Yields for each row from `first` on the exact sum of the rows after it."""
+    rows_left = len(sums) - first
+    few = rows_left if rows_left <= 16 else 2  # of what is served only the next change is asked for
+    for row in range(first, first + few):
+        yield fsum(sums[row + 1 :])
+    # the rest from the end on, as whole numbers of a common denominator
+    ratios = [value.as_integer_ratio() for value in sums[first + few :]]
+    scale = max((denominator for _, denominator in ratios), default=1)
+    total, totals = 0, []
+    for numerator, denominator in reversed(ratios):
+        totals.append(total / scale)
+        total += numerator * (scale // denominator)
+    yield from reversed(totals)
+
+
+class SumEver(Measure):
+    """`sum` without a window: the partials of an exact sum."""
+
+    tolerant = True
+
+    def _found(self, message: dict[str, Any]) -> Any:
+        # as doubles: sums of integers would outgrow the 64 bits that msgpack has
+        return [float(number) for number in self._numbers(message)] or None
+
+    def fresh(self) -> Memory:
+        return []
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        grow(memory, found)
+        return 0
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        both = list(memory)
+        grow(both, other)
+        return both
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        yield t_ms, fsum(memory)
+
+
+class AverageEver(SumEver):
+    """`average` without a window: how many numbers there were, then the partials of their exact sum."""
+
+    def fresh(self) -> Memory:
+        return [0]
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        partials = memory[1:]
+        grow(partials, found)
+        memory[:] = [memory[0] + len(found), *partials]
+        return 0
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        partials = memory[1:]
+        grow(partials, other[1:])
+        return [memory[0] + other[0], *partials]
+
+    def timeline(self, memory: Memory, t_ms: int) -> Timeline:
+        yield t_ms, fsum(memory[1:]) / memory[0] if memory[0] else None

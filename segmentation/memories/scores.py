@@ -1,0 +1,124 @@
+"""Scores: points for events, which decay by half in every half-life."""
+
+from collections.abc import Callable, Sequence
+from math import fsum, isfinite, log2
+from typing import Any
+
+from segmentation.events import Event
+from segmentation.matching.paths import compile_reach_all
+from segmentation.matching.selection import Selection
+from segmentation.matching.values import as_number
+from segmentation.memories.exact_sum import grow
+from segmentation.memories.memory import Memory, MemoryKind
+
+Points = Callable[[dict[str, Any]], float | None]
+
+
+def fixed_points(points: float) -> Points:
+    """Returns the same points for every message."""
+    return lambda message: points
+
+
+def points_of(path: str, times: float) -> Points:
+    """Returns `times` × the sum of the numbers at a path; None where there is none."""
+    reach = compile_reach_all(path)
+
+    def points(message: dict[str, Any]) -> float | None:
+        numbers = [number for value in reach(message) if (number := as_number(value)) is not None]
+        return times * fsum(numbers) if numbers else None
+
+    return points
+
+
+class Score(MemoryKind):
+    """A score without decay: the partials of an exact sum, and the time of the latest event that earned."""
+
+    def __init__(self, key: int, earn: Sequence[tuple[Selection, Points]]) -> None:
+        super().__init__(key, frozenset().union(*(selection.names for selection, _ in earn)))
+        self._earn = earn
+
+    def extract(self, name: str, message: dict[str, Any]) -> Any:
+        earned = [
+            points
+            for selection, points_of_message in self._earn
+            if (name in selection.names or "*" in selection.names)
+            and selection.matches(message)
+            and (points := points_of_message(message)) is not None
+        ]
+        return fsum(earned) if earned else None
+
+    def fresh(self) -> Memory:
+        return [0]
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        partials = memory[1:]
+        grow(partials, (found,))
+        memory[:] = [max(memory[0], event.timestamp_ms) if len(memory) > 1 else event.timestamp_ms, *partials]
+        return 0
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        if len(memory) < 2 or len(other) < 2:
+            return max(memory, other, key=len)
+        partials = memory[1:]
+        grow(partials, other[1:])
+        return [max(memory[0], other[0]), *partials]
+
+    def value_at(self, memory: Memory, t_ms: int) -> float:
+        """Returns the score at an instant not before the latest event that earned."""
+        return fsum(memory[1:])
+
+    def served(self, memory: Memory) -> tuple[float, int]:
+        """Returns the score and the instant at which it had this value."""
+        return fsum(memory[1:]), memory[0]
+
+    def seen(self, memory: Memory) -> Memory:
+        return [*self.served(memory)] if len(memory) > 1 else []
+
+    def crossings(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> list[int]:
+        """Returns instants after t, ascending, around each at which the score may cross one of the bounds."""
+        return []
+
+
+class DecayingScore(Score):
+    """A score with a half-life: the time of the latest event that earned, and the score at that time.
+
+    score(t) = Σ points(e) · 2^(-(t - timestamp(e)) / half_life), so adding an event scales and adds.
+    """
+
+    def __init__(self, key: int, earn: Sequence[tuple[Selection, Points]], half_life_ms: int) -> None:
+        super().__init__(key, earn)
+        self.half_life_ms = half_life_ms
+
+    def fresh(self) -> Memory:
+        return []
+
+    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+        memory[:] = (
+            self.merge(memory, [event.timestamp_ms, found], clock_ms)
+            if memory
+            else [event.timestamp_ms, found]
+        )
+        return 0
+
+    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+        if not memory or not other:
+            return memory or other
+        at_ms = max(memory[0], other[0])
+        return [at_ms, self.value_at(memory, at_ms) + self.value_at(other, at_ms)]
+
+    def value_at(self, memory: Memory, t_ms: int) -> float:
+        at_ms, value = memory
+        return float(value * 2.0 ** ((at_ms - t_ms) / self.half_life_ms))
+
+    def served(self, memory: Memory) -> tuple[float, int]:
+        return memory[1], memory[0]
+
+    def crossings(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> list[int]:
+        at_ms, value = memory
+        instants: set[int] = set()
+        for bound in bounds:
+            ratio = value / bound if bound else 0.0
+            if ratio >= 1.0 and isfinite(ratio):
+                crossing = at_ms + int(self.half_life_ms * log2(ratio))
+                instants.update(range(crossing - 1, crossing + 3))
+        return sorted(instant for instant in instants if instant > t_ms)

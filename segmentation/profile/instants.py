@@ -1,0 +1,83 @@
+"""A profile's verdicts at its clock, and at later instants if no further event comes."""
+
+from collections.abc import Callable
+
+from segmentation.conditions.tree import Leaf, Verdict
+from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.profile.state import State
+from segmentation.rules.compiled import Rules, Segment
+from segmentation.timestamps import NEVER
+
+
+class ProfileInstants:
+    """The views of one profile, now and later, each made once; so nothing is evaluated twice for an instant."""
+
+    def __init__(self, state: State, rules: Rules, memory_of: Callable[[MemoryKind], Memory]) -> None:
+        self.now = _Now(state, rules)
+        self._segments = rules.segments
+        self._memory_of = memory_of
+        self._later: dict[int, _Later] = {}
+
+    def at(self, t_ms: int) -> "_Later":
+        """Returns the view at an instant after the clock."""
+        view = self._later.get(t_ms)
+        if view is None:
+            view = self._later[t_ms] = _Later(self.now, self._segments, self._memory_of, t_ms)
+        return view
+
+
+def decided(state: State, segment: Segment) -> Verdict:
+    """Returns the verdict of a segment as it was last decided."""
+    member = state.members.get(segment.name)
+    if member is not None:
+        return True, member.leaves_at_ms
+    return False, state.pending.get(segment.name, NEVER)
+
+
+class _Now:
+    """A profile at its clock: verdicts as they were last taken."""
+
+    def __init__(self, state: State, rules: Rules) -> None:
+        self._state = state
+        self._segments = rules.segments
+
+    def leaf(self, leaf: Leaf) -> Verdict:
+        return self._state.verdicts.get(leaf.key) or leaf.when_empty
+
+    def segment(self, index: int) -> Verdict:
+        return decided(self._state, self._segments[index])
+
+
+class _Later:
+    """A profile at a later instant: what is still valid then is not taken anew.
+
+    It does not know the views that it is one of: a cycle would keep whole states until garbage is collected.
+    """
+
+    def __init__(
+        self, now: _Now, segments: list[Segment], memory_of: Callable[[MemoryKind], Memory], t_ms: int
+    ) -> None:
+        self._now = now
+        self._segments = segments
+        self._memory_of = memory_of
+        self._t_ms = t_ms
+        self._leaf_verdicts: dict[int, Verdict] = {}
+        self._segment_verdicts: dict[int, Verdict] = {}
+
+    def leaf(self, leaf: Leaf) -> Verdict:
+        verdict = self._leaf_verdicts.get(leaf.key)
+        if verdict is None:
+            verdict = self._now.leaf(leaf)
+            if verdict[1] <= self._t_ms:
+                verdict = leaf.of_memory(self._memory_of(leaf.kind), self._t_ms)
+            self._leaf_verdicts[leaf.key] = verdict
+        return verdict
+
+    def segment(self, index: int) -> Verdict:
+        verdict = self._segment_verdicts.get(index)
+        if verdict is None:
+            verdict = self._now.segment(index)
+            if verdict[1] <= self._t_ms:
+                verdict = self._segments[index].condition.verdict(self)
+            self._segment_verdicts[index] = verdict
+        return verdict

@@ -1,0 +1,100 @@
+"""What parts of a file of definitions mean, as plain values whose hash is their identity.
+
+Parts that mean the same have the same hash, whatever they are named and in whatever order they are written.
+"""
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from segmentation.rules.schema import (
+    EarnDefinition,
+    EventSelection,
+    PointsOf,
+    ScoreDefinition,
+    SequenceCondition,
+    StepDefinition,
+    ThenNotDefinition,
+)
+
+Content = list[Any]
+
+
+def digest(content: Any) -> str:
+    """Returns 16 hexadecimal digits that identify a content."""
+    return hashlib.sha256(_canonical(content)).hexdigest()[:16]
+
+
+def key(content: Any) -> int:
+    """Returns the 64 bits that identify a content in a profile's state."""
+    return int.from_bytes(hashlib.sha256(_canonical(content)).digest()[:8], "big")
+
+
+def of_tests(tests: Mapping[str, Any]) -> Content:
+    """Returns the content of tests on one value."""
+    return sorted([name, _of_operand(name, operand)] for name, operand in tests.items())
+
+
+def of_selection(selection: EventSelection) -> Content:
+    """Returns the content of a selection of events, without its window."""
+    names = ["*"] if "*" in selection.event else sorted(set(selection.event))
+    return [names, sorted([path, of_tests(tests.tests())] for path, tests in selection.where.items())]
+
+
+def of_memory(measure: str, path: str | None, selection: EventSelection, window_ms: int) -> Content:
+    """Returns the content of a measure over events."""
+    return [measure, path, of_selection(selection), window_ms]
+
+
+def of_sequence(condition: SequenceCondition) -> Content:
+    """Returns the content of a sequence."""
+    steps = [_of_step(step, condition.same) for step in condition.sequence]
+    then_not = [_of_then_not(entry, condition.same) for entry in then_not_in_order(condition)]
+    return ["sequence", condition.within, steps, then_not]
+
+
+def then_not_in_order(condition: SequenceCondition) -> list[ThenNotDefinition]:
+    """Returns the entries of `then_not` in the order in which they are remembered, however they are written."""
+    return sorted(condition.then_not, key=lambda entry: _canonical(_of_then_not(entry, condition.same)))
+
+
+def of_score(score: ScoreDefinition) -> Content:
+    """Returns the content of a score."""
+    return ["score", score.half_life, sorted((_of_earn(earn) for earn in score.earn), key=_canonical)]
+
+
+def _of_step(step: StepDefinition, same: str | None) -> Content:
+    return [of_selection(step), step.max_gap, step.same or same]
+
+
+def _of_then_not(entry: ThenNotDefinition, same: str | None) -> Content:
+    return [of_selection(entry), entry.for_, entry.during, entry.same or same]
+
+
+def _of_earn(earn: EarnDefinition) -> Content:
+    points = earn.points
+    return [
+        of_selection(earn),
+        [points.of, _plain_number(points.times)] if isinstance(points, PointsOf) else _plain_number(points),
+    ]
+
+
+def _of_operand(name: str, operand: Any) -> Any:
+    if name in ("in", "not_in"):
+        different = {_canonical(_plain_number(item)): _plain_number(item) for item in operand}
+        return [different[text] for text in sorted(different)]
+    return _plain_number(operand)
+
+
+def _plain_number(value: Any) -> Any:
+    """`1.0` means what `1` means."""
+    return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
+
+
+def _canonical(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # an integer beyond 64 bits
+        return repr(value).encode()
