@@ -3,6 +3,7 @@
 from typing import Any, NamedTuple
 
 import apache_beam as beam
+import orjson
 import pytest
 from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.util import assert_that, equal_to
@@ -229,3 +230,16 @@ def test_events_after_as_of_are_not_held_against_the_plan() -> None:
 
 def test_the_step_does_not_show_the_plan() -> None:
     assert "Order Completed" not in repr(ParseEvents(tracking_plan=PLAN))
+
+
+def test_a_message_is_parsed_once_also_for_the_plan(monkeypatch: pytest.MonkeyPatch) -> None:
+    payloads = [payload(1, name, total=5) for name in ("Order Completed", "Product Viewed", "Anything")]
+    decoded: list[bytes] = []
+
+    def loads(content: bytes) -> Any:
+        decoded.append(content)
+        return orjson.loads(content)
+
+    monkeypatch.setattr("segmentation.events._loads", loads)
+    assert len(parsed(*payloads, tracking_plan=PLAN).events) == 3
+    assert decoded == payloads
