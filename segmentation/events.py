@@ -57,7 +57,14 @@ class InvalidEvent(ValueError):
 
 
 def parse_event(payload: bytes, publish_time_ms: int | None = None) -> Event:
-    """Returns the event in one JSON message, in UTF-8.
+    """Returns the event in one JSON message, as `parse_event_and_message` does."""
+    return parse_event_and_message(payload, publish_time_ms)[0]
+
+
+def parse_event_and_message(
+    payload: bytes, publish_time_ms: int | None = None
+) -> tuple[Event, dict[str, Any]]:
+    """Returns the event in one JSON message, in UTF-8, and the whole message, parsed: what `Event.message` is.
 
     Args:
       payload: the message body, or one line of a log.
@@ -86,7 +93,7 @@ def parse_event(payload: bytes, publish_time_ms: int | None = None) -> Event:
         if timestamp_ms > publish_time_ms + MAX_AHEAD_MS:
             raise InvalidEvent("future_timestamp", "timestamp: more than 5 minutes after the publish time")
         timestamp_ms = min(timestamp_ms, publish_time_ms)
-    return Event(profile_id, message_id, name, timestamp_ms, payload)
+    return Event(profile_id, message_id, name, timestamp_ms, payload), message
 
 
 def _parse_object(payload: bytes) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import apache_beam as beam
 
 from segmentation.control import CONTROL_ATTRIBUTE, HEARTBEAT
 from segmentation.dead_letters import DeadLetter
-from segmentation.events import Event, InvalidEvent, parse_event
+from segmentation.events import Event, InvalidEvent, parse_event_and_message
 from segmentation.messages import Message
 from segmentation.tracking_plan.load import load_tracking_plan
 from segmentation.tracking_plan.plan import TrackingPlan, told
@@ -75,12 +75,12 @@ class _ParseEventsFn(beam.DoFn):
             if message.attributes and CONTROL_ATTRIBUTE in message.attributes:
                 self._take_control(message)
                 return
-            event = parse_event(message.payload, message.publish_time_ms)
+            event, content = parse_event_and_message(message.payload, message.publish_time_ms)
             if self._as_of_ms is not None and event.timestamp_ms > self._as_of_ms:
                 metrics.count("events_after_as_of")
                 return
             if self._plan is not None:
-                self._check(event, self._plan)
+                self._check(event.name, content, self._plan)
         except InvalidEvent as error:
             metrics.count(f"events_dead_lettered_{error.reason}")
             yield beam.pvalue.TaggedOutput(_DEAD_LETTERS, self._dead_letter(message, error))
@@ -91,11 +91,11 @@ class _ParseEventsFn(beam.DoFn):
     def finish_bundle(self) -> None:
         self._metrics.flush()
 
-    def _check(self, event: Event, plan: TrackingPlan) -> None:
-        violations = plan.violations(event.name, event.message) if event.name in plan else ()
+    def _check(self, name: str, content: dict[str, Any], plan: TrackingPlan) -> None:
+        violations = plan.violations(name, content)
         if not violations:
             return
-        if plan.on_violation(event.name) == "reject":
+        if plan.on_violation(name) == "reject":
             raise InvalidEvent("tracking_plan", told(violations))
         self._metrics.count("events_flagged")
 

@@ -138,7 +138,9 @@ class _UpdateProfilesFn(beam.DoFn):
         outcome = profile.advance(fired_ms if self._as_of_ms is None else self._as_of_ms)
         if self._as_of_ms is None:
             for change in outcome.changes:
-                self._metrics.observe("exit_lag_ms", now_ms - change.event_time_ms)
+                # not of new rules: those exits stand at the profile's clock, which may be long past
+                if change.change == "exited" and change.cause == "time":
+                    self._metrics.observe("exit_lag_ms", now_ms - change.event_time_ms)
         self._keep(profile, cell, timer)
         return self._emit(outcome)
 

@@ -41,6 +41,7 @@ WITH_A_PUBSUB = {"live", "collector"}
 @pytest.mark.parametrize("name", [name for name in BENCHMARKS if name not in WITH_A_PUBSUB])
 def test_each_benchmark_reports_its_figures(name):
     figures = BENCHMARKS[name](EVENTS, 2)
+    assert figures
     for benchmark, begins, at_most, at_least in ASKED_FOR:
         if benchmark == name:
             assert (at_most, at_least) in [
@@ -74,6 +75,10 @@ def test_an_unknown_benchmark_is_refused_with_those_that_exist(capsys):
 
 WITHOUT_SERVERS = {"fold", "steps", "sliding_windows", "users", "segments", "state_size"}
 """Whose figures are always kept; those with servers are kept once a quiet machine has measured them."""
+
+
+def test_every_figure_that_is_asked_for_is_of_a_benchmark():
+    assert {benchmark for benchmark, *_ in ASKED_FOR} <= set(BENCHMARKS)
 
 
 def test_the_kept_figures_are_what_was_asked_for():

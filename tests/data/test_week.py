@@ -126,7 +126,9 @@ def assert_valid(message: Message) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_every_message_is_valid_whatever_the_seed(seed: int) -> None:
-    for message in generate_week(WeekConfig(seed=seed, shoppers=60)):
+    messages = list(generate_week(WeekConfig(seed=seed, shoppers=60)))
+    assert len(messages) > 1_000
+    for message in messages:
         assert_valid(message)
 
 
@@ -156,11 +158,12 @@ def test_messages_stand_in_order_of_arrival(week: list[Message]) -> None:
 
 
 def test_nobody_in_the_log_is_real(week: list[Message]) -> None:
-    for message in week:
-        if "ip" in message["context"]:
-            assert DOCUMENTATION_IP.fullmatch(message["context"]["ip"])
-        if message["type"] == "identify":
-            assert message["traits"]["email"].endswith("@example.com")
+    addresses = {message["context"]["ip"] for message in week if "ip" in message["context"]}
+    emails = {message["traits"]["email"] for message in week if message["type"] == "identify"}
+    assert len(addresses) > 100
+    assert len(emails) > 100
+    assert [address for address in addresses if not DOCUMENTATION_IP.fullmatch(address)] == []
+    assert [email for email in emails if not email.endswith("@example.com")] == []
 
 
 # What the log promises.
@@ -189,6 +192,7 @@ def test_a_user_id_follows_an_identify_of_its_device() -> None:
         if message["type"] == "identify":
             known.add(pair)
         assert pair in known
+    assert len(known) > 100
 
 
 def test_users_have_several_devices(week: list[Message]) -> None:
@@ -244,6 +248,8 @@ def test_checkouts_are_left_at_every_step(week: list[Message]) -> None:
 
 def test_sums_of_an_order_fit_its_products(week: list[Message]) -> None:
     orders = tracked(week, "Order Completed") + tracked(week, "Checkout Started")
+    assert len(orders) > 400
+    assert 0 < sum("coupon" in message["properties"] for message in orders) < len(orders)
     for properties in (message["properties"] for message in orders):
         lines = sum(cents(line["price"]) * line["quantity"] for line in properties["products"])
         revenue, discount = cents(properties["revenue"]), cents(properties["discount"])

@@ -14,9 +14,11 @@ from apache_beam.utils.timestamp import Timestamp
 
 from segmentation.events import Event
 from segmentation.memberships import Change, Snapshot
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile
+from segmentation.rules.load import load_rules
 from tests.events import START_MS, event
-from transforms.step_metrics import reset_totals, total_counts
-from transforms.update_profiles import UpdateProfiles
+from transforms.step_metrics import Observed, reset_totals, total_counts, total_observations
+from transforms.update_profiles import UpdateProfiles, _UpdateProfilesFn
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 RULES = """
@@ -88,6 +90,71 @@ def test_an_entry_by_absence_and_the_order_that_ends_it() -> None:
         [("u1", "abandoner", "entered", 310, "time"), ("u1", "abandoner", "exited", 400, "event")],
         clock_at(500),
     )
+
+
+def test_the_exit_lag_is_of_exits_by_time_and_of_no_entry() -> None:
+    run_script(
+        [0, event(10, "Product Added"), event(20, "Product Viewed"), 310, 620],
+        [
+            ("u1", "viewer", "entered", 20, "event"),
+            ("u1", "abandoner", "entered", 310, "time"),
+            ("u1", "viewer", "exited", 620, "time"),
+        ],
+        clock_at(700),
+    )
+    assert total_observations()["exit_lag_ms"] == Observed(1, 80_000, 80_000, 80_000)
+
+
+def test_entries_by_time_alone_have_no_exit_lag() -> None:
+    run_script(
+        [0, event(10, "Product Added"), 310],
+        [("u1", "abandoner", "entered", 310, "time")],
+        clock_at(500),
+    )
+    assert "exit_lag_ms" not in total_observations()
+
+
+class Cell:
+    """A state cell that holds one profile."""
+
+    def __init__(self, encoded: bytes) -> None:
+        self._encoded = encoded
+
+    def read(self) -> bytes:
+        return self._encoded
+
+    def write(self, encoded: bytes) -> None:
+        self._encoded = encoded
+
+
+class Timer:
+    """A timer that only notes what it was set for."""
+
+    def __init__(self) -> None:
+        self.instants: list[Timestamp] = []
+
+    def set(self, instant: Timestamp) -> None:
+        self.instants.append(instant)
+
+
+def test_exits_by_new_rules_have_no_exit_lag() -> None:
+    """They stand at the instant of the profile's last event, which may be long past."""
+    reset_totals()
+    profile = Profile("u1", load_rules(RULES), DEFAULT_PROFILE_TTL_MS, None, START_MS)
+    profile.apply(event(1, "Product Viewed"))
+    renamed = RULES.replace("viewer:", "watcher:")
+    update = _UpdateProfilesFn(renamed, DEFAULT_PROFILE_TTL_MS, None, clock_at(700))
+    update.setup()
+    update.start_bundle()
+    outputs = update.on_deadline("u1", at(601), Cell(profile.encode()), Timer())
+    update.finish_bundle()
+    changes = [short(output.value) for output in outputs if isinstance(output, beam.pvalue.TaggedOutput)]
+    assert changes == [
+        ("u1", "viewer", "exited", 1, "rules"),
+        ("u1", "watcher", "entered", 1, "rules"),
+        ("u1", "watcher", "exited", 601, "time"),
+    ]
+    assert total_observations()["exit_lag_ms"] == Observed(1, 99_000, 99_000, 99_000)
 
 
 def test_an_event_moves_the_deadline_and_the_early_wake_arms_the_next() -> None:

@@ -231,8 +231,11 @@ def test_the_shuffle_uses_the_coder(element, step):
     pipeline = beam.Pipeline(runner="FnApiRunner")
     _ = pipeline | beam.Create([element]) | "Write" >> step("redis://localhost")
     proto, context = pipeline.to_runner_api(return_context=True)
-    for transform in proto.components.transforms.values():
-        if transform.unique_name.startswith("Write/StableInput/"):
-            for collection in transform.outputs.values():
-                coder_id = proto.components.pcollections[collection].coder_id
-                assert "MsgspecCoder" in repr(context.coders.get_by_id(coder_id))
+    shuffled = [
+        repr(context.coders.get_by_id(proto.components.pcollections[collection].coder_id))
+        for transform in proto.components.transforms.values()
+        if transform.unique_name.startswith("Write/StableInput/")
+        for collection in transform.outputs.values()
+    ]
+    assert shuffled
+    assert [coder for coder in shuffled if "MsgspecCoder" not in coder] == []

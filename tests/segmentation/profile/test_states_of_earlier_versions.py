@@ -134,7 +134,9 @@ def test_it_goes_on_by_time_alone(kept, profile_id):
 @profiles
 def test_it_knows_what_it_has_taken_in(kept, profile_id):
     profile = kept.opened(profile_id)
-    for message in messages_of(kept.version)[profile_id]:
+    messages = messages_of(kept.version)[profile_id]
+    assert messages
+    for message in messages:
         assert profile.apply(parse_event(json.dumps(message).encode())).repeated
 
 

@@ -1,0 +1,248 @@
+import asyncio
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+from starlette.types import Receive, Scope, Send
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from services.collector.impatient_protocol import HEAD_SECONDS, MAX_HEAD_BYTES, ImpatientProtocol
+from tests.services.collector.virtual_time import others_have_run, run
+
+KEEP_ALIVE_SECONDS = 75
+LINE = b"POST /v1/batch HTTP/1.1\r\n"
+GET = b"GET /healthz HTTP/1.1\r\nHost: a\r\n\r\n"
+BEGUN = [LINE[:8], LINE, LINE + b"Host: a\r\nX-A: ", LINE + b"Host: a\r\n"]
+"""Heads that are not complete."""
+
+
+class FakeTransport(asyncio.Transport):
+    """Notes what is written and when it was closed; the connection is lost only when a test says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+        self.closed_at: float | None = None
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        if self.closed_at is None:
+            self.closed_at = asyncio.get_running_loop().time()
+
+    def is_closing(self) -> bool:
+        return self.closed_at is not None
+
+    def pause_reading(self) -> None:
+        pass
+
+    def resume_reading(self) -> None:
+        pass
+
+
+async def answer_at_once(scope: Scope, receive: Receive, send: Send) -> None:
+    await send({"type": "http.response.start", "status": 204, "headers": []})
+    await send({"type": "http.response.body", "body": b""})
+
+
+async def answer_the_body(scope: Scope, receive: Receive, send: Send) -> None:
+    while (await receive())["more_body"]:
+        pass
+    await answer_at_once(scope, receive, send)
+
+
+class Connection:
+    """A protocol on a transport that a test plays."""
+
+    def __init__(self, application: Any = answer_at_once) -> None:
+        config = Config(
+            application, lifespan="off", ws="none", log_config=None, timeout_keep_alive=KEEP_ALIVE_SECONDS
+        )
+        self.transport = FakeTransport()
+        self.protocol = ImpatientProtocol(config, ServerState(), app_state={})
+        self.protocol.connection_made(self.transport)
+
+    async def send(self, data: bytes) -> None:
+        """Sends, and returns when the application has done what it can."""
+        self.protocol.data_received(data)
+        await others_have_run()
+
+    @property
+    def answers(self) -> int:
+        return self.transport.written.count(b"HTTP/1.1 ")
+
+    @property
+    def closed_at(self) -> float | None:
+        return self.transport.closed_at
+
+
+def played(
+    play: Callable[[Connection], Coroutine[Any, Any, None]], application: Any = answer_at_once
+) -> None:
+    """Plays a connection that is opened at second 0."""
+
+    async def connect() -> None:
+        await play(Connection(application))
+
+    run(connect())
+
+
+# In time
+
+
+def test_a_client_that_says_nothing_is_cut_off() -> None:
+    async def play(connection: Connection) -> None:
+        await asyncio.sleep(HEAD_SECONDS - 1)
+        assert connection.closed_at is None
+        await asyncio.sleep(60)
+        assert connection.closed_at == pytest.approx(HEAD_SECONDS)
+
+    played(play)
+
+
+@pytest.mark.parametrize("begun", BEGUN)
+def test_a_client_that_does_not_finish_the_head_is_cut_off(begun: bytes) -> None:
+    async def play(connection: Connection) -> None:
+        await asyncio.sleep(5)
+        await connection.send(begun)
+        await asyncio.sleep(60)
+        assert connection.closed_at == pytest.approx(5 + HEAD_SECONDS, abs=1e-3), "from when it began"
+        assert connection.answers == 0
+
+    played(play)
+
+
+def test_a_head_that_comes_drop_by_drop_gets_no_more_time() -> None:
+    async def play(connection: Connection) -> None:
+        await connection.send(LINE)
+        for _ in range(30):
+            await asyncio.sleep(1)
+            if connection.closed_at is None:
+                await connection.send(b"A: b\r\n")
+        assert connection.closed_at == pytest.approx(HEAD_SECONDS, abs=1e-3)
+
+    played(play)
+
+
+def test_a_head_that_is_complete_in_time_is_answered() -> None:
+    async def play(connection: Connection) -> None:
+        await connection.send(GET[:10])
+        await asyncio.sleep(HEAD_SECONDS - 1)
+        await connection.send(GET[10:])
+        assert connection.answers == 1
+        assert connection.closed_at is None
+
+    played(play)
+
+
+def test_the_body_and_the_answer_may_take_longer() -> None:
+    """Others bound them."""
+
+    async def play(connection: Connection) -> None:
+        await connection.send(LINE + b"Host: a\r\nContent-Length: 2\r\n\r\n")
+        await asyncio.sleep(10 * HEAD_SECONDS)
+        await connection.send(b"{")
+        await asyncio.sleep(10 * HEAD_SECONDS)
+        assert (connection.closed_at, connection.answers) == (None, 0)
+        await connection.send(b"}")
+        assert (connection.closed_at, connection.answers) == (None, 1)
+
+    played(play, answer_the_body)
+
+
+def test_between_two_requests_uvicorns_own_bound_holds() -> None:
+    async def play(connection: Connection) -> None:
+        await connection.send(GET)
+        await asyncio.sleep(3 * HEAD_SECONDS)
+        assert connection.closed_at is None
+        await asyncio.sleep(KEEP_ALIVE_SECONDS)
+        assert connection.closed_at == pytest.approx(KEEP_ALIVE_SECONDS, abs=1e-3)
+
+    played(play)
+
+
+def test_the_next_request_has_a_bound_of_its_own() -> None:
+    async def play(connection: Connection) -> None:
+        await connection.send(GET)
+        await asyncio.sleep(30)
+        await connection.send(GET[:10])
+        await asyncio.sleep(HEAD_SECONDS - 1)
+        assert connection.closed_at is None
+        await asyncio.sleep(60)
+        assert connection.closed_at == pytest.approx(30 + HEAD_SECONDS, abs=1e-3)
+        assert connection.answers == 1
+
+    played(play)
+
+
+@pytest.mark.parametrize("begun", [b"", *BEGUN])
+def test_a_lost_connection_is_not_waited_for(begun: bytes) -> None:
+    async def play(connection: Connection) -> None:
+        if begun:
+            await connection.send(begun)
+        connection.protocol.connection_lost(ConnectionResetError())
+        await asyncio.sleep(60)
+        assert connection.closed_at is None, "it was closed already, by the other side"
+
+    played(play)
+
+
+# In size
+
+
+def head_of(size: int) -> bytes:
+    """Returns the beginning of a head, of so many bytes."""
+    begun = LINE + b"A: "
+    return begun + b"x" * (size - len(begun))
+
+
+def test_a_head_up_to_the_bound_is_waited_for_and_no_further() -> None:
+    async def play(connection: Connection) -> None:
+        head = head_of(MAX_HEAD_BYTES)
+        for at in range(0, MAX_HEAD_BYTES, 1024):
+            await connection.send(head[at : at + 1024])
+        assert connection.closed_at is None
+        await connection.send(b"x")
+        assert connection.closed_at is not None
+
+    played(play)
+
+
+def test_a_head_beyond_the_bound_is_cut_off_at_once() -> None:
+    async def play(connection: Connection) -> None:
+        connection.protocol.data_received(head_of(MAX_HEAD_BYTES + 1))
+        assert connection.closed_at == 0
+
+    played(play)
+
+
+def test_every_request_of_a_connection_may_have_a_head_of_that_size() -> None:
+    async def play(connection: Connection) -> None:
+        for number in range(1, 4):
+            await connection.send(head_of(MAX_HEAD_BYTES))
+            await connection.send(b"\r\n\r\n")
+            assert (connection.closed_at, connection.answers) == (None, number)
+
+    played(play)
+
+
+def test_a_body_may_be_larger() -> None:
+    async def play(connection: Connection) -> None:
+        size = 4 * MAX_HEAD_BYTES
+        await connection.send(LINE + b"Host: a\r\nContent-Length: %d\r\n\r\n" % size)
+        for _ in range(4):
+            await connection.send(bytes(MAX_HEAD_BYTES))
+        assert (connection.closed_at, connection.answers) == (None, 1)
+
+    played(play, answer_the_body)
+
+
+def test_a_request_that_comes_at_once_may_be_larger() -> None:
+    async def play(connection: Connection) -> None:
+        size = 2 * MAX_HEAD_BYTES
+        await connection.send(LINE + b"Host: a\r\nContent-Length: %d\r\n\r\n" % size + bytes(size))
+        assert (connection.closed_at, connection.answers) == (None, 1)
+
+    played(play, answer_the_body)

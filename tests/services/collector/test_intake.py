@@ -1,0 +1,416 @@
+import asyncio
+import base64
+import json
+from typing import Any
+
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from starlette.requests import ClientDisconnect, Request
+
+from segmentation.events import Event
+from segmentation.timestamps import parse_timestamp
+from services.collector.bodies import MAX_BODY_BYTES, MAX_EVENTS, READ_SECONDS
+from services.collector.errors import RefusedRequest, Unavailable
+from services.collector.intake import MAX_REQUESTS, Answer, Intake
+from services.collector.messages import Violation
+from services.collector.metrics import Metrics
+from services.collector.publisher import TopicPublisher
+from services.collector.settings import Settings, Source
+from tests.services.collector.virtual_time import others_have_run, run
+
+NOON_MS = parse_timestamp("2026-03-02T12:00:00Z")
+SHOP = "https://shop.example"
+WEB = Source(name="web", write_key="web-key-1", allowed_origins=[SHOP])
+SERVER = Source(name="server", write_key="server-key-1")
+OFF = Source(name="off", write_key="off-key-1", enabled=False)
+SLOW = Source(name="slow", write_key="slow-key-1", events_per_second=2)
+SOURCES = [WEB, SERVER, OFF, SLOW]
+AWAY = Unavailable("pubsub_unavailable", "Pub/Sub did not take it; try again")
+EVENT = {"type": "track", "messageId": "m1", "userId": "ann", "event": "Product Added"}
+BAD = {**EVENT, "type": "click"}
+
+
+class FakePublisher(TopicPublisher):
+    """Takes messages, or fails, or keeps whoever publishes waiting."""
+
+    def __init__(self, failure: Exception | None = None, *, is_silent: bool = False) -> None:
+        self.calls: list[list[bytes]] = []
+        self.speaks = asyncio.Event()
+        self._failure = failure
+        if not is_silent:
+            self.speaks.set()
+
+    @property
+    def taken(self) -> list[dict[str, Any]]:
+        return [json.loads(message) for call in self.calls for message in call]
+
+    async def publish(self, messages: list[bytes]) -> None:
+        self.calls.append(messages)
+        await self.speaks.wait()
+        if self._failure is not None:
+            raise self._failure
+
+
+class Collector:
+    """An intake with fakes around it."""
+
+    def __init__(
+        self,
+        events: FakePublisher | None = None,
+        dead_letters: FakePublisher | None = None,
+        **options: Any,
+    ) -> None:
+        self.events = events or FakePublisher()
+        self.dead_letters = dead_letters or FakePublisher()
+        self.metrics = Metrics()
+        self.seconds = 0.0
+        self.intake = Intake(
+            Settings(version=1, sources=SOURCES),
+            self.events,
+            self.dead_letters,
+            self.metrics,
+            clock=lambda: NOON_MS,
+            monotonic=lambda: self.seconds,
+            **options,
+        )
+
+    def take(self, request: Request, kind: str | None = None) -> Answer:
+        return run(self.intake.take(request, kind))
+
+    def refusal(self, request: Request, kind: str | None = None) -> RefusedRequest:
+        with pytest.raises(RefusedRequest) as caught:
+            self.take(request, kind)
+        return caught.value
+
+    @property
+    def counted(self) -> dict[tuple[str, ...], float]:
+        """Returns what is not 0, by the metric's name and the values of its labels, in the order of their names."""
+        families = text_string_to_metric_families(self.metrics.exposition().decode())
+        return {
+            (sample.name.removeprefix("collector_events_"), *sample.labels.values()): sample.value
+            for family in families
+            for sample in family.samples
+            if sample.name.endswith("_total") and sample.value
+        }
+
+
+class Sender:
+    """What a client sends: chunks of a body, and then its end, silence, or nothing more because it is gone."""
+
+    def __init__(self, *chunks: bytes, then: str = "end") -> None:
+        self._chunks = list(chunks)
+        self._then = then
+        self.has_been_read = False
+
+    async def __call__(self) -> dict[str, Any]:
+        self.has_been_read = True
+        if self._chunks:
+            return {"type": "http.request", "body": self._chunks.pop(0), "more_body": True}
+        if self._then == "silence":
+            await asyncio.Event().wait()
+        return {"type": "http.disconnect" if self._then == "gone" else "http.request"}
+
+
+def basic(write_key: str) -> str:
+    return "Basic " + base64.b64encode(f"{write_key}:".encode()).decode()
+
+
+def request_of(
+    body: Any = None,
+    *,
+    key: str | None = SERVER.write_key,
+    query: str = "",
+    sender: Any = None,
+    **headers: str,
+) -> Request:
+    """Returns a request with a body in JSON; `key` goes into Basic authentication."""
+    if key is not None:
+        headers["authorization"] = basic(key)
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/v1/batch",
+        "query_string": query.encode(),
+        "headers": [(name.replace("_", "-").encode(), value.encode()) for name, value in headers.items()],
+        "client": ("203.0.113.77", 50_000),
+    }
+    return Request(scope, sender or Sender(body if isinstance(body, bytes) else json.dumps(body).encode()))
+
+
+def batch(*events: Any, **fields: Any) -> dict[str, Any]:
+    return {"batch": list(events), **fields}
+
+
+# What becomes of the events
+
+
+def test_the_events_of_a_batch_are_published_in_one_call_and_counted() -> None:
+    collector = Collector()
+    answer = collector.take(request_of(batch(EVENT, {**EVENT, "messageId": "m2"})))
+    assert answer == Answer(published=2, dead_lettered=0)
+    (call,) = collector.events.calls
+    assert [json.loads(message)["messageId"] for message in call] == ["m1", "m2"]
+    assert collector.counted == {("published_total", "server"): 2}
+
+
+def test_a_call_is_one_event_of_the_paths_kind() -> None:
+    collector = Collector()
+    assert collector.take(request_of({"userId": "ann", "messageId": "m1"}), "identify") == Answer(1, 0)
+    (message,) = collector.events.taken
+    assert (message["type"], message["userId"]) == ("identify", "ann")
+
+
+def test_a_bad_event_is_a_dead_letter_and_the_others_go_on() -> None:
+    collector = Collector()
+    answer = collector.take(request_of(batch(EVENT, BAD, {**EVENT, "userId": 5}, EVENT)))
+    assert answer == Answer(published=2, dead_lettered=2)
+    assert [letter["reason"] for letter in collector.dead_letters.taken] == ["bad_type", "bad_field"]
+    assert collector.counted == {
+        ("published_total", "server"): 2,
+        ("dead_lettered_total", "bad_type", "server"): 1,
+        ("dead_lettered_total", "bad_field", "server"): 1,
+    }
+
+
+@pytest.mark.parametrize("events, calls", [([EVENT], (1, 0)), ([BAD], (0, 1)), ([], (0, 0))])
+def test_a_topic_without_messages_is_not_called(events: list[Any], calls: tuple[int, int]) -> None:
+    collector = Collector()
+    collector.take(request_of(batch(*events)))
+    assert (len(collector.events.calls), len(collector.dead_letters.calls)) == calls
+
+
+def test_the_tracking_plan_rejects_or_flags() -> None:
+    def check(event: Event) -> Violation | None:
+        return {"Wrong": Violation("reject", "no"), "Odd": Violation("flag", "hm")}.get(event.name)
+
+    collector = Collector(plan_check=check)
+    events = [{**EVENT, "event": name} for name in ("Wrong", "Odd", "Right")]
+    assert collector.take(request_of(batch(*events))) == Answer(published=2, dead_lettered=1)
+    assert [message["event"] for message in collector.events.taken] == ["Odd", "Right"]
+    assert collector.counted == {
+        ("published_total", "server"): 2,
+        ("flagged_total", "server"): 1,
+        ("dead_lettered_total", "tracking_plan", "server"): 1,
+    }
+
+
+@pytest.mark.parametrize("proxies, address", [(0, "203.0.113.77"), (1, "198.51.100.2")])
+def test_an_event_gets_the_time_of_arrival_and_the_clients_address(proxies: int, address: str) -> None:
+    collector = Collector(trusted_proxies=proxies)
+    headers = {"x_forwarded_for": "192.0.2.1, 198.51.100.2", "user_agent": "agent"}
+    collector.take(request_of(batch(EVENT), **headers))
+    (message,) = collector.events.taken
+    assert message["receivedAt"] == "2026-03-02T12:00:00.000Z"
+    assert message["context"] == {"ip": address, "userAgent": "agent"}
+
+
+# Pub/Sub's word
+
+
+def test_it_answers_only_when_both_topics_took_all() -> None:
+    async def take(collector: Collector) -> None:
+        taking = asyncio.create_task(collector.intake.take(request_of(batch(EVENT, BAD)), None))
+        await asyncio.sleep(60)
+        assert (len(collector.events.calls), len(collector.dead_letters.calls)) == (1, 1)
+        assert not taking.done()
+        collector.dead_letters.speaks.set()
+        assert await taking == Answer(1, 1)
+
+    run(take(Collector(dead_letters=FakePublisher(is_silent=True))))
+
+
+@pytest.mark.parametrize("failing", ["events", "dead_letters"])
+def test_where_one_topic_fails_the_request_fails_and_counts_as_nothing(failing: str) -> None:
+    collector = Collector(**{failing: FakePublisher(AWAY)})
+    assert collector.refusal(request_of(batch(EVENT, BAD))) is AWAY
+    assert (len(collector.events.calls), len(collector.dead_letters.calls)) == (1, 1), "both were tried"
+    assert collector.counted == {}
+
+
+def test_where_one_topic_fails_the_other_is_waited_for() -> None:
+    async def take(collector: Collector) -> None:
+        taking = asyncio.create_task(collector.intake.take(request_of(batch(EVENT, BAD)), None))
+        await asyncio.sleep(60)
+        assert not taking.done()
+        collector.dead_letters.speaks.set()
+        with pytest.raises(Unavailable):
+            await taking
+
+    run(take(Collector(FakePublisher(AWAY), FakePublisher(is_silent=True))))
+
+
+# Whose the request is
+
+
+@pytest.mark.parametrize(
+    "basic_key, body_key, address_key, header_key",
+    [
+        (WEB.write_key, None, None, None),
+        (None, WEB.write_key, None, None),
+        (None, None, WEB.write_key, None),
+        (None, None, None, WEB.write_key),
+        (WEB.write_key, "other", "other", "other"),
+        (None, WEB.write_key, "other", "other"),
+        (None, None, WEB.write_key, "other"),
+    ],
+)
+def test_the_write_key_is_taken_from_the_first_place_that_has_one(
+    basic_key: str | None, body_key: str | None, address_key: str | None, header_key: str | None
+) -> None:
+    body = batch(EVENT) if body_key is None else batch(EVENT, writeKey=body_key)
+    query = "" if address_key is None else f"writeKey={address_key}"
+    headers = {} if header_key is None else {"x_write_key": header_key}
+    request = request_of(body, key=basic_key, query=query, **headers)
+    collector = Collector()
+    collector.take(request)
+    assert request.state.source is WEB
+    assert collector.counted == {("published_total", "web"): 1}
+
+
+@pytest.mark.parametrize("key", ["wrong-key", "", None])
+def test_an_unknown_key_or_none_is_refused(key: str | None) -> None:
+    collector = Collector()
+    refused = collector.refusal(request_of(batch(EVENT), key=key))
+    assert (refused.status, refused.code) == (401, "bad_write_key")
+    assert collector.events.calls == []
+
+
+def test_a_disabled_source_is_refused_and_known() -> None:
+    request = request_of(batch(EVENT), key=OFF.write_key)
+    refused = Collector().refusal(request)
+    assert (refused.status, refused.code) == (404, "source_disabled")
+    assert request.state.source is OFF
+
+
+@pytest.mark.parametrize("key", [WEB.write_key, SERVER.write_key])
+def test_a_page_of_another_origin_is_refused(key: str) -> None:
+    collector = Collector()
+    refused = collector.refusal(request_of(batch(EVENT), key=key, origin="https://evil.example"))
+    assert (refused.status, refused.code) == (403, "bad_origin")
+    assert collector.events.calls == []
+
+
+def test_a_page_of_an_allowed_origin_is_taken() -> None:
+    assert Collector().take(request_of(batch(EVENT), key=WEB.write_key, origin=SHOP)) == Answer(1, 0)
+
+
+# Bodies
+
+
+def test_a_wrong_key_is_refused_before_the_body_is_opened() -> None:
+    assert Collector().refusal(request_of(b"{", key="wrong-key")).code == "bad_write_key"
+    assert Collector().refusal(request_of(b"{", key=None)).code == "not_json"
+
+
+@pytest.mark.parametrize(
+    "body, status, code",
+    [
+        (b"{", 400, "not_json"),
+        ([], 400, "not_an_object"),
+        ({}, 400, "no_batch"),
+        (batch(*[0] * (MAX_EVENTS + 1)), 413, "too_many_events"),
+        (bytes(MAX_BODY_BYTES + 1), 413, "too_large"),
+    ],
+)
+def test_a_body_that_cannot_be_opened_publishes_nothing(body: Any, status: int, code: str) -> None:
+    collector = Collector()
+    refused = collector.refusal(request_of(body))
+    assert (refused.status, refused.code) == (status, code)
+    assert collector.events.calls == collector.dead_letters.calls == []
+    assert not refused.closes_connection, "all of it was read, so the connection may go on"
+
+
+def test_a_body_that_does_not_come_is_refused_and_the_connection_closed() -> None:
+    async def take(collector: Collector) -> None:
+        with pytest.raises(RefusedRequest) as caught:
+            await collector.intake.take(request_of(sender=Sender(b"{", then="silence")), None)
+        assert (caught.value.status, caught.value.code) == (408, "too_slow")
+        assert caught.value.closes_connection
+        assert asyncio.get_running_loop().time() == pytest.approx(READ_SECONDS)
+
+    run(take(Collector()))
+
+
+def test_what_a_refused_client_still_sends_is_read() -> None:
+    sender = Sender(b"more", b"and more")
+    refused = Collector().refusal(request_of(sender=sender, key="wrong-key"))
+    assert (refused.code, refused.closes_connection) == ("bad_write_key", False)
+    assert run(sender()) == {"type": "http.request"}, "nothing is left"
+
+
+def test_a_client_that_goes_away_is_told_as_such() -> None:
+    collector = Collector()
+    with pytest.raises(ClientDisconnect):
+        collector.take(request_of(sender=Sender(b"{", then="gone")))
+    assert collector.events.calls == []
+
+
+# Bounds
+
+
+def test_a_source_that_sends_too_much_is_told_when_to_come_again() -> None:
+    collector = Collector()
+
+    def request() -> Request:
+        return request_of(batch(EVENT), key=SLOW.write_key)
+
+    assert [collector.take(request()) for _ in range(2)] == [Answer(1, 0)] * 2
+    refused = collector.refusal(request())
+    assert (refused.status, refused.code, refused.retry_after_seconds) == (429, "rate_exceeded", 1)
+    assert len(collector.events.calls) == 2
+    assert collector.take(request_of(batch(EVENT))) == Answer(1, 0), "each source has its own rate"
+    collector.seconds += 0.5
+    assert collector.take(request()) == Answer(1, 0)
+
+
+def test_each_event_of_a_batch_counts_for_the_rate_and_a_bad_one_too() -> None:
+    collector = Collector()
+    assert collector.take(request_of(batch(EVENT, EVENT, BAD, BAD), key=SLOW.write_key)) == Answer(2, 2)
+    refused = collector.refusal(request_of(batch(EVENT), key=SLOW.write_key))
+    assert refused.retry_after_seconds == 2, "two events are owed and one is asked for, at two a second"
+
+
+def test_only_so_many_requests_are_taken_at_a_time() -> None:
+    async def take(collector: Collector) -> None:
+        takes = [
+            asyncio.create_task(collector.intake.take(request_of(batch(EVENT)), None))
+            for _ in range(MAX_REQUESTS)
+        ]
+        await others_have_run()
+        sender = Sender(json.dumps(batch(EVENT)).encode())
+        with pytest.raises(Unavailable) as refused:
+            await collector.intake.take(request_of(sender=sender), None)
+        assert (refused.value.status, refused.value.code) == (503, "too_busy")
+        assert not sender.has_been_read
+        collector.events.speaks.set()
+        assert await asyncio.gather(*takes) == [Answer(1, 0)] * MAX_REQUESTS
+        assert await collector.intake.take(request_of(sender=sender), None) == Answer(1, 0)
+
+    run(take(Collector(FakePublisher(is_silent=True))))
+
+
+@pytest.mark.parametrize("end", ["refused", "gone", "failed", "cancelled"])
+def test_every_end_of_a_request_makes_room_for_another(end: str) -> None:
+    async def end_one(collector: Collector) -> None:
+        sender = Sender(b"{", then="silence" if end == "cancelled" else "gone" if end == "gone" else "end")
+        key = "wrong-key" if end == "refused" else SERVER.write_key
+        request = request_of(batch(EVENT)) if end == "failed" else request_of(sender=sender, key=key)
+        taking = asyncio.create_task(collector.intake.take(request, None))
+        await others_have_run()
+        taking.cancel()
+        (error,) = await asyncio.gather(taking, return_exceptions=True)
+        assert (
+            type(error)
+            is {
+                "refused": RefusedRequest,
+                "gone": ClientDisconnect,
+                "failed": Unavailable,
+                "cancelled": asyncio.CancelledError,
+            }[end]
+        )
+
+    async def end_many(collector: Collector) -> None:
+        for _ in range(MAX_REQUESTS + 1):
+            await end_one(collector)
+
+    run(end_many(Collector(FakePublisher(AWAY))))
