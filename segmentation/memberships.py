@@ -2,13 +2,23 @@
 
 import hashlib
 import json
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 
 from segmentation.timestamps import format_timestamp
 
 Cause = Literal["event", "time", "late_event", "merge", "rules", "erasure", "forgotten"]
+
+
+class Trigger(NamedTuple):
+    """What makes a profile decide: the cause of its changes, and the id of the message, if it is an event."""
+
+    cause: Cause
+    message_id: str | None = None
+
+
+TIME = Trigger("time")
 
 
 class Membership(msgspec.Struct, frozen=True, array_like=True, gc=False):

@@ -1,33 +1,29 @@
-"""The profile: applies an event, runs time forward, and tells which memberships changed.
+"""The profile: takes in an event, runs time forward, and tells which memberships changed.
 
 Everything here is a function of the state, the event and the rules; `now_ms`, the processing time, only
 stamps what comes out and, in a new state, the version.
 """
 
-import heapq
 from collections.abc import Iterable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import msgspec
 
-from segmentation.conditions.tree import Leaf, Verdict, next_change
 from segmentation.events import Event
-from segmentation.memberships import Cause, Change, Snapshot, change_id
-from segmentation.memories.memory import Memory, MemoryKind
-from segmentation.profile import snapshot as served
+from segmentation.memberships import TIME, Change, Snapshot, Trigger
+from segmentation.profile import snapshot as snapshots
 from segmentation.profile import state as states
-from segmentation.profile.instants import ProfileInstants, decided
-from segmentation.profile.state import MAX_STATE_BYTES, Member, State
-from segmentation.rules.compiled import Rules, Segment
-from segmentation.timestamps import MAX_MS, NEVER, optional
+from segmentation.profile.decisions import Decisions
+from segmentation.profile.size import SizeBound
+from segmentation.profile.state import State
+from segmentation.rules.compiled import Rules
+from segmentation.timestamps import MAX_MS, NEVER
 
 VERSIONS_PER_MS = 4096
 DEFAULT_PROFILE_TTL_MS = 400 * 86_400_000
-_ROW_BYTES = 1400
-"""More than a row takes: a time, 256 characters of a message id, a remembered value, and their headers."""
-_GROWTH_BY_PAYLOAD = 8
-"""Of many values in a payload the rows take at most five times as many bytes: `1,` becomes a time and a number."""
-_decode_memory = msgspec.msgpack.Decoder().decode
+_RULES = Trigger("rules")
+_FORGOTTEN = Trigger("forgotten")
+_encode_memory = msgspec.msgpack.Encoder().encode
 
 
 class Outcome(NamedTuple):
@@ -58,10 +54,10 @@ class Profile:
         self._ttl_ms = max(profile_ttl_ms, rules.longest_window_ms)
         self._now_ms = now_ms
         self.state = state or self._fresh_state()
-        self._changes: list[Change] = []
-        self._served_changed = False
+        self._decisions = Decisions(profile_id, rules, self.state, now_ms)
+        self._size = SizeBound(rules, state_bytes)
+        self._snapshot_differs = False
         self._dropped_events = 0
-        self._bytes_at_most = state_bytes + rules.decision_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -78,15 +74,16 @@ class Profile:
         late = event.timestamp_ms < state.clock_ms
         if not late:
             self._run_to(event.timestamp_ms - 1)
-        self._take_in(event, digest)
-        self._bound_size("late_event" if late else "event", event.message_id)
+        trigger = Trigger("late_event" if late else "event", event.message_id)
+        self._take_in(event, digest, trigger)
+        self._bound_size(trigger)
         return self._outcome(late)
 
     def advance(self, t_ms: int) -> Outcome:
         """Lets time run to an instant: whatever is due until then changes, each at its own time."""
         self._follow_rules()
         self._run_to(t_ms)
-        self._bound_size("time", None)
+        self._bound_size(TIME)
         return self._outcome(late=False)
 
     def deadline(self) -> int:
@@ -105,19 +102,11 @@ class Profile:
                 self._forget(deadline_ms)
                 return
             self.state.clock_ms = deadline_ms
-            self._decide("time", None, set())
+            self._decisions.decide_expired(TIME, set())
             self._set_deadline()
 
     def _set_deadline(self) -> None:
-        state = self.state
-        deadline_ms = self._forgotten_at_ms()
-        for member in state.members.values():
-            if member.leaves_at_ms < deadline_ms:
-                deadline_ms = member.leaves_at_ms
-        for entered_at_ms in state.pending.values():
-            if entered_at_ms < deadline_ms:
-                deadline_ms = entered_at_ms
-        state.deadline_ms = deadline_ms
+        self.state.deadline_ms = min(self._forgotten_at_ms(), self._decisions.due_at_ms())
 
     def _forgotten_at_ms(self) -> int:
         at_ms = self.state.last_event_ms + self._ttl_ms
@@ -126,157 +115,50 @@ class Profile:
     def _forget(self, t_ms: int) -> None:
         self.state.clock_ms = max(self.state.clock_ms, t_ms)  # a shorter ttl may lie in the past
         for name in list(self.state.members):
-            self._exit(name, "forgotten", None)
+            self._decisions.exit(name, _FORGOTTEN)
         fresh = self._fresh_state()
         fresh.version = max(fresh.version, self.state.version)
-        self.state = fresh
-        self._served_changed = True
+        self.state = self._decisions.state = fresh
+        self._snapshot_differs = True
 
     # Events
 
-    def _take_in(self, event: Event, digest: bytes) -> None:
-        state = self.state
+    def _take_in(self, event: Event, digest: bytes, trigger: Trigger) -> None:
+        state, decisions = self.state, self._decisions
         is_first = self.is_empty
         time_ms = event.timestamp_ms
-        cause: Cause = "late_event" if time_ms < state.clock_ms else "event"
         state.recent_messages = states.with_message(state.recent_messages, digest)
         state.last_event_ms = max(state.last_event_ms, time_ms)
         state.clock_ms = clock_ms = max(state.clock_ms, time_ms)
         affected = set(self.rules.decided_at_first) if is_first else set()
-        self._served_changed |= is_first  # what an earlier state wrote may still be served
+        self._snapshot_differs |= is_first  # what an earlier state wrote may still be served
         touched_measures: list[str] = []
         name, reached = event.name, self.rules.reached_by(event.name)
         message = event.message if reached.memories else {}
-        self._bytes_at_most += reached.slots * (_ROW_BYTES + _GROWTH_BY_PAYLOAD * len(event.payload))
+        self._size.grow(reached, len(event.payload))
         for kind, leaves, measures, is_served in reached.memories:
             found = kind.extract(name, message)
             if found is None:
                 continue
-            memory = self._memory(kind)
+            memory = decisions.memory(kind)
             state.memories[kind.key] = memory
-            seen = repr(kind.seen(memory)) if is_served else None
+            # as bytes: the memory changes in place, and 1, 1.0 and true are equal but not served alike
+            seen = _encode_memory(kind.seen(memory)) if is_served else None
             self._dropped_events += kind.add(memory, event, found, clock_ms)
             for leaf in leaves:
-                self._judge(leaf, memory, affected)
+                decisions.judge(leaf, memory, affected)
             touched_measures += measures
-            if seen is not None and seen != repr(kind.seen(memory)):
-                self._served_changed = True
-        self._decide(cause, event.message_id, affected)
+            if seen is not None and seen != _encode_memory(kind.seen(memory)):
+                self._snapshot_differs = True
+        decisions.decide_expired(trigger, affected)
         self._set_deadline()
         self._update_measures(touched_measures)
-
-    def _memory(self, kind: MemoryKind) -> Memory:
-        memory = self.state.memories.get(kind.key)
-        if memory is None:
-            return kind.fresh()
-        if memory.__class__ is msgspec.Raw:
-            memory = self.state.memories[kind.key] = _decode_memory(memory)
-        return memory  # type: ignore[no-any-return]
-
-    # Decisions
-
-    def _decide(self, cause: Cause, message_id: str | None, affected: set[int]) -> None:
-        """Brings verdicts and memberships to the clock; the segments in `affected` for sure."""
-        state, rules = self.state, self.rules
-        clock_ms = state.clock_ms
-        for key in [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= clock_ms]:
-            leaf = rules.leaves[key]
-            self._judge(leaf, self._memory(leaf.kind), affected)
-        if affected:
-            self._settle(affected, cause, message_id)
-
-    def _judge(self, leaf: Leaf, memory: Memory, affected: set[int]) -> None:
-        """Takes a leaf's verdict anew, and notes the segments for which that matters."""
-        verdicts = self.state.verdicts
-        before = verdicts.get(leaf.key, leaf.when_empty)
-        after = leaf.of_memory(memory, self.state.clock_ms)
-        if after == before and after[1] == NEVER:
-            return  # else what follows the deadline may have changed, though the verdict did not
-        if after == leaf.when_empty:
-            verdicts.pop(leaf.key, None)
-        else:
-            verdicts[leaf.key] = after
-        affected.update(self.rules.segments_of_leaf.get(leaf.key, ()))
-
-    def _settle(self, affected: set[int], cause: Cause, message_id: str | None) -> None:
-        """Decides the affected segments, each after those that it refers to."""
-        rules = self.rules
-        instants = ProfileInstants(self.state, rules, self._memory)
-        queue = sorted(affected)
-        while queue:
-            index = heapq.heappop(queue)
-            segment = rules.segments[index]
-            before = decided(self.state, segment)
-            holds, until_ms = next_change(segment.condition, instants)
-            after = (holds, until_ms if until_ms <= MAX_MS else NEVER)
-            if after != before:
-                self._record(segment, before, after, cause, message_id)
-            if after != before or until_ms < NEVER:
-                for referring in rules.referring.get(index, ()):
-                    if referring not in affected:
-                        affected.add(referring)
-                        heapq.heappush(queue, referring)
-
-    def _record(
-        self, segment: Segment, before: Verdict, after: Verdict, cause: Cause, message_id: str | None
-    ) -> None:
-        state, name = self.state, segment.name
-        holds, until_ms = after
-        if holds and before[0]:
-            state.members[name] = msgspec.structs.replace(state.members[name], leaves_at_ms=until_ms)
-            self._served_changed = True
-        elif holds:
-            state.pending.pop(name, None)
-            self._enter(segment, until_ms, cause, message_id)
-        else:
-            if before[0]:
-                self._exit(name, cause, message_id)
-            state.pending.pop(name, None)
-            if until_ms < NEVER:
-                state.pending[name] = until_ms
-
-    def _enter(self, segment: Segment, until_ms: int, cause: Cause, message_id: str | None) -> None:
-        self.state.members[segment.name] = Member(self.state.clock_ms, until_ms, segment.version)
-        self._add_change(segment.name, segment.version, "entered", until_ms, cause, message_id)
-
-    def _exit(self, name: str, cause: Cause, message_id: str | None) -> None:
-        member = self.state.members.pop(name)
-        self._add_change(name, member.segment_version, "exited", NEVER, cause, message_id)
-
-    def _add_change(
-        self,
-        name: str,
-        segment_version: str,
-        change: Any,
-        until_ms: int,
-        cause: Cause,
-        message_id: str | None,
-    ) -> None:
-        state = self.state
-        state.version += 1
-        at_ms = state.clock_ms
-        self._changes.append(
-            Change(
-                change_id=change_id(self.profile_id, name, change, at_ms, message_id, segment_version),
-                profile_id=self.profile_id,
-                segment=name,
-                change=change,
-                event_time_ms=at_ms,
-                processed_at_ms=self._now_ms,
-                expires_at_ms=optional(until_ms),
-                profile_version=state.version,
-                segment_version=segment_version,
-                cause=cause,
-                message_id=message_id,
-                correction=cause == "late_event",
-            )
-        )
 
     # Rules, bounds, what comes out
 
     def _follow_rules(self) -> None:
         """Brings a state that was last decided under other rules to these, at its clock."""
-        state, rules = self.state, self.rules
+        state, rules, decisions = self.state, self.rules, self._decisions
         if state.rules_version == rules.version:
             return
         state.rules_version = rules.version
@@ -288,61 +170,53 @@ class Profile:
         for name, member in list(state.members.items()):
             segment = rules.segment_by_name.get(name)
             if segment is None or segment.version != member.segment_version:
-                self._exit(name, "rules", None)
+                decisions.exit(name, _RULES)
         for leaf in rules.leaves.values():
             if leaf.kind.key in state.memories:
-                self._judge(leaf, self._memory(leaf.kind), set())
-        self._settle({segment.index for segment in rules.segments}, "rules", None)
+                decisions.judge(leaf, decisions.memory(leaf.kind), set())
+        decisions.decide({segment.index for segment in rules.segments}, _RULES)
         self._set_deadline()
         state.measures = {}
         self._update_measures(rules.measures)
-        self._served_changed = True
+        self._snapshot_differs = True
 
-    def _bound_size(self, cause: Cause, message_id: str | None) -> None:
-        """Keeps the encoded state below its bound: the older rows of the largest memory go first."""
-        if self._bytes_at_most < MAX_STATE_BYTES:
-            return
-        state = self.state
-        while (size := len(states.encode(state))) >= MAX_STATE_BYTES and state.memories:
-            sizes = {key: len(msgspec.msgpack.encode(memory)) for key, memory in state.memories.items()}
-            largest = max(sizes, key=sizes.__getitem__)
-            kind = self.rules.kinds[largest]
-            memory = self._memory(kind)
-            dropped = kind.shrink(memory)
-            if dropped == 0:
-                del state.memories[largest]
-                memory = kind.fresh()
-            self._dropped_events += dropped or 1
+    def _bound_size(self, trigger: Trigger) -> None:
+        """Keeps the encoded state below its bound, and decides anew what that changes."""
+        for shrunk in self._size.shrink(self._decisions):
+            self._dropped_events += shrunk.dropped_events
             affected: set[int] = set()
-            for leaf in self.rules.leaves_of_kind.get(largest, ()):
-                self._judge(leaf, memory, affected)
-            self._settle(affected, cause, message_id)
+            for leaf in self.rules.leaves_of_kind.get(shrunk.kind.key, ()):
+                self._decisions.judge(leaf, shrunk.memory, affected)
+            self._decisions.decide(affected, trigger)
             self._set_deadline()
-            self._update_measures([name for name, measure in self.rules.measures.items() if measure is kind])
-            self._served_changed = True
-        self._bytes_at_most = size + self.rules.decision_bytes
+            self._update_measures(
+                [name for name, measure in self.rules.measures.items() if measure is shrunk.kind]
+            )
+            self._snapshot_differs = True
 
     def _outcome(self, late: bool) -> Outcome:
-        changes, snapshot = self._changes, None
-        if changes or self._served_changed:
+        decisions = self._decisions
+        changes, snapshot = decisions.changes, None
+        if changes or self._snapshot_differs or decisions.snapshot_differs:
             if not changes or self.state.version != changes[-1].profile_version:
                 self.state.version += 1
             snapshot = self._snapshot()
         dropped = self._dropped_events
         self.state.dropped_events += dropped
-        self._changes, self._served_changed, self._dropped_events = [], False, 0
+        decisions.changes, decisions.snapshot_differs = [], False
+        self._snapshot_differs, self._dropped_events = False, 0
         return Outcome(changes, snapshot, late=late, dropped_events=dropped)
 
     def _snapshot(self) -> Snapshot:
-        state, rules = self.state, self.rules
+        state, rules, decisions = self.state, self.rules, self._decisions
         if not self.is_empty:
-            return served.snapshot_of(self.profile_id, state, rules, self._memory, self._now_ms)
-        at_ms = self._changes[-1].event_time_ms if self._changes else self._now_ms
+            return snapshots.snapshot_of(self.profile_id, state, rules, decisions.memory, self._now_ms)
+        at_ms = decisions.changes[-1].event_time_ms if decisions.changes else self._now_ms
         return Snapshot(self.profile_id, state.version, rules.version, at_ms, self._now_ms, deleted=True)
 
     def _update_measures(self, touched: Iterable[str]) -> None:
-        if served.update_measures(self.state, self.rules, self._memory, touched):
-            self._served_changed = True
+        if snapshots.update_measures(self.state, self.rules, self._decisions.memory, touched):
+            self._snapshot_differs = True
 
     def _fresh_state(self) -> State:
         return State(self._now_ms * VERSIONS_PER_MS, -NEVER, -NEVER, self.rules.version)

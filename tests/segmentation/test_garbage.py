@@ -9,7 +9,7 @@ from segmentation.events import parse_event
 from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, open_profile
 from segmentation.rules.load import load_rules
 
-FIXTURES = Path(__file__).parent / "fixtures"
+FIXTURES = Path(__file__).parent / "profile" / "fixtures"
 
 
 @pytest.fixture

@@ -222,9 +222,9 @@ def test_a_count_is_decided_as_by_all_events(tests, seconds, measure):
     (leaf,) = rules.leaves.values()
     kind = rules.measures["m"]
     assert isinstance(leaf, CountLeaf)
-    memory = fold.profile._memory(kind)
+    memory = fold.profile._decisions.memory(kind)
     capped = MeasureLeaf(0, kind, lambda count: leaf._passes[min(count, len(leaf._passes) - 1)])
-    assert leaf.of_memory(fold.profile._memory(leaf.kind), state.clock_ms) == capped.of_memory(
+    assert leaf.of_memory(fold.profile._decisions.memory(leaf.kind), state.clock_ms) == capped.of_memory(
         memory, state.clock_ms
     )
 

@@ -1,0 +1,154 @@
+"""Decisions: brings a profile's verdicts and memberships to its clock, and notes what changed."""
+
+import heapq
+from typing import Literal
+
+import msgspec
+
+from segmentation.conditions.tree import Leaf, Verdict, next_change
+from segmentation.memberships import Change, Trigger, change_id
+from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.profile.instants import ProfileInstants, decided
+from segmentation.profile.state import Member, State
+from segmentation.rules.compiled import Rules, Segment
+from segmentation.timestamps import MAX_MS, NEVER, optional
+
+_decode_memory = msgspec.msgpack.Decoder().decode
+
+
+class Decisions:
+    """Decides one profile's segments under some rules, at the clock of its state.
+
+    Args:
+      profile_id: stands in the changes.
+      rules: decide.
+      state: is changed in place.
+      now_ms: the processing time, which stamps the changes.
+    """
+
+    def __init__(self, profile_id: str, rules: Rules, state: State, now_ms: int) -> None:
+        self.profile_id = profile_id
+        self.rules = rules
+        self.state = state
+        self.changes: list[Change] = []
+        """What changed, in order, until the caller takes it."""
+        self.snapshot_differs = False
+        """Whether the snapshot differs from the last one, changes apart: an `expires_at` does."""
+        self._now_ms = now_ms
+
+    def memory(self, kind: MemoryKind) -> Memory:
+        """Returns what the profile remembers of a kind, decoded at its first use; a fresh memory if nothing."""
+        memory = self.state.memories.get(kind.key)
+        if memory is None:
+            return kind.fresh()
+        if memory.__class__ is msgspec.Raw:
+            memory = self.state.memories[kind.key] = _decode_memory(memory)
+        return memory  # type: ignore[no-any-return]
+
+    def judge(self, leaf: Leaf, memory: Memory, affected: set[int]) -> None:
+        """Takes a leaf's verdict anew, and adds the segments for which that matters to `affected`."""
+        verdicts = self.state.verdicts
+        before = verdicts.get(leaf.key, leaf.when_empty)
+        after = leaf.of_memory(memory, self.state.clock_ms)
+        if after == before and after[1] == NEVER:
+            return  # else what follows the deadline may have changed, though the verdict did not
+        if after == leaf.when_empty:
+            verdicts.pop(leaf.key, None)
+        else:
+            verdicts[leaf.key] = after
+        affected.update(self.rules.segments_of_leaf.get(leaf.key, ()))
+
+    def decide_expired(self, trigger: Trigger, affected: set[int]) -> None:
+        """Decides the segments whose verdicts have expired at the clock, and those in `affected`."""
+        state, rules = self.state, self.rules
+        clock_ms = state.clock_ms
+        for key in [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= clock_ms]:
+            leaf = rules.leaves[key]
+            self.judge(leaf, self.memory(leaf.kind), affected)
+        if affected:
+            self.decide(affected, trigger)
+
+    def decide(self, affected: set[int], trigger: Trigger) -> None:
+        """Decides the affected segments, each after those that it refers to."""
+        rules = self.rules
+        instants = ProfileInstants(self.state, rules, self.memory)
+        queue = sorted(affected)
+        while queue:
+            index = heapq.heappop(queue)
+            segment = rules.segments[index]
+            before = decided(self.state, segment)
+            holds, until_ms = next_change(segment.condition, instants)
+            after = (holds, until_ms if until_ms <= MAX_MS else NEVER)
+            if after != before:
+                self._record(segment, before, after, trigger)
+            if after != before or until_ms < NEVER:
+                for referring in rules.referring.get(index, ()):
+                    if referring not in affected:
+                        affected.add(referring)
+                        heapq.heappush(queue, referring)
+
+    def exit(self, name: str, trigger: Trigger) -> None:
+        """Takes the profile out of a segment that it is in."""
+        member = self.state.members.pop(name)
+        self._add_change(name, member.segment_version, "exited", NEVER, trigger)
+
+    def due_at_ms(self) -> int:
+        """Returns the next instant at which a decision changes by time alone; NEVER if none does."""
+        state = self.state
+        due_at_ms = NEVER
+        for member in state.members.values():
+            if member.leaves_at_ms < due_at_ms:
+                due_at_ms = member.leaves_at_ms
+        for entered_at_ms in state.pending.values():
+            if entered_at_ms < due_at_ms:
+                due_at_ms = entered_at_ms
+        return due_at_ms
+
+    def _record(self, segment: Segment, before: Verdict, after: Verdict, trigger: Trigger) -> None:
+        state, name = self.state, segment.name
+        holds, until_ms = after
+        if holds and before[0]:
+            state.members[name] = msgspec.structs.replace(state.members[name], leaves_at_ms=until_ms)
+            self.snapshot_differs = True
+        elif holds:
+            state.pending.pop(name, None)
+            self._enter(segment, until_ms, trigger)
+        else:
+            if before[0]:
+                self.exit(name, trigger)
+            state.pending.pop(name, None)
+            if until_ms < NEVER:
+                state.pending[name] = until_ms
+
+    def _enter(self, segment: Segment, until_ms: int, trigger: Trigger) -> None:
+        self.state.members[segment.name] = Member(self.state.clock_ms, until_ms, segment.version)
+        self._add_change(segment.name, segment.version, "entered", until_ms, trigger)
+
+    def _add_change(
+        self,
+        name: str,
+        segment_version: str,
+        change: Literal["entered", "exited"],
+        until_ms: int,
+        trigger: Trigger,
+    ) -> None:
+        state = self.state
+        state.version += 1
+        at_ms = state.clock_ms
+        cause, message_id = trigger
+        self.changes.append(
+            Change(
+                change_id=change_id(self.profile_id, name, change, at_ms, message_id, segment_version),
+                profile_id=self.profile_id,
+                segment=name,
+                change=change,
+                event_time_ms=at_ms,
+                processed_at_ms=self._now_ms,
+                expires_at_ms=optional(until_ms),
+                profile_version=state.version,
+                segment_version=segment_version,
+                cause=cause,
+                message_id=message_id,
+                correction=cause == "late_event",
+            )
+        )
