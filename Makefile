@@ -2,6 +2,7 @@
 
 LOG ?= views
 ARGS ?=
+WORKERS ?= logical
 BIN := .venv/bin
 READY := .venv/.ready
 CLOUD = $(BIN)/python -m templates.commands $@
@@ -25,11 +26,11 @@ run: $(READY) ## Process real shop events into an embedded Redis and print what 
 live: $(READY) ## Run the whole system on this machine until Ctrl-C (REPLAY=60: replay LOG 60 times as fast)
 	@$(BIN)/python -m services.live $(if $(REPLAY),--replay $(REPLAY) --log $(LOG)) $(ARGS)
 
-test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them, WORKERS=0 for one process)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)
 
 test-long: $(READY) ## Run the tests that take their time
-	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
 
 lint: $(READY) ## Check style, types and the direction of imports; changes nothing
 	$(BIN)/ruff check

@@ -145,8 +145,8 @@ class Programs:
             self._watchdog.kill()
             self._watchdog.communicate()
         if self._process is not None:
-            self._process.terminate()
             try:
+                self._process.terminate()
                 ended = self._process.wait((len(self._started) + 1) * _STOP_SECONDS) == 0
             except subprocess.TimeoutExpired:
                 ended = False

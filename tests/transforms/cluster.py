@@ -1,11 +1,11 @@
 """A cluster of embedded servers, on TCP ports of this machine."""
 
 import contextlib
-import socket
 
 import redis
 
 from pipeline.embedded_redis import EmbeddedRedis
+from pipeline.pubsub_emulator import free_port
 
 SLOTS = 16384
 _BUS = 10_000
@@ -94,10 +94,7 @@ def _state_of(node):
 def _free_port():
     """Returns a port that is free, the node's bus too."""
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port = first.getsockname()[1]
-            with (
-                contextlib.suppress(OSError, OverflowError),
-                socket.create_server(("127.0.0.1", port + _BUS)),
-            ):
-                return port
+        port = free_port()
+        with contextlib.suppress(OSError, OverflowError):
+            free_port(port + _BUS)
+            return port
