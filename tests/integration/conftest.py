@@ -3,7 +3,6 @@
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from google.cloud import pubsub_v1
@@ -15,43 +14,6 @@ from tests.integration.page_reader import Reader
 
 OPT_OUT = "SKIP_PUBSUB_TESTS"
 """An environment variable that leaves these tests out; continuous integration unsets it."""
-MEASURED = pytest.StashKey[dict[str, list[float]]]()
-
-
-def pytest_itemcollected(item: pytest.Item) -> None:
-    """Keeps these tests in one worker, which starts the servers they share; those in collector/ in another one."""
-    item.add_marker(pytest.mark.xdist_group(item.path.parent.name))
-
-
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MEASURED] = {}
-
-
-def pytest_sessionfinish(session: pytest.Session) -> None:
-    """Hands over what a worker measured to the process that shows it."""
-    if hasattr(session.config, "workeroutput"):
-        session.config.workeroutput["measured"] = session.config.stash[MEASURED]
-
-
-@pytest.hookimpl(optionalhook=True)
-def pytest_testnodedown(node: Any, error: object) -> None:
-    for what, seconds in getattr(node, "workeroutput", {}).get("measured", {}).items():
-        node.config.stash[MEASURED].setdefault(what, []).extend(seconds)
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for what, seconds in config.stash.get(MEASURED, {}).items():
-        ascending = sorted(seconds)
-        middle, greatest = ascending[len(ascending) // 2], ascending[-1]
-        terminalreporter.write_line(
-            f"{what}: {len(seconds)}, median {middle:.2f} s, at most {greatest:.2f} s"
-        )
-
-
-@pytest.fixture(scope="session")
-def measured(pytestconfig: pytest.Config) -> dict[str, list[float]]:
-    """Seconds by what took them; shown at the end, and never asserted: the machine may be busy."""
-    return pytestconfig.stash[MEASURED]
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -8,6 +8,7 @@ from pipeline.embedded_redis import EmbeddedRedis
 from pipeline.pubsub_emulator import free_port
 
 SLOTS = 16384
+NODE_TIMEOUT_MS = 2_000
 _BUS = 10_000
 """The nodes speak to each other on a port so far above the clients'."""
 
@@ -62,7 +63,7 @@ def running_node(folder, announced=0):
         "port": str(port),
         "bind": "127.0.0.1",
         "cluster-enabled": "yes",
-        "cluster-node-timeout": "2000",
+        "cluster-node-timeout": str(NODE_TIMEOUT_MS),
         "cluster-announce-port": str(announced),
         "cluster-announce-bus-port": str(port + _BUS if announced else 0),
     }
