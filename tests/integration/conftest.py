@@ -16,7 +16,7 @@ OPT_OUT = "SKIP_PUBSUB_TESTS"
 """An environment variable that leaves these tests out; continuous integration unsets it."""
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def emulator() -> Iterator[PubSubEmulator]:
     if os.environ.get(OPT_OUT):
         pytest.skip(f"${OPT_OUT} is set")
@@ -30,7 +30,7 @@ def emulator() -> Iterator[PubSubEmulator]:
         pytest.skip(f"the job was not run against Pub/Sub: {error}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_topic(emulator: PubSubEmulator) -> Iterator[Callable[[], Topic]]:
     """Makes a topic with a subscription."""
     publisher = pubsub_v1.PublisherClient()
@@ -79,7 +79,7 @@ class Shop:
         self.job = LiveJob(self.events, folder, redis_url, *topics)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(new_topic: Callable[[], Topic], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with EmbeddedRedis() as server:
         shop = Shop(new_topic, tmp_path_factory.mktemp("shop"), server.url)
