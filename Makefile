@@ -2,6 +2,7 @@
 
 LOG ?= views
 ARGS ?=
+WORKERS ?= logical
 BIN := .venv/bin
 READY := .venv/.ready
 CLOUD = $(BIN)/python -m templates.commands $@
@@ -11,7 +12,7 @@ LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --genera
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run live test test-long lint checkov format check bench lock clean
+.PHONY: help setup run live test test-long coverage lint checkov format check bench lock clean
 .PHONY: infrastructure image template deploy validate replace update drain replay destroy
 
 help: ## Print this list
@@ -25,11 +26,17 @@ run: $(READY) ## Process real shop events into an embedded Redis and print what 
 live: $(READY) ## Run the whole system on this machine until Ctrl-C (REPLAY=60: replay LOG 60 times as fast)
 	@$(BIN)/python -m services.live $(if $(REPLAY),--replay $(REPLAY) --log $(LOG)) $(ARGS)
 
-test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them)
-	$(BIN)/python -m pytest -m "not long" $(ARGS)
+test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them, WORKERS=0 for one process)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)
 
 test-long: $(READY) ## Run the tests that take their time
-	$(BIN)/python -m pytest -m long $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
+
+coverage: $(READY) ## Run the tests, and list the lines and branches that none of them reaches
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -n $(WORKERS) -m "not long" $(ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report
 
 lint: $(READY) ## Check style, types and the direction of imports; changes nothing
 	$(BIN)/ruff check
@@ -95,7 +102,7 @@ destroy: $(READY) ## Take the installation down, with all that it holds (STATE_B
 	@$(CLOUD)
 
 clean: ## Remove .venv, caches and build results
-	rm -rf .venv .venv-checkov build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-checkov build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Each file is checked against the hash in its lock. Two dependencies come as source; they are built with the locked

@@ -21,7 +21,7 @@ from benchmarks.data import ROOT
 from benchmarks.http_load import Load, Outcome, load
 from benchmarks.live import environment
 from benchmarks.results import Figure, figure
-from local.pubsub_emulator import PubSubEmulator
+from local.pubsub_emulator import PubSubEmulator, free_port
 from segmentation.timestamps import format_timestamp
 
 BATCH_EVENTS = 100
@@ -147,7 +147,7 @@ def _servers() -> Iterator[tuple[Server, Server]]:
         beside = psutil.Process(emulator.pid)
         settings = f"--settings={ROOT}/definitions/collector.yaml"
         topics = [f"--events_topic={_EVENTS_TOPIC}", f"--dead_letter_topic={_DEAD_LETTER_TOPIC}"]
-        ports = _free_port(), _free_port()
+        ports = free_port(), free_port()
         with (
             _running(ports[0], "services.collector", settings, *topics, f"--port={ports[0]}") as collector,
             _running(ports[1], "benchmarks.bare_http", str(ports[1])) as bare,
@@ -170,12 +170,6 @@ def _running(port: int, module: str, *arguments: str) -> Iterator[psutil.Process
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def _write_requests(folder: Path, form: _Form) -> Path:

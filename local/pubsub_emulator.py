@@ -183,11 +183,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-def free_port() -> int:
-    """Returns a TCP port of this machine on which nothing listens."""
-    with socket.socket() as probe:
-        probe.bind((_HOST, 0))
-        return int(probe.getsockname()[1])
+def free_port(port: int = 0) -> int:
+    """Returns a TCP port of this machine for a server to listen on; for half a minute the system gives it nobody else.
+
+    A connection that has just ended keeps its port from programs that ask for any port, and from no server.
+
+    Args:
+      port: that one; by default any.
+
+    Raises:
+      OSError: it is taken.
+    """
+    with socket.create_server((_HOST, port)) as server:
+        address = server.getsockname()
+        with socket.create_connection(address) as client:
+            server.accept()[0].close()
+            client.recv(1)  # its end: the server's side was closed first, and is the one that lingers
+    return int(address[1])
 
 
 if __name__ == "__main__":

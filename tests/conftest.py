@@ -3,9 +3,11 @@
 import contextlib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
+from xdist.scheduler import LoadScopeScheduling
 
 from local.embedded_redis import EmbeddedRedis
 from stores.redis.access import RedisTarget
@@ -13,6 +15,52 @@ from stores.segments.writer import SegmentStore
 from tests.bigquery_stub import BigQueryStub
 from tests.stores.redis.troubles import Trouble
 from tests.stores.samples import DAY_MS, no_sleep
+
+MEASURED = pytest.StashKey[dict[str, list[float]]]()
+TOGETHER = ("tests/integration/collector/", "tests/integration/", "tests/commands/test_demo.py")
+"""Tests that share what takes long to start: each of these runs in one worker, all others run wherever one is free."""
+
+
+class Scheduling(LoadScopeScheduling):
+    """Which tests one worker runs one after the other."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((start for start in TOGETHER if nodeid.startswith(start)), nodeid)
+
+
+# xdist's own marks, `xdist_group`, do nothing under pytest 9.2.
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
+    return Scheduling(config, log)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[MEASURED] = {}
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Hands over what a worker measured to the process that shows it."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["measured"] = session.config.stash[MEASURED]
+
+
+def pytest_testnodedown(node: Any, error: object) -> None:
+    for what, seconds in getattr(node, "workeroutput", {}).get("measured", {}).items():
+        node.config.stash[MEASURED].setdefault(what, []).extend(seconds)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    for what, seconds in config.stash[MEASURED].items():
+        ascending = sorted(seconds)
+        middle, greatest = ascending[len(ascending) // 2], ascending[-1]
+        terminalreporter.write_line(
+            f"{what}: {len(seconds)}, median {middle:.2f} s, at most {greatest:.2f} s"
+        )
+
+
+@pytest.fixture(scope="session")
+def measured(pytestconfig: pytest.Config) -> dict[str, list[float]]:
+    """Seconds by what took them; shown at the end, and never asserted: the machine may be busy."""
+    return pytestconfig.stash[MEASURED]
 
 
 @pytest.fixture(scope="session")

@@ -14,29 +14,9 @@ from tests.integration.page_reader import Reader
 
 OPT_OUT = "SKIP_PUBSUB_TESTS"
 """An environment variable that leaves these tests out; continuous integration unsets it."""
-MEASURED = pytest.StashKey[dict[str, list[float]]]()
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    config.stash[MEASURED] = {}
-
-
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    for what, seconds in config.stash.get(MEASURED, {}).items():
-        ascending = sorted(seconds)
-        middle, greatest = ascending[len(ascending) // 2], ascending[-1]
-        terminalreporter.write_line(
-            f"{what}: {len(seconds)}, median {middle:.2f} s, at most {greatest:.2f} s"
-        )
-
-
-@pytest.fixture(scope="session")
-def measured(pytestconfig: pytest.Config) -> dict[str, list[float]]:
-    """Seconds by what took them; shown at the end, and never asserted: the machine may be busy."""
-    return pytestconfig.stash[MEASURED]
-
-
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(scope="package", autouse=True)
 def emulator() -> Iterator[PubSubEmulator]:
     if os.environ.get(OPT_OUT):
         pytest.skip(f"${OPT_OUT} is set")
@@ -50,7 +30,7 @@ def emulator() -> Iterator[PubSubEmulator]:
         pytest.skip(f"the job was not run against Pub/Sub: {error}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def new_topic(emulator: PubSubEmulator) -> Iterator[Callable[[], Topic]]:
     """Makes a topic with a subscription."""
     publisher = pubsub_v1.PublisherClient()
@@ -99,7 +79,7 @@ class Shop:
         self.job = LiveJob(self.events, folder, redis_url, *topics)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shop(new_topic: Callable[[], Topic], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with EmbeddedRedis() as server:
         shop = Shop(new_topic, tmp_path_factory.mktemp("shop"), server.url)

@@ -8,13 +8,13 @@ interrupts what keeps running.
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from local.pubsub_emulator import free_port
 from tests.integration.live_job import until
 
 ROOT = Path(__file__).parents[2]
@@ -43,7 +43,7 @@ class Reader:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._ports = {port: free_port() for port in _PORTS}
+        self._ports = {port: str(free_port()) for port in _PORTS}
         self._functions = ""
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
@@ -87,9 +87,3 @@ class Reader:
         for usual, mine in own.items():
             script = script.replace(usual, mine)
         return script
-
-
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])

@@ -15,6 +15,7 @@ import pytest
 import redis
 
 from local.pubsub_emulator import free_port
+from services.live.__main__ import main
 from tests.integration.live_job import HANGS_AFTER_SECONDS, until
 
 KEY = "local-server-write-key"
@@ -145,22 +146,31 @@ def test_leaves_nothing_when_it_is_killed(start: Callable[..., System]) -> None:
     assert system.wait() == -signal.SIGKILL
 
 
-def refused(*flags: str, **environment: str) -> str:
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
     """Returns what it says when it does not start."""
-    command = [sys.executable, "-m", "services.live", *flags]
-    done = subprocess.run(command, env={**os.environ, **environment}, capture_output=True, text=True)
-    assert (done.returncode, done.stdout) == (2, "")
-    return done.stderr
+
+    def said(*flags: str) -> str:
+        assert main(flags) == 2
+        shown = capsys.readouterr()
+        assert shown.out == ""
+        return shown.err
+
+    return said
 
 
-def test_says_how_to_get_the_emulator_where_it_is_missing() -> None:
-    said = refused(f"--port={free_port()}", PUBSUB_EMULATOR_JAR="", PATH=os.path.dirname(sys.executable))
-    assert said.startswith("live: the Pub/Sub emulator needs java")
-    said = refused(f"--port={free_port()}", PUBSUB_EMULATOR_JAR="/no/such.jar")
+def test_says_how_to_get_the_emulator_where_it_is_missing(
+    refused: Callable[..., str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PUBSUB_EMULATOR_JAR", "/no/such.jar")
+    said = refused(f"--port={free_port()}")
     assert said == "live: no Pub/Sub emulator: $PUBSUB_EMULATOR_JAR names no file: /no/such.jar\n"
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", os.path.dirname(sys.executable))
+    assert refused(f"--port={free_port()}").startswith("live: the Pub/Sub emulator needs java")
 
 
-def test_says_which_port_is_taken() -> None:
+def test_says_which_port_is_taken(refused: Callable[..., str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         assert refused(f"--port={port}") == f"live: port {port} is taken: give another one with --port\n"

@@ -24,10 +24,11 @@ SAYS_WHEN_IT_ENDS = (
     "print('ready', flush=True)\n"
     "time.sleep(1000)\n"
 )
-IGNORES = (
-    "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN);"
-    "print('ready', flush=True); time.sleep(1000)"
+ASKS_AGAIN = (
+    "import os, signal, sys, time; again = lambda *_: os.kill(int(sys.argv[2]), signal.SIGALRM);"
+    "signal.signal(signal.SIGTERM, again); print('ready', flush=True); time.sleep(1000)"
 )
+"""Does not end when it is asked to, and then sends a signal to the process that it is told."""
 
 
 def _says_ready(programs: Programs, name: str) -> bool:
@@ -144,11 +145,11 @@ def test_ends_all_when_supervisord_is_killed(programs: Programs) -> None:
 
 def test_no_patience_when_asked_again(tmp_path: Path) -> None:
     """Stopping is interrupted, as by a second Ctrl-C, while a program does not end."""
-    stubborn = Programs([Program("stubborn", [sys.executable, "-c", IGNORES, "stubborn"])], tmp_path, {})
+    command = [sys.executable, "-c", ASKS_AGAIN, "stubborn", str(os.getpid())]
+    stubborn = Programs([Program("stubborn", command)], tmp_path, {})
     with pytest.raises(KeyboardInterrupt):
         with stubborn:
             started = Started(stubborn, "stubborn")
-            signal.setitimer(signal.ITIMER_REAL, 0.5)
             before = signal.signal(signal.SIGALRM, signal.default_int_handler)
     signal.signal(signal.SIGALRM, before)
     assert started.none_is_left()

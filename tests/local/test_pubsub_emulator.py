@@ -1,10 +1,11 @@
 """What is said when the emulator is missing or fails; the emulator itself runs in tests/integration."""
 
+import socket
 from pathlib import Path
 
 import pytest
 
-from local.pubsub_emulator import PubSubEmulator, PubSubEmulatorError, find_jar, find_java, main
+from local.pubsub_emulator import PubSubEmulator, PubSubEmulatorError, find_jar, find_java, free_port, main
 
 
 @pytest.fixture(autouse=True)
@@ -79,3 +80,12 @@ def test_an_emulator_that_does_not_answer_is_ended(tmp_path, monkeypatch):
     with pytest.raises(PubSubEmulatorError, match="did not answer in 0 s: it wrote no log"):
         emulator.start()
     assert emulator.pid is None
+
+
+def test_a_free_port_is_kept_for_a_server():
+    port = free_port()
+    with socket.socket() as another, pytest.raises(OSError, match="in use"):
+        another.bind(("127.0.0.1", port))  # as a program that gets any port would
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(OSError, match="in use"):
+            free_port(port)

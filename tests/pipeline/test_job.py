@@ -80,9 +80,19 @@ def job(tmp_path: Path, redis_url: str, redis_client: redis.Redis) -> Job:
     return Job(tmp_path, redis_url, redis_client)
 
 
-def views() -> list[bytes]:
-    """The lines of the views log, with their ends."""
-    return gzip.decompress(Path(VIEWS).read_bytes()).splitlines(keepends=True)
+@pytest.fixture(params=["sample", pytest.param("whole", marks=pytest.mark.long)])
+def views(request: pytest.FixtureRequest) -> list[bytes]:
+    """The lines of the views log, with their ends: those of one user in ten, and all of them."""
+    lines = gzip.decompress(Path(VIEWS).read_bytes()).splitlines(keepends=True)
+    return lines if request.param == "whole" else [line for line in lines if b'"userId":"52' in line]
+
+
+@pytest.fixture
+def log(views: list[bytes], tmp_path: Path) -> str:
+    """The path of `views` as one file."""
+    path = tmp_path / "views.jsonl"
+    path.write_bytes(b"".join(views))
+    return str(path)
 
 
 def without_stamps(rows: list[dict[str, Any]]) -> list[str]:
@@ -103,9 +113,9 @@ def members_of(history: list[dict[str, Any]]) -> dict[tuple[str, str], str | Non
     return members
 
 
-def test_the_views_log_gives_what_redis_and_history_agree_on(job: Job) -> None:
-    counts = job.run(VIEWS, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
-    assert counts["events_read"] == counts["events_parsed"] == 17_435
+def test_the_views_log_gives_what_redis_and_history_agree_on(job: Job, views: list[bytes], log: str) -> None:
+    counts = job.run(log, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
+    assert counts["events_read"] == counts["events_parsed"] == len(views) > 2_000
     history = job.rows()
     in_redis = {
         (profile, segment): membership["entered_at"]
@@ -121,13 +131,14 @@ def test_the_views_log_gives_what_redis_and_history_agree_on(job: Job) -> None:
     assert counts["timers_set"] >= counts["timers_fired"] > 0
 
 
-def test_three_files_of_a_glob_are_one_log_in_order_of_their_names(job: Job, tmp_path: Path) -> None:
-    lines = views()
-    third = len(lines) // 3
+def test_three_files_of_a_glob_are_one_log_in_order_of_their_names(
+    job: Job, views: list[bytes], log: str, tmp_path: Path
+) -> None:
+    third = len(views) // 3
     parts = {
-        "log-10.jsonl.gz": lines[: 2 * third][:third],
-        "log-2.jsonl": lines[third : 2 * third],
-        "log-3.jsonl": lines[2 * third :],
+        "log-10.jsonl.gz": views[:third],
+        "log-2.jsonl": views[third : 2 * third],
+        "log-3.jsonl": views[2 * third :],
     }
     cut = tmp_path / "cut"
     cut.mkdir()
@@ -140,14 +151,14 @@ def test_three_files_of_a_glob_are_one_log_in_order_of_their_names(job: Job, tmp
 
     whole = Job(tmp_path / "whole", job._redis_url, job._client)
     whole.folder.mkdir()
-    whole.run(VIEWS, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
+    whole.run(log, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
     assert without_stamps(in_parts) == without_stamps(whole.rows())
 
 
 def test_a_second_run_with_an_edited_rule_is_believed_and_repeats_no_interval(
-    job: Job, tmp_path: Path
+    job: Job, log: str, tmp_path: Path
 ) -> None:
-    job.run(VIEWS, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
+    job.run(log, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
     first_members = members_of(job.rows())
     first_intervals = job.intervals()
     edited = tmp_path / "edited.yaml"
@@ -156,7 +167,7 @@ def test_a_second_run_with_an_edited_rule_is_believed_and_repeats_no_interval(
     assert before in text
     edited.write_text(text.replace(before, after))
     old_files = set(job.folder.glob("history*"))
-    job.run(VIEWS, str(edited), f"--as_of={VIEWS_AS_OF}")
+    job.run(log, str(edited), f"--as_of={VIEWS_AS_OF}")
     new_files = set(job.folder.glob("history*")) - old_files
     second = [json.loads(line) for file in new_files for line in file.read_text().splitlines()]
 
@@ -172,7 +183,7 @@ def test_a_second_run_with_an_edited_rule_is_believed_and_repeats_no_interval(
 @pytest.mark.parametrize("runner", ["DirectRunner", "FnApiRunner"])
 def test_other_runners_give_the_same(job: Job, tmp_path: Path, runner: str) -> None:
     """FnApiRunner keeps no order in general, but it does for one bundle; it exercises the coders."""
-    lines = views()
+    lines = gzip.decompress(Path(VIEWS).read_bytes()).splitlines(keepends=True)
     log = tmp_path / "log.jsonl"
     log.write_bytes(b"".join(line for line in lines if b'"userId":"5126' in line))
     job.run(str(log), SEGMENTS, f"--as_of={VIEWS_AS_OF}")
@@ -184,17 +195,17 @@ def test_other_runners_give_the_same(job: Job, tmp_path: Path, runner: str) -> N
     assert without_stamps(other.rows()) == without_stamps(expected)
 
 
-def test_a_shuffled_and_repeated_log_gives_the_same_members(job: Job, tmp_path: Path) -> None:
-    lines = [line for line in views() if b'"userId":"51' in line]
-    ordered, shuffled = tmp_path / "ordered.jsonl", tmp_path / "shuffled.jsonl"
-    ordered.write_bytes(b"".join(lines))
-    job.run(str(ordered), SEGMENTS, f"--as_of={VIEWS_AS_OF}")
+def test_a_shuffled_and_repeated_log_gives_the_same_members(
+    job: Job, views: list[bytes], log: str, tmp_path: Path
+) -> None:
+    job.run(log, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
     expected = {p: {s: m["expires_at"] for s, m in f["segments"].items()} for p, f in job.profiles().items()}
-    repeated = lines + lines[::3]
+    repeated = views + views[::3]
     random.Random(7).shuffle(repeated)
+    shuffled = tmp_path / "shuffled.jsonl"
     shuffled.write_bytes(b"".join(repeated))
     counts = job.run(str(shuffled), SEGMENTS, f"--as_of={VIEWS_AS_OF}")
-    assert counts["events_repeated"] == len(lines[::3])
+    assert counts["events_repeated"] == len(views[::3])
     assert counts["events_late"] > 0
     found = {p: {s: m["expires_at"] for s, m in f["segments"].items()} for p, f in job.profiles().items()}
     assert found == expected

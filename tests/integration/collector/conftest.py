@@ -26,7 +26,7 @@ def start_collector(
         process.kill()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def collector(
     new_topic: Callable[[], Topic], tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[CollectorProcess]:

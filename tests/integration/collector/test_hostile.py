@@ -57,7 +57,7 @@ def test_ten_megabytes_get_their_answer(collector: CollectorProcess, grown, is_c
     body = json.dumps({"batch": [event("u", properties={"a": "x" * 10_000_000})]}).encode()
     for _ in range(3):
         content = iter([body[:1000], body[1000:]]) if is_chunked else body
-        answer = requests.post(f"{collector.url}/v1/batch", data=content, auth=(SERVER, ""), timeout=60)
+        answer = requests.post(f"{collector.url}/v1/batch", data=content, auth=(SERVER, ""), timeout=240)
         assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
     assert grown() < MAX_GROWTH_BYTES
     assert_serves(collector)
@@ -66,7 +66,7 @@ def test_ten_megabytes_get_their_answer(collector: CollectorProcess, grown, is_c
 def test_a_wrong_key_gets_its_answer_before_its_body_is_taken(collector: CollectorProcess, grown) -> None:
     for _ in range(3):
         answer = requests.post(
-            f"{collector.url}/v1/batch", data=bytes(8_000_000), auth=("wrong", ""), timeout=60
+            f"{collector.url}/v1/batch", data=bytes(8_000_000), auth=("wrong", ""), timeout=240
         )
         assert (answer.status_code, answer.json()["code"]) == (401, "bad_write_key")
     assert grown() < MAX_GROWTH_BYTES

@@ -1,8 +1,10 @@
 """Loading a file of definitions: what is valid loads, of what is not every mistake is reported at once."""
 
 import json
-import time
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import pytest
@@ -940,10 +942,40 @@ def many_segments(count: int) -> str:
     return "version: 1\nsegments:\n" + "\n".join(lines)
 
 
-def test_ten_thousand_segments_load_in_a_few_seconds() -> None:
-    begin = time.perf_counter()
+def many_mistakes(count: int) -> str:
+    return segments({f"s{i}": {"segment": f"s{i + count}"} for i in range(count - 1)} | {"a": {"evnt": "A"}})
+
+
+def calls(action: Callable[[], object]) -> int:
+    """Returns how many functions are called, Python's and C's."""
+    count = 0
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        action()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_ten_thousand_segments_load() -> None:
     assert len(load_rules(many_segments(10_000)).segments) == 10_000
-    assert time.perf_counter() - begin < 30
+
+
+@pytest.mark.parametrize(
+    "act",
+    [lambda n: load_rules(many_segments(n)), lambda n: report(many_mistakes(n))],
+    ids=["load", "report"],
+)
+def test_the_cost_grows_with_the_number_of_segments_and_no_faster(act: Callable[[int], object]) -> None:
+    act(10)  # fills caches
+    few, many = calls(lambda: act(200)), calls(lambda: act(1_000))
+    assert many < 6 * few
 
 
 def test_more_than_ten_thousand_segments_are_refused() -> None:
@@ -952,11 +984,8 @@ def test_more_than_ten_thousand_segments_are_refused() -> None:
     ]
 
 
-def test_ten_thousand_mistakes_are_reported_in_a_few_seconds() -> None:
-    text = segments({f"s{i}": {"segment": f"s{i + 10_000}"} for i in range(9999)} | {"a": {"evnt": "A"}})
-    begin = time.perf_counter()
-    assert len(report(text)) == 10_000
-    assert time.perf_counter() - begin < 60
+def test_ten_thousand_mistakes_are_reported() -> None:
+    assert len(report(many_mistakes(10_000))) == 10_000
 
 
 def test_aliases_that_multiply_conditions_are_refused() -> None:

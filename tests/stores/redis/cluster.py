@@ -1,13 +1,14 @@
 """A cluster of embedded servers, on TCP ports of this machine."""
 
 import contextlib
-import socket
 
 import redis
 
 from local.embedded_redis import EmbeddedRedis
+from local.pubsub_emulator import free_port
 
 SLOTS = 16384
+NODE_TIMEOUT_MS = 2_000
 _BUS = 10_000
 """The nodes speak to each other on a port so far above the clients'."""
 
@@ -62,7 +63,7 @@ def running_node(folder, announced=0):
         "port": str(port),
         "bind": "127.0.0.1",
         "cluster-enabled": "yes",
-        "cluster-node-timeout": "2000",
+        "cluster-node-timeout": str(NODE_TIMEOUT_MS),
         "cluster-announce-port": str(announced),
         "cluster-announce-bus-port": str(port + _BUS if announced else 0),
     }
@@ -94,10 +95,7 @@ def _state_of(node):
 def _free_port():
     """Returns a port that is free, the node's bus too."""
     while True:
-        with socket.create_server(("127.0.0.1", 0)) as first:
-            port = first.getsockname()[1]
-            with (
-                contextlib.suppress(OSError, OverflowError),
-                socket.create_server(("127.0.0.1", port + _BUS)),
-            ):
-                return port
+        port = free_port()
+        with contextlib.suppress(OSError, OverflowError):
+            free_port(port + _BUS)
+            return port

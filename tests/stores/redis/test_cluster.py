@@ -10,7 +10,7 @@ from redis.cluster import RedisCluster
 from stores.redis.access import RedisTarget, access_to
 from stores.segments.writer import SegmentStore, SegmentStoreError, WriteResult
 from tests.stores.redis.certificates import Authority
-from tests.stores.redis.cluster import await_whole, join, running_cluster, running_node
+from tests.stores.redis.cluster import NODE_TIMEOUT_MS, await_whole, join, running_cluster, running_node
 from tests.stores.redis.relay import Relay
 from tests.stores.samples import DAY_MS, change, deleted, no_sleep, snapshot
 from tests.stores.secret_manager import CA_SECRET, PASSWORD_SECRET, FakeSecretManager
@@ -132,16 +132,20 @@ class TestTwoNodes:
             give(slot, source)
 
     def test_a_silent_node_costs_one_wait_per_attempt_and_the_other_goes_on(self, nodes):
-        target = RedisTarget(f"{nodes[0].url}?socket_timeout=0.2")
+        target = RedisTarget(nodes[0].url)
         store_of(target).write_snapshots(batch_of(1))
-        pauses = []
+        impatient = store_of(RedisTarget(f"{nodes[0].url}?socket_timeout=0.2"), sleep=(pauses := []).append)
         hung = nodes[1]
+        for node in nodes:
+            node.admin.config_set("cluster-node-timeout", 240_000)  # the silent one is not given up meanwhile
         os.kill(hung.server.pid, signal.SIGSTOP)
         try:
             with pytest.raises(SegmentStoreError, match="Redis took .* of 100 writes, then: out of reach"):
-                store_of(target, sleep=pauses.append).write_snapshots(batch_of(2))
+                impatient.write_snapshots(batch_of(2))
         finally:
             os.kill(hung.server.pid, signal.SIGCONT)
+            for node in nodes:
+                node.admin.config_set("cluster-node-timeout", NODE_TIMEOUT_MS)
         assert len(pauses) == 7
         await_whole(nodes)
         written = [version for version in versions_in(nodes[:1]).values() if version == 2]
