@@ -70,7 +70,9 @@ def _unmeasured(cost: Cost) -> str:
     missing = [line.what for line in cost.python if line.quantity is None]
     if not missing:
         return "The figures below include all steps.\n"
-    return f"The figures below are without {' and '.join(missing)}, which `make bench` has not measured yet.\n"
+    return (
+        f"The figures below are without {' and '.join(missing)}, which `make bench` has not measured yet.\n"
+    )
 
 
 def _volumes(cost: Cost) -> str:
