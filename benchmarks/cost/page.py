@@ -25,20 +25,20 @@ def keep(cost: Cost, doc: Path = DOC) -> None:
 def markdown(cost: Cost) -> str:
     """Returns the part of the documentation that shows the cost."""
     parts = [
-        "## What one event causes\n",
+        "## Volume per event\n",
         _volumes(cost),
-        "Processor time of the steps, as measured:\n",
+        "Measured processor time of the steps:\n",
         _table(("step", "µs per event"), [(line.what, _quantity(line)) for line in cost.python], right={1}),
         _unmeasured(cost),
-        "## A million events\n",
+        "## Cost of a million events\n",
         _priced(cost.per_million_events),
         _table(("not in the sum", "quantity", "dollars"), _rows(cost.instead), right={1, 2}),
-        "## Profiles, a month\n",
+        "## Cost of profiles per month\n",
         _table(("", "Redis", "dollars"), _rows(cost.per_profiles), right={1, 2}),
-        "## What stands still, a month\n",
+        "## Fixed cost per month\n",
         _priced(cost.standing),
-        "## At a rate\n",
-        "Dollars are for events alone, in the long run, with all that is kept of them; profiles come on top.\n",
+        "## Cost by rate of events\n",
+        "Dollars are for events, including the storage of their data over time. Profiles cost extra.\n",
         _table(
             (
                 "events/s",
@@ -52,7 +52,7 @@ def markdown(cost: Cost) -> str:
             [_at_rate(rate, cost) for rate in cost.at_rates],
             right=set(range(7)),
         ),
-        "How many events a second each limit lets through:\n",
+        "The rate of events at which each limit is reached:\n",
         _table(("limit", "events/s"), [(line.what, _quantity(line)) for line in cost.reaches], right={1}),
         "## Prices\n",
         f"List prices in {cost.prices.region}, without taxes, discounts and free volumes, looked up on"
@@ -69,8 +69,10 @@ def markdown(cost: Cost) -> str:
 def _unmeasured(cost: Cost) -> str:
     missing = [line.what for line in cost.python if line.quantity is None]
     if not missing:
-        return "All steps are in what follows.\n"
-    return f"What follows is without {' and '.join(missing)}, which `make bench` has still to measure.\n"
+        return "The figures below include all steps.\n"
+    return (
+        f"The figures below are without {' and '.join(missing)}, which `make bench` has not measured yet.\n"
+    )
 
 
 def _volumes(cost: Cost) -> str:
@@ -89,7 +91,7 @@ def _volumes(cost: Cost) -> str:
 def _priced(lines: Sequence[Line]) -> str:
     dollars, missing = total(lines)
     without = f", without {', '.join(missing)}" if missing else ""
-    rows = [*_rows(lines), (f"**together{without}**", "", f"**{money(dollars)}**")]
+    rows = [*_rows(lines), (f"**total{without}**", "", f"**{money(dollars)}**")]
     return _table(("", "quantity", "dollars"), rows, right={1, 2})
 
 
@@ -132,7 +134,7 @@ def _prices(cost: Cost) -> str:
         )
         for name, price in cost.prices.prices.items()
     ]
-    return _table(("price", "dollars", "per", "where and when", ""), rows, right={1})
+    return _table(("price", "dollars", "per", "source and date", "note"), rows, right={1})
 
 
 def _limits(cost: Cost) -> str:
@@ -140,15 +142,15 @@ def _limits(cost: Cost) -> str:
         (name, "as measured" if limit.limit is None else f"{limit.limit:,.0f}", limit.page, limit.note)
         for name, limit in cost.prices.limits.items()
     ]
-    return _table(("limit", "", "where", ""), rows, right={1})
+    return _table(("limit", "value", "source", "note"), rows, right={1})
 
 
 def _assumptions(cost: Cost) -> str:
     rows = [
-        (name, "as the log" if one.value is None else f"{one.value:g}", one.why)
+        (name, "as in the log" if one.value is None else f"{one.value:g}", one.why)
         for name, one in cost.prices.assumptions.items()
     ]
-    return _table(("not measured", "value", ""), rows, right={1})
+    return _table(("assumption", "value", "reason"), rows, right={1})
 
 
 def _plain(value: float) -> str:

@@ -151,8 +151,8 @@ def test_a_step_that_was_not_measured_is_left_out_and_named() -> None:
     assert cost.at_rates[0].vcpus == pytest.approx(0.036)
     shown = page.markdown(cost)
     assert "| WriteSegments | not known yet |" in shown
-    assert "without WriteSegments and WriteHistory, which `make bench` has still to measure" in shown
-    assert "All steps are in what follows." in page.markdown(reckon(MEASURED, VOLUMES, prices()))
+    assert "without WriteSegments and WriteHistory, which `make bench` has not measured yet" in shown
+    assert "The figures below include all steps." in page.markdown(reckon(MEASURED, VOLUMES, prices()))
 
 
 def test_without_a_price_a_line_is_left_out_of_the_sum_and_named() -> None:
@@ -168,7 +168,7 @@ def test_without_a_price_a_line_is_left_out_of_the_sum_and_named() -> None:
     assert missing == ["Dataflow: Streaming Engine"]
     assert sum_without == pytest.approx(sum_with - engine.quantity)
     shown = page.markdown(without)
-    assert "**together, without Dataflow: Streaming Engine**" in shown
+    assert "**total, without Dataflow: Streaming Engine**" in shown
     assert "| dataflow_streaming_engine_gib | not found |" in shown
 
 

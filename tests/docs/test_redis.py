@@ -57,7 +57,7 @@ def test_the_keys_are_what_the_job_writes(store: SegmentStore, redis_client: red
     rows = dict(re.findall(r"^\| `(segments:[^`]+)` \| (?:hash|stream) \| (.+?) \|$", TEXT, re.MULTILINE))
     assert rows.keys() == {"segments:profile:<profile_id>", "segments:changes"}
     fields: Any = redis_client.hgetall("segments:profile:alice")
-    assert set(words_of(rows["segments:profile:<profile_id>"])) == {*fields, "merged_into"}
+    assert set(words_of(rows["segments:profile:<profile_id>"])) == set(fields)
     entries: Any = redis_client.xrange("segments:changes")
     assert list(entries[0][1]) == [
         word for word in words_of(rows["segments:changes"]) if word not in ("entered", "exited")
@@ -79,10 +79,8 @@ def test_the_example_reads_what_the_job_writes(store: SegmentStore, redis_client
         "ended": Membership(NOON_MS - 1, NOON_MS),
     }
     store.write_snapshots([snapshot(1, segments=held)])
-    redis_client.hset("segments:profile:device", mapping={"merged_into": "alice", "version": 2})
-    for profile_id in ("alice", "device"):
-        assert segments_of(redis_client, profile_id, "2026-01-31T12:00:00.000Z") == ["forever", "ends"]
-        assert segments_of(redis_client, profile_id, "2026-01-31T12:00:00.001Z") == ["forever"]
+    assert segments_of(redis_client, "alice", "2026-01-31T12:00:00.000Z") == ["forever", "ends"]
+    assert segments_of(redis_client, "alice", "2026-01-31T12:00:00.001Z") == ["forever"]
     assert segments_of(redis_client, "alice") == ["forever"]
     assert segments_of(redis_client, "nobody") == []
 
