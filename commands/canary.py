@@ -20,7 +20,8 @@ from google.cloud import pubsub_v1
 from redis.exceptions import RedisClusterException, RedisError
 
 from pipeline.cloud_files import CloudFiles
-from pipeline.config import ConfigError, redis_of, topic_in
+from pipeline.config import redis_of, topic_in
+from pipeline.flags.forms import ConfigError
 from pipeline.flags.pubsub import require_topic
 from pipeline.flags.redis import add_redis_flags
 from segmentation.events import Event, parse_event

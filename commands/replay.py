@@ -17,7 +17,7 @@ from google.api_core.exceptions import DeadlineExceeded, GoogleAPICallError, Inv
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
-from pipeline.config import ConfigError
+from pipeline.flags.forms import ConfigError
 from pipeline.flags.pubsub import require_topic, topic_of
 
 _PARSED_BY = "ParseEvents"

@@ -2,77 +2,96 @@
 
 import argparse
 import dataclasses
-import glob
 import os
-import re
-import zlib
 
 from apache_beam.options.pipeline_options import StandardOptions
-from google.api_core.exceptions import GoogleAPIError
-from google.auth.exceptions import GoogleAuthError
 
+from pipeline.bounded_log import LogError, check_readable, latest_event_ms, log_paths
 from pipeline.cloud_files import CloudFiles
+from pipeline.flags import forms
 from pipeline.flags.cloud import CloudFlagsError, storage_write_service
+from pipeline.flags.forms import ConfigError, matching, one_of, require
 from pipeline.flags.redis import RedisFlagsError, redis_target
 from pipeline.options import SegmentationOptions
 from segmentation.durations import parse_duration
-from segmentation.events import InvalidEvent, parse_event
 from segmentation.timestamps import parse_timestamp
 from segmentation.tracking_plan.load import TrackingPlanError
 from stores.definitions import Definitions, DefinitionsError, read_definitions
 from stores.files import CLOUD
 from stores.redis.access import RedisTarget
 from stores.tracking_plan import TrackingPlanTexts, read_tracking_plan
-from transforms.read_events import read_lines
-
-_TOPIC = "projects/P/topics/T, P of 6 characters or more"
-_SUBSCRIPTION = "projects/P/subscriptions/S, P of 6 characters or more"
-_SECRET = "projects/P/secrets/S/versions/V"
-_TABLE = "PROJECT:DATASET.TABLE"
-_PROJECT = "[a-z][-a-z0-9:.]{4,61}[a-z0-9]"  # what Beam takes
-_FORMS = {
-    _TOPIC: rf"projects/{_PROJECT}/topics/[^/]+",
-    _SUBSCRIPTION: rf"projects/{_PROJECT}/subscriptions/[^/]+",
-    _SECRET: r"projects/[^/]+/secrets/[^/]+/versions/[^/]+",
-    _TABLE: r"([a-z0-9.-]+:)?[a-z][a-z0-9-]*[a-z0-9]:[A-Za-z0-9_]{1,1024}\.[\w-]{1,1024}",
-}
-_UNREADABLE = (OSError, EOFError, zlib.error, GoogleAPIError, GoogleAuthError)
 
 
-class ConfigError(ValueError):
-    """A flag, a file or a rule is wrong; the message says what to change."""
+@dataclasses.dataclass(frozen=True)
+class Log:
+    """A bounded source: files that are read in order, up to an instant."""
+
+    paths: tuple[str, ...]
+    """In the order in which they are read."""
+    as_of_ms: int
+    """The end of time."""
+    run: str
+    """Names the files that the run writes."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Subscription:
+    """An unbounded source."""
+
+    name: str
+    """projects/P/subscriptions/S."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Table:
+    """A BigQuery table for the history."""
+
+    name: str
+    """PROJECT:DATASET.TABLE."""
+    storage_write_service: str | None = None
+    """What describes the Storage Write API's step to Beam, HOST:PORT or a jar; None: streaming inserts."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Topic:
+    """A Pub/Sub topic for dead letters."""
+
+    name: str
+    """projects/P/topics/T."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Files:
+    """JSON lines."""
+
+    prefix: str
+    """How the files' names begin."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SegmentationConfig:
-    """What the main job needs to know. Exactly one of `events` and `input_subscription` is set."""
+    """What the main job needs to know."""
 
+    source: Log | Subscription
     rules_text: str = dataclasses.field(repr=False)
-    redis_url: str = dataclasses.field(repr=False)
+    redis: RedisTarget
     redis_key_prefix: str
     profile_ttl_ms: int
-    run: str | None
-    """Names the files of a bounded run; None for an unbounded one."""
+    history: Table | Files
+    dead_letters: Topic | Files
+    changes_topic: str | None = None
     tracking_plan: TrackingPlanTexts | None = dataclasses.field(default=None, repr=False)
     """What events must look like; None: no more than an event's contract says."""
-    history_table: str | None = None
-    storage_write_service: str | None = None
-    """What describes the Storage Write API's step to Beam, HOST:PORT or a jar; None: streaming inserts."""
-    history_path: str | None = None
-    dead_letter_topic: str | None = None
-    dead_letter_path: str | None = None
-    changes_topic: str | None = None
-    redis_auth_secret: str | None = None
-    redis_ca_secret: str | None = None
-    events: tuple[str, ...] = ()
-    """Paths of the log's files, in the order in which they are read."""
-    as_of_ms: int | None = None
-    input_subscription: str | None = None
 
     @property
-    def redis(self) -> RedisTarget:
-        """Where Redis is, and the secrets that open it."""
-        return RedisTarget(self.redis_url, self.redis_auth_secret, self.redis_ca_secret)
+    def as_of_ms(self) -> int | None:
+        """The end of time of a bounded run; None for an unbounded one."""
+        return self.source.as_of_ms if isinstance(self.source, Log) else None
+
+    @property
+    def run(self) -> str | None:
+        """Names the files of a bounded run; None for an unbounded one."""
+        return self.source.run if isinstance(self.source, Log) else None
 
     @classmethod
     def from_options(cls, options: SegmentationOptions, now_ms: int) -> "SegmentationConfig":
@@ -81,53 +100,32 @@ class SegmentationConfig:
         Raises:
           ConfigError: a wrong flag, an unreadable file or an invalid rule.
         """
-        bounded = _one_of(options, "events", "input_subscription") == "events"
-        _require(options, "segments", "redis_url")
+        bounded = one_of(options, "events", "input_subscription") == "events"
+        require(options, "segments", "redis_url")
         runner = options.view_as(StandardOptions).runner or ""
         redis = redis_of(options, may_hold_password="dataflow" not in runner.lower())
-        outputs = _outputs(options, bounded)
+        history, dead_letters = _history(options, bounded), _dead_letters(options, bounded)
+        if history == dead_letters:
+            raise ConfigError("--history_path and --dead_letter_path must differ")
+        changes_topic = topic_in(options, "changes_topic")
         as_of_ms = _as_of_ms(options, bounded)
         definitions = _definitions(options.segments)
         tracking_plan = _tracking_plan(options.tracking_plan)
-        paths: tuple[str, ...] = ()
-        if bounded:
-            paths = _expand(options.events)
-            if as_of_ms is None:
-                as_of_ms = latest_event_ms(paths, now_ms)
-            else:
-                _check_readable(paths)
+        source = _log(options.events, as_of_ms, now_ms) if bounded else _subscription(options)
+        for flag, output in (("history_path", history), ("dead_letter_path", dead_letters)):
+            if isinstance(output, Files):
+                _make_folder(flag, output.prefix)
         return cls(
+            source=source,
             rules_text=definitions.text,
-            redis_url=redis.url,
+            redis=redis,
             redis_key_prefix=options.redis_key_prefix,
             profile_ttl_ms=max(_ttl_ms(options.profile_ttl), definitions.rules.longest_window_ms),
-            run=str(now_ms) if bounded else None,
+            history=history,
+            dead_letters=dead_letters,
+            changes_topic=changes_topic,
             tracking_plan=tracking_plan,
-            **outputs,
-            redis_auth_secret=redis.auth_secret,
-            redis_ca_secret=redis.ca_secret,
-            events=paths,
-            as_of_ms=as_of_ms,
-            input_subscription=_matching(options, "input_subscription", _SUBSCRIPTION),
         )
-
-
-def latest_event_ms(paths: tuple[str, ...], now_ms: int) -> int:
-    """Returns the greatest timestamp of a valid event that is not later than now; now if there is none.
-
-    Raises:
-      ConfigError: a file cannot be read.
-    """
-    latest_ms = None
-    for path in paths:
-        try:
-            for line in read_lines(path):
-                timestamp_ms = _timestamp_ms(line)
-                if timestamp_ms is not None and timestamp_ms <= now_ms:
-                    latest_ms = timestamp_ms if latest_ms is None else max(latest_ms, timestamp_ms)
-        except _UNREADABLE as error:
-            raise _unreadable(path, error) from None
-    return now_ms if latest_ms is None else latest_ms
 
 
 def redis_of(options: SegmentationOptions | argparse.Namespace, *, may_hold_password: bool) -> RedisTarget:
@@ -143,8 +141,8 @@ def redis_of(options: SegmentationOptions | argparse.Namespace, *, may_hold_pass
     try:
         return redis_target(
             options.redis_url,
-            _matching(options, "redis_auth_secret", _SECRET),
-            _matching(options, "redis_ca_secret", _SECRET),
+            matching(options, "redis_auth_secret", forms.SECRET),
+            matching(options, "redis_ca_secret", forms.SECRET),
             may_hold_password=may_hold_password,
         )
     except RedisFlagsError as error:
@@ -157,64 +155,43 @@ def topic_in(options: SegmentationOptions | argparse.Namespace, flag: str) -> st
     Raises:
       ConfigError: it does not look like a topic's name.
     """
-    return _matching(options, flag, _TOPIC)
+    return matching(options, flag, forms.TOPIC)
 
 
-def _one_of(options: SegmentationOptions, flag: str, other: str) -> str:
-    """Returns which of two flags was given; exactly one must be."""
-    if bool(getattr(options, flag)) == bool(getattr(options, other)):
-        raise ConfigError(f"give exactly one of --{flag} and --{other}")
-    return flag if getattr(options, flag) else other
-
-
-def _require(options: SegmentationOptions, *flags: str) -> None:
-    missing = [f"--{flag}" for flag in flags if not getattr(options, flag)]
-    if missing:
-        raise ConfigError(f"missing: {', '.join(missing)}")
-
-
-def _matching(options: SegmentationOptions | argparse.Namespace, flag: str, form: str) -> str | None:
-    """Returns a flag's value, None if it was not given; it must look as its form says."""
-    value = getattr(options, flag)
-    if value and re.fullmatch(_FORMS[form], value) is None:
-        found = "" if form == _SECRET else f", got {value}"  # it may be the secret itself
-        raise ConfigError(f"--{flag} must look like {form}{found}")
-    return value or None
-
-
-def _outputs(options: SegmentationOptions, bounded: bool) -> dict[str, str | None]:
-    _one_of(options, "history_table", "history_path")
-    _one_of(options, "dead_letter_topic", "dead_letter_path")
-    for flag, instead in (("history_path", "history_table"), ("dead_letter_path", "dead_letter_topic")):
-        if not bounded and (getattr(options, flag) or "").startswith(CLOUD):
-            raise ConfigError(f"--{flag} cannot be appended to on gs://: give --{instead} instead")
-        _make_folder(flag, getattr(options, flag))
-    if options.history_path and options.history_path == options.dead_letter_path:
-        raise ConfigError("--history_path and --dead_letter_path must differ")
-    return {
-        "history_table": _matching(options, "history_table", _TABLE),
-        "storage_write_service": _storage_write_service(options),
-        "history_path": options.history_path or None,
-        "dead_letter_topic": topic_in(options, "dead_letter_topic"),
-        "dead_letter_path": options.dead_letter_path or None,
-        "changes_topic": topic_in(options, "changes_topic"),
-    }
-
-
-def _storage_write_service(options: SegmentationOptions) -> str | None:
-    if options.history_method == "STREAMING_INSERTS":
-        return None
-    if not options.history_table:
-        raise ConfigError("--history_method goes with --history_table only: leave it out with --history_path")
+def _history(options: SegmentationOptions, bounded: bool) -> Table | Files:
+    if one_of(options, "history_table", "history_path") == "history_path":
+        if options.history_method != "STREAMING_INSERTS":
+            raise ConfigError(
+                "--history_method goes with --history_table only: leave it out with --history_path"
+            )
+        return _files(options, "history_path", "history_table", bounded)
+    name = matching(options, "history_table", forms.TABLE)
+    assert name is not None
     try:
-        return storage_write_service(options)
+        streamed = options.history_method == "STREAMING_INSERTS"
+        return Table(name, None if streamed else storage_write_service(options))
     except CloudFlagsError as error:
         raise ConfigError(str(error)) from None
 
 
-def _make_folder(flag: str, prefix: str | None) -> None:
+def _dead_letters(options: SegmentationOptions, bounded: bool) -> Topic | Files:
+    if one_of(options, "dead_letter_topic", "dead_letter_path") == "dead_letter_path":
+        return _files(options, "dead_letter_path", "dead_letter_topic", bounded)
+    name = topic_in(options, "dead_letter_topic")
+    assert name is not None
+    return Topic(name)
+
+
+def _files(options: SegmentationOptions, flag: str, instead: str, bounded: bool) -> Files:
+    prefix = getattr(options, flag)
+    if not bounded and prefix.startswith(CLOUD):
+        raise ConfigError(f"--{flag} cannot be appended to on gs://: give --{instead} instead")
+    return Files(prefix)
+
+
+def _make_folder(flag: str, prefix: str) -> None:
     """Makes the folder of a prefix if it is missing."""
-    if not prefix or prefix.startswith(CLOUD):
+    if prefix.startswith(CLOUD):
         return
     folder = os.path.dirname(prefix) or "."
     try:
@@ -223,6 +200,24 @@ def _make_folder(flag: str, prefix: str | None) -> None:
         raise ConfigError(f"--{flag}: {folder} cannot be made: {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):
         raise ConfigError(f"--{flag}: {folder} cannot be written to")
+
+
+def _subscription(options: SegmentationOptions) -> Subscription:
+    name = matching(options, "input_subscription", forms.SUBSCRIPTION)
+    assert name is not None
+    return Subscription(name)
+
+
+def _log(pattern: str, as_of_ms: int | None, now_ms: int) -> Log:
+    try:
+        paths = log_paths(pattern)
+        if as_of_ms is None:
+            as_of_ms = latest_event_ms(paths, now_ms)
+        else:
+            check_readable(paths)
+    except LogError as error:
+        raise ConfigError(f"--events: {error}") from None
+    return Log(paths, as_of_ms, run=str(now_ms))
 
 
 def _as_of_ms(options: SegmentationOptions, bounded: bool) -> int | None:
@@ -250,40 +245,6 @@ def _tracking_plan(folder: str | None) -> TrackingPlanTexts | None:
         return read_tracking_plan(folder, CloudFiles()).texts if folder else None
     except TrackingPlanError as error:
         raise ConfigError(f"--tracking_plan: {error}") from None
-
-
-def _expand(pattern: str) -> tuple[str, ...]:
-    """Returns the files that a pattern names, in order of their names."""
-    try:
-        found = CloudFiles().match(pattern) if pattern.startswith(CLOUD) else glob.glob(pattern)
-    except _UNREADABLE as error:
-        raise _unreadable(pattern, error) from None
-    if not found:
-        raise ConfigError(f"--events: {pattern} matches no file")
-    return tuple(sorted(found))
-
-
-def _check_readable(paths: tuple[str, ...]) -> None:
-    """Reads the beginning of each file, and the whole of a local .gz, which may be damaged anywhere."""
-    for path in paths:
-        try:
-            for _ in read_lines(path):
-                if path.startswith(CLOUD) or not path.endswith(".gz"):
-                    break
-        except _UNREADABLE as error:
-            raise _unreadable(path, error) from None
-
-
-def _unreadable(path: str, error: Exception) -> ConfigError:
-    reason = getattr(error, "strerror", None) or str(error)
-    return ConfigError(f"--events: {path} cannot be read: {reason}")
-
-
-def _timestamp_ms(line: bytes) -> int | None:
-    try:
-        return parse_event(line).timestamp_ms
-    except InvalidEvent:
-        return None  # the run itself makes a dead letter of it
 
 
 def _ttl_ms(text: str) -> int:

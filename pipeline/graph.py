@@ -4,15 +4,15 @@ The labels of steps, and the names of state and timers in them, are public inter
 updated only if they stay.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import apache_beam as beam
 
-from pipeline.config import SegmentationConfig
+from pipeline.config import Log, SegmentationConfig, Subscription, Table, Topic
 from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event
 from segmentation.memberships import Change
+from segmentation.messages import Message
 from stores.clock import Clock, system_clock_ms
 from stores.history.table_schemas import table_schema
 from transforms.append_rows import AppendRows
@@ -25,33 +25,33 @@ from transforms.write_changes import WriteChanges
 from transforms.write_json_lines import WriteJsonLines
 from transforms.write_segments import WriteSegments
 
+READ_EVENTS = "ReadEvents"
 CHANGE_FILTERS = ("change_id", "profile_id", "segment", "change", "cause", "correction")
 DEAD_LETTER_FILTERS = ("step", "reason")
 
 
+def read_messages(source: Log | Subscription) -> beam.PTransform:
+    """Returns the step that emits the source's messages; its label is `READ_EVENTS`."""
+    return ReadLog(source.paths) if isinstance(source, Log) else ReadSubscription(source.name)
+
+
 def build(
-    root: beam.Pipeline,
-    config: SegmentationConfig,
-    clock: Clock = system_clock_ms,
-    before_pull: Callable[[], None] | None = None,
+    messages: beam.PCollection[Message], config: SegmentationConfig, clock: Clock = system_clock_ms
 ) -> None:
-    """Adds the main job to a pipeline.
+    """Adds the main job to a pipeline, after the step that reads.
 
     Args:
-      root: the pipeline.
+      messages: of the source, or of a script in a test.
       config: what the job needs to know.
       clock: the processing time.
-      before_pull: of `ReadSubscription`; for a live run on this machine.
     """
-    messages = root | "ReadEvents" >> _read(config, before_pull)
-    events, dead_letters = messages | "ParseEvents" >> ParseEvents(
-        config.as_of_ms, clock, config.tracking_plan
-    )
+    events, unparsed = messages | "ParseEvents" >> ParseEvents(config.as_of_ms, clock, config.tracking_plan)
     changes, snapshots = (
         events
         | "KeyByProfile" >> beam.Map(_by_profile)
         | "UpdateProfiles" >> UpdateProfiles(config.rules_text, config.profile_ttl_ms, config.as_of_ms, clock)
     )
+    failures = [unparsed]
 
     store = config.redis, config.redis_key_prefix, config.profile_ttl_ms
     snapshots | "WriteSegments" >> WriteSegments(*store)
@@ -60,38 +60,30 @@ def build(
     rows = changes | "ToHistoryRows" >> beam.Map(_history_row)
     if config.changes_topic is not None:
         rows | "PublishChanges" >> PublishRows(config.changes_topic, CHANGE_FILTERS)
-    if config.history_path is not None:
-        rows | "WriteHistory" >> WriteJsonLines(config.history_path, config.run)
-    if config.history_table is not None:
-        refused = rows | "WriteHistory" >> _insert_history(config, clock)
-        dead_letters = (dead_letters, refused) | "AllDeadLetters" >> beam.Flatten()
+    if isinstance(config.history, Table):
+        failures.append(rows | "WriteHistory" >> _insert_history(config.history, clock))
+    else:
+        rows | "WriteHistory" >> WriteJsonLines(config.history.prefix, config.run)
 
     (
-        dead_letters
+        failures
+        | "AllDeadLetters" >> beam.Flatten()
         | "ToDeadLetterRows" >> beam.Map(_dead_letter_row)
         | "WriteDeadLetters" >> _write_dead_letters(config)
     )
 
 
-def _read(config: SegmentationConfig, before_pull: Callable[[], None] | None) -> beam.PTransform:
-    if config.input_subscription is not None:
-        return ReadSubscription(config.input_subscription, before_pull)
-    return ReadLog(config.events)
-
-
-def _insert_history(config: SegmentationConfig, clock: Clock) -> beam.PTransform:
-    assert config.history_table is not None
-    service = config.storage_write_service
+def _insert_history(table: Table, clock: Clock) -> beam.PTransform:
+    service = table.storage_write_service
     if service is None:
-        return InsertRows(config.history_table, "WriteHistory", clock)
-    return AppendRows(config.history_table, table_schema("segment_changes"), service, "WriteHistory", clock)
+        return InsertRows(table.name, "WriteHistory", clock)
+    return AppendRows(table.name, table_schema("segment_changes"), service, "WriteHistory", clock)
 
 
 def _write_dead_letters(config: SegmentationConfig) -> beam.PTransform:
-    if config.dead_letter_path is not None:
-        return WriteJsonLines(config.dead_letter_path, config.run)
-    assert config.dead_letter_topic is not None
-    return PublishRows(config.dead_letter_topic, DEAD_LETTER_FILTERS)
+    if isinstance(config.dead_letters, Topic):
+        return PublishRows(config.dead_letters.name, DEAD_LETTER_FILTERS)
+    return WriteJsonLines(config.dead_letters.prefix, config.run)
 
 
 def _by_profile(event: Event) -> tuple[str, Event]:

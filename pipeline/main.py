@@ -11,10 +11,11 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
-from pipeline.config import ConfigError, SegmentationConfig
+from pipeline.config import SegmentationConfig, Subscription, Table
 from pipeline.flags.cloud import CloudFlagsError, check_credentials, check_locations
+from pipeline.flags.forms import ConfigError
 from pipeline.flags.redis import RedisFlagsError, check_answer
-from pipeline.graph import build
+from pipeline.graph import READ_EVENTS, build, read_messages
 from pipeline.local_run.live import run_live
 from pipeline.options import SegmentationOptions
 from stores.clock import system_clock_ms
@@ -57,14 +58,14 @@ def run(argv: list[str]) -> PipelineResult:
         standard.runner = LOCAL_RUNNER
         _check_redis(config)
     _check_cloud(options, config, is_local)
-    if config.input_subscription is not None:
+    if isinstance(config.source, Subscription):
         standard.streaming = True
     setup = options.view_as(SetupOptions)
     setup.beam_plugins = [*(setup.beam_plugins or []), PLUGIN]
     pipeline = _pipeline(options)
-    if is_local and config.input_subscription is not None:
-        return run_live(pipeline, config)
-    build(pipeline, config)
+    if is_local and isinstance(config.source, Subscription):
+        return run_live(pipeline, config, config.source)
+    build(pipeline | READ_EVENTS >> read_messages(config.source), config)
     result = pipeline.run()
     if is_local:
         result.wait_until_finish()
@@ -101,12 +102,13 @@ def _check_redis(config: SegmentationConfig) -> None:
 
 def _check_cloud(options: PipelineOptions, config: SegmentationConfig, is_local: bool) -> None:
     try:
-        if is_local and config.storage_write_service is not None:
+        table = config.history if isinstance(config.history, Table) else None
+        if is_local and table is not None and table.storage_write_service is not None:
             raise CloudFlagsError(
                 "--history_method=STORAGE_WRITE_API runs partly in Java, which the local runner cannot: leave it out,"
                 " or give another --runner"
             )
-        if is_local and config.history_table is not None:
+        if is_local and table is not None:
             check_credentials()
         if "dataflow" in (options.view_as(StandardOptions).runner or "").lower():
             check_locations(options)

@@ -1,7 +1,7 @@
 """Reads messages: a bounded log, in order, or a subscription."""
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import apache_beam as beam
@@ -57,37 +57,16 @@ class ReadSubscription(beam.PTransform):
 
     Args:
       subscription: projects/P/subscriptions/S.
-      before_pull: is called before every pull on the local runner, and nowhere on others.
     """
 
     subscription: str
-    before_pull: Callable[[], None] | None = None
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[Message]:
-        read: Any = beam.io.ReadFromPubSub(subscription=self.subscription, with_attributes=True)
-        if self.before_pull is not None:
-            read._source = _AskingSource(read._source, self.before_pull)
-        return root | "Pull" >> read | "ToMessages" >> beam.Map(_to_message)
+        return root | "Pull" >> self.pull() | "ToMessages" >> beam.Map(_to_message)
 
-
-class _AskingSource:
-    """A source that BundleBasedDirectRunner (Beam 2.77) cannot pull from unasked.
-
-    That runner looks the subscription's name up before every pull, and pulls only when everything that it
-    pulled before has gone through the whole graph.
-    """
-
-    def __init__(self, source: Any, before_pull: Callable[[], None]) -> None:
-        self._source = source
-        self._before_pull = before_pull
-
-    @property
-    def subscription_name(self) -> str:
-        self._before_pull()
-        return self._source.subscription_name
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._source, name)
+    def pull(self) -> Any:
+        """Returns Beam's own step, which a local run replaces."""
+        return beam.io.ReadFromPubSub(subscription=self.subscription, with_attributes=True)
 
 
 def _to_message(message: PubsubMessage) -> Message:

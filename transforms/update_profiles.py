@@ -14,7 +14,6 @@ from apache_beam.transforms.userstate import (
     TimerSpec,
     on_timer,
 )
-from apache_beam.utils.timestamp import Timestamp
 
 import transforms.coders  # noqa: F401  it registers those of events, changes and snapshots
 from segmentation.events import Event
@@ -24,11 +23,10 @@ from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from stores.clock import Clock, system_clock_ms
 from transforms.step_metrics import StepMetrics
+from transforms.timers import EventTimers, timer_instant
 
 _LOGGER = logging.getLogger(__name__)
 _STEP = "UpdateProfiles"
-DRAIN_MS = 5 * 60 * 1000
-"""A live timer that fires further ahead of the clock than this is fired by a drain."""
 PROGRESS_EVENTS = 100_000
 _CHANGES: Literal["changes"] = "changes"
 Output = Snapshot | beam.pvalue.TaggedOutput[Literal["changes"], Change]
@@ -83,6 +81,7 @@ class _UpdateProfilesFn(beam.DoFn):
         self._rules_text = rules_text
         self._profile_ttl_ms = profile_ttl_ms
         self._as_of_ms = as_of_ms
+        self._timers = EventTimers(as_of_ms)
         self._clock = clock
 
     def setup(self) -> None:
@@ -128,14 +127,13 @@ class _UpdateProfilesFn(beam.DoFn):
         encoded = cell.read()
         if encoded is None:
             return ()
-        if self._as_of_ms is None and fired_ms > now_ms + DRAIN_MS:
+        if self._timers.is_drain(fired_ms, now_ms):
             self._metrics.count("timers_drained")
             return ()
         self._metrics.count("timers_fired")
         profile = open_profile(profile_id, self._rules, self._profile_ttl_ms, encoded, now_ms)
         profile.state.armed_ms = 0
-        # bounded, timers fire when every event has been taken in, so that time may run to its end at once
-        outcome = profile.advance(fired_ms if self._as_of_ms is None else self._as_of_ms)
+        outcome = profile.advance(self._timers.time_runs_to_ms(fired_ms))
         if self._as_of_ms is None:
             for change in outcome.changes:
                 # not of new rules: those exits stand at the profile's clock, which may be long past
@@ -153,10 +151,9 @@ class _UpdateProfilesFn(beam.DoFn):
             self._metrics.count("profiles_forgotten")
             return
         deadline_ms, state = profile.deadline(), profile.state
-        due = deadline_ms <= self._as_of_ms if self._as_of_ms is not None else deadline_ms <= _MAX_TIMER_MS
-        if due and (state.armed_ms == 0 or deadline_ms < state.armed_ms):
+        if self._timers.is_due(deadline_ms, state.armed_ms):
             state.armed_ms = deadline_ms
-            timer.set(Timestamp(micros=deadline_ms * 1000))
+            timer.set(timer_instant(deadline_ms))
             self._metrics.count("timers_set")
         encoded = profile.encode()
         cell.write(encoded)
@@ -180,9 +177,6 @@ class _UpdateProfilesFn(beam.DoFn):
     def _report_progress(self) -> None:
         if self._as_of_ms is not None:
             _LOGGER.info("%s events decided", f"{self._events:,}")
-
-
-_MAX_TIMER_MS = Timestamp.of(beam.transforms.window.GlobalWindow().max_timestamp()).micros // 1000
 
 
 @lru_cache(maxsize=4)

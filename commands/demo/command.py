@@ -18,7 +18,7 @@ from commands.demo.outcome import SegmentNumbers, collect
 from commands.demo.report import SampleRun, print_report, report_console
 from local.embedded_redis import EmbeddedRedis, EmbeddedRedisError
 from local.samples import DEFINITIONS, LOGS, ROOT, shown_path
-from pipeline.config import ConfigError
+from pipeline.flags.forms import ConfigError
 from pipeline.main import LOCAL_RUNNER, run
 from stores.definitions import DefinitionsError, read_definitions
 from transforms.step_metrics import reset_totals, total_counts

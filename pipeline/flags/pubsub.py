@@ -6,7 +6,7 @@ from google.api_core.exceptions import Forbidden, GoogleAPICallError, InvalidArg
 from google.auth.exceptions import GoogleAuthError
 from google.cloud import pubsub_v1
 
-from pipeline.config import ConfigError
+from pipeline.flags.forms import ConfigError
 
 _TIMEOUT_SECONDS = 10
 

@@ -15,9 +15,10 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineResult
 
-from pipeline.config import SegmentationConfig
+from pipeline.config import SegmentationConfig, Subscription, Topic
 from pipeline.flags.pubsub import require_topic
-from pipeline.graph import build
+from pipeline.graph import READ_EVENTS, build
+from pipeline.local_run.gated_subscription import ReadGatedSubscription
 from pipeline.local_run.heartbeat import Heartbeat
 from pipeline.local_run.periodically import Periodically
 from transforms.step_metrics import Observed, reset_totals, total_counts, total_observations
@@ -59,7 +60,9 @@ class Gate:
             raise Stopped
 
 
-def run_live(pipeline: beam.Pipeline, config: SegmentationConfig) -> PipelineResult:
+def run_live(
+    pipeline: beam.Pipeline, config: SegmentationConfig, subscription: Subscription
+) -> PipelineResult:
     """Runs the job until SIGINT or SIGTERM, and returns when what was taken in is written.
 
     A second signal ends the process at once.
@@ -67,22 +70,22 @@ def run_live(pipeline: beam.Pipeline, config: SegmentationConfig) -> PipelineRes
     Raises:
       ConfigError: the subscription or a topic does not exist, or Pub/Sub cannot be reached.
     """
-    assert config.input_subscription is not None
-    for flag in ("dead_letter_topic", "changes_topic"):
-        topic = getattr(config, flag)
-        if topic is not None:
-            require_topic(flag, topic)
+    if isinstance(config.dead_letters, Topic):
+        require_topic("dead_letter_topic", config.dead_letters.name)
+    if config.changes_topic is not None:
+        require_topic("changes_topic", config.changes_topic)
     gate = Gate()
     reset_totals()
-    build(pipeline, config, before_pull=gate.ask)
+    read = ReadGatedSubscription(subscription.name, gate.ask)
+    build(pipeline | READ_EVENTS >> read, config)
     with (
-        Heartbeat(config.input_subscription) as heartbeat,
+        Heartbeat(subscription.name) as heartbeat,
         Periodically(HEARTBEAT_SECONDS, heartbeat.beat) as beats,
         Periodically(SUMMARY_SECONDS, _log_summary),
         _on_signal(gate.close, beats.now),
     ):
         result = pipeline.run()
-        _LOGGER.info("live: taking messages from %s; Ctrl-C ends the run", config.input_subscription)
+        _LOGGER.info("live: taking messages from %s; Ctrl-C ends the run", subscription.name)
         try:
             _wait(result)
         finally:

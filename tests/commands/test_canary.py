@@ -22,7 +22,7 @@ from commands.canary import (
     watch,
 )
 from local.embedded_redis import EmbeddedRedis
-from pipeline.config import ConfigError
+from pipeline.flags.forms import ConfigError
 from segmentation.events import parse_event
 from segmentation.rules.load import load_rules
 from segmentation.timestamps import format_timestamp

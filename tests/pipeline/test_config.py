@@ -9,10 +9,13 @@ from apache_beam.io.filesystem import BeamIOError, FileMetadata, MatchResult
 from apache_beam.io.filesystems import FileSystems
 from google.api_core.exceptions import NotFound
 
-from pipeline.config import ConfigError, SegmentationConfig, latest_event_ms
+from pipeline.bounded_log import latest_event_ms
+from pipeline.config import Files, Log, SegmentationConfig, Subscription, Table, Topic
+from pipeline.flags.forms import ConfigError
 from pipeline.main import parse_options
 from pipeline.options import SegmentationOptions
 from segmentation.timestamps import parse_timestamp
+from stores.redis.access import RedisTarget
 from tests.events import START_MS, payload
 
 DAY_MS = 86_400_000
@@ -55,6 +58,11 @@ def config_of(flags: dict[str, str | None], **changed: str | None) -> Segmentati
     return SegmentationConfig.from_options(parse_options(argv).view_as(SegmentationOptions), NOW_MS)
 
 
+def log_of(config: SegmentationConfig) -> Log:
+    assert isinstance(config.source, Log)
+    return config.source
+
+
 def mistake(flags: dict[str, str | None], **changed: str | None) -> str:
     with pytest.raises(ConfigError) as raised:
         config_of(flags, **changed)
@@ -67,16 +75,15 @@ def unbounded(**flags: str) -> dict[str, str | None]:
 
 def test_a_bounded_run(flags: dict[str, str | None], log: Path, tmp_path: Path) -> None:
     assert config_of(flags) == SegmentationConfig(
+        source=Log((str(log),), as_of_ms=START_MS + 90_000, run=str(NOW_MS)),
         rules_text=RULES,
-        redis_url="redis://localhost:6379/0",
+        redis=RedisTarget("redis://localhost:6379/0"),
         redis_key_prefix="segments:",
         profile_ttl_ms=400 * DAY_MS,
-        run=str(NOW_MS),
-        history_path=f"{tmp_path}/out/history",
-        dead_letter_path=f"{tmp_path}/out/dead",
-        events=(str(log),),
-        as_of_ms=START_MS + 90_000,
+        history=Files(f"{tmp_path}/out/history"),
+        dead_letters=Files(f"{tmp_path}/out/dead"),
     )
+    assert (config_of(flags).run, config_of(flags).as_of_ms) == (str(NOW_MS), START_MS + 90_000)
 
 
 def test_a_tracking_plan(flags: dict[str, str | None], tmp_path: Path) -> None:
@@ -100,12 +107,12 @@ def test_an_unbounded_run(flags: dict[str, str | None]) -> None:
             redis_ca_secret="projects/my-shop/secrets/redis-ca/versions/1",
         ),
     )
-    assert (config.input_subscription, config.events) == (SUBSCRIPTION, ())
+    assert config.source == Subscription(SUBSCRIPTION)
     assert (config.run, config.as_of_ms) == (None, None)
     assert (config.redis_key_prefix, config.profile_ttl_ms) == ("shop:", 90 * DAY_MS)
     assert config.changes_topic == "projects/my-shop/topics/changes"
-    assert config.redis_auth_secret == "projects/my-shop/secrets/redis/versions/latest"
-    assert config.redis_ca_secret == "projects/my-shop/secrets/redis-ca/versions/1"
+    assert config.redis.auth_secret == "projects/my-shop/secrets/redis/versions/latest"
+    assert config.redis.ca_secret == "projects/my-shop/secrets/redis-ca/versions/1"
 
 
 def test_tables_and_topics_instead_of_files(flags: dict[str, str | None]) -> None:
@@ -114,10 +121,10 @@ def test_tables_and_topics_instead_of_files(flags: dict[str, str | None]) -> Non
         "dead_letter_topic": "projects/my-shop/topics/dead",
     }
     config = config_of(flags, history_path=None, dead_letter_path=None, **tables)
-    assert (config.history_table, config.history_path) == ("shop:segments.segment_changes", None)
-    assert (config.dead_letter_topic, config.dead_letter_path) == ("projects/my-shop/topics/dead", None)
+    assert config.history == Table("shop:segments.segment_changes")
+    assert config.dead_letters == Topic("projects/my-shop/topics/dead")
     domain = config_of(flags, history_path=None, history_table="example.com:shop:segments.segment_changes")
-    assert domain.history_table == "example.com:shop:segments.segment_changes"
+    assert domain.history == Table("example.com:shop:segments.segment_changes")
 
 
 @pytest.mark.parametrize(
@@ -194,7 +201,7 @@ def test_refuses_a_redis_url_without_showing_it(flags: dict[str, str | None], ur
     "url", ["rediss://u:p@redis.example:6380/1", "unix:///run/redis.sock", "redis://h?socket_timeout=1"]
 )
 def test_takes_a_redis_url(flags: dict[str, str | None], url: str) -> None:
-    assert config_of(flags, redis_url=url).redis_url == url
+    assert config_of(flags, redis_url=url).redis.url == url
 
 
 def test_does_not_show_what_was_given_for_a_secrets_name(flags: dict[str, str | None]) -> None:
@@ -269,7 +276,7 @@ def test_files_of_a_glob_come_in_order_of_their_names(flags: dict[str, str | Non
     for name in ("part-2.jsonl", "part-10.jsonl", "part-1.jsonl.gz"):
         data = payload(0, "Order Completed")
         (tmp_path / name).write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
-    names = [Path(path).name for path in config_of(flags, events=f"{tmp_path}/part-*").events]
+    names = [Path(path).name for path in log_of(config_of(flags, events=f"{tmp_path}/part-*")).paths]
     assert names == ["part-1.jsonl.gz", "part-10.jsonl", "part-2.jsonl"]
 
 
@@ -371,9 +378,11 @@ def test_a_log_on_gs_is_neither_read_nor_asked_for_its_latest_event(
         yield b"one"
         raise AssertionError("read on")
 
-    monkeypatch.setattr("pipeline.config.read_lines", lines_of)
+    monkeypatch.setattr("pipeline.bounded_log.read_lines", lines_of)
     config = config_of(flags, events="gs://bucket/log-*", as_of="2026-03-02T12:00:00Z")
-    assert list(config.events) == opened == ["gs://bucket/log-1.jsonl.gz", "gs://bucket/log-2.jsonl.gz"]
+    assert (
+        list(log_of(config).paths) == opened == ["gs://bucket/log-1.jsonl.gz", "gs://bucket/log-2.jsonl.gz"]
+    )
 
 
 def test_what_gs_refuses_is_a_message(flags: dict[str, str | None], monkeypatch: pytest.MonkeyPatch) -> None:

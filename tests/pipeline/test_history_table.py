@@ -11,7 +11,8 @@ import redis
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.testing.test_stream import TestStream as Script
 
-from pipeline.config import SegmentationConfig
+from pipeline.config import Files, SegmentationConfig, Subscription
+from pipeline.config import Table as HistoryTable
 from pipeline.flags.cloud import STORAGE_WRITE_TARGET, storage_write_service
 from pipeline.graph import build
 from pipeline.main import LOCAL_RUNNER, main
@@ -19,6 +20,7 @@ from segmentation.messages import Message
 from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS
 from stores.history.streaming_inserts import InsertError
 from stores.history.table_schemas import table_schema
+from stores.redis.access import RedisTarget
 from tests.bigquery_stub import BigQueryStub, Table
 from tests.events import START_MS, payload
 from tests.storage_write_stub import StorageWriteStub, taken
@@ -105,18 +107,17 @@ def test_what_the_table_refuses_is_kept_whole_among_the_dead_letters(
 
 
 def test_a_live_job_tells_the_table_of_exits_by_time_alone(
-    bigquery: BigQueryStub, table: Table, tmp_path: Path, redis_url: str, monkeypatch: pytest.MonkeyPatch
+    bigquery: BigQueryStub, table: Table, tmp_path: Path, redis_url: str
 ) -> None:
     """The watermark moves by hand here, in the place of the subscription's."""
     config = SegmentationConfig(
+        source=Subscription("projects/project-x/subscriptions/events"),
         rules_text="version: 1\nsegments:\n  viewer: {when: {event: Product Viewed, within: 10m}}\n",
-        redis_url=redis_url,
+        redis=RedisTarget(redis_url),
         redis_key_prefix="segments:",
         profile_ttl_ms=DEFAULT_PROFILE_TTL_MS,
-        run=None,
-        history_table=TABLE,
-        dead_letter_path=f"{tmp_path}/dead",
-        input_subscription="projects/project-x/subscriptions/events",
+        history=HistoryTable(TABLE),
+        dead_letters=Files(f"{tmp_path}/dead"),
     )
     script = (
         Script()
@@ -129,9 +130,8 @@ def test_a_live_job_tells_the_table_of_exits_by_time_alone(
         .advance_watermark_to(START_MS / 1000 + 700)
         .advance_watermark_to_infinity()
     )
-    monkeypatch.setattr("pipeline.graph._read", lambda config, before_pull: script)
     pipeline = beam.Pipeline(runner=LOCAL_RUNNER, options=PipelineOptions(["--streaming"]))
-    build(pipeline, config, at_the_end)
+    build(pipeline | script, config, at_the_end)
     pipeline.run().wait_until_finish()
     assert sorted((row["profile_id"], row["change"], row["cause"]) for row in table.rows) == [
         ("u1", "entered", "event"),

@@ -17,7 +17,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from local.embedded_redis import EmbeddedRedis
-from pipeline.config import ConfigError
+from pipeline.flags.forms import ConfigError
 from pipeline.main import LOCAL_RUNNER, main, parse_options, run
 from pipeline.options import SegmentationOptions
 from tests.events import payload

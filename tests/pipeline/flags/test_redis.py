@@ -9,7 +9,8 @@ import redis
 from apache_beam.options.pipeline_options import GoogleCloudOptions
 
 from local.embedded_redis import EmbeddedRedis
-from pipeline.config import ConfigError, SegmentationConfig
+from pipeline.config import SegmentationConfig
+from pipeline.flags.forms import ConfigError
 from pipeline.flags.redis import RedisFlagsError, check_answer, redis_target
 from pipeline.main import main, parse_options
 from pipeline.options import SegmentationOptions

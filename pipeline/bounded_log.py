@@ -1,0 +1,78 @@
+"""The log of a bounded run: which files it has, whether they can be read, and when it ends."""
+
+import glob
+import zlib
+
+from google.api_core.exceptions import GoogleAPIError
+from google.auth.exceptions import GoogleAuthError
+
+from pipeline.cloud_files import CloudFiles
+from segmentation.events import InvalidEvent, parse_event
+from stores.files import CLOUD
+from transforms.read_events import read_lines
+
+_UNREADABLE = (OSError, EOFError, zlib.error, GoogleAPIError, GoogleAuthError)
+
+
+class LogError(ValueError):
+    """There is no such log, or a file of it cannot be read; the message names the file."""
+
+
+def log_paths(pattern: str) -> tuple[str, ...]:
+    """Returns the files that a path or a glob names, in order of their names.
+
+    Raises:
+      LogError: there are none.
+    """
+    try:
+        found = CloudFiles().match(pattern) if pattern.startswith(CLOUD) else glob.glob(pattern)
+    except _UNREADABLE as error:
+        raise _unreadable(pattern, error) from None
+    if not found:
+        raise LogError(f"{pattern} matches no file")
+    return tuple(sorted(found))
+
+
+def check_readable(paths: tuple[str, ...]) -> None:
+    """Reads the beginning of each file, and the whole of a local .gz, which may be damaged anywhere.
+
+    Raises:
+      LogError: a file cannot be read.
+    """
+    for path in paths:
+        try:
+            for _ in read_lines(path):
+                if path.startswith(CLOUD) or not path.endswith(".gz"):
+                    break
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from None
+
+
+def latest_event_ms(paths: tuple[str, ...], now_ms: int) -> int:
+    """Returns the greatest timestamp of a valid event that is not later than now; now if there is none.
+
+    Raises:
+      LogError: a file cannot be read.
+    """
+    latest_ms = None
+    for path in paths:
+        try:
+            for line in read_lines(path):
+                timestamp_ms = _timestamp_ms(line)
+                if timestamp_ms is not None and timestamp_ms <= now_ms:
+                    latest_ms = timestamp_ms if latest_ms is None else max(latest_ms, timestamp_ms)
+        except _UNREADABLE as error:
+            raise _unreadable(path, error) from None
+    return now_ms if latest_ms is None else latest_ms
+
+
+def _unreadable(path: str, error: Exception) -> LogError:
+    reason = getattr(error, "strerror", None) or str(error)
+    return LogError(f"{path} cannot be read: {reason}")
+
+
+def _timestamp_ms(line: bytes) -> int | None:
+    try:
+        return parse_event(line).timestamp_ms
+    except InvalidEvent:
+        return None  # the run itself makes a dead letter of it
