@@ -27,6 +27,7 @@ _ROW_BYTES = 1400
 """More than a row takes: a time, 256 characters of a message id, a remembered value, and their headers."""
 _GROWTH_BY_PAYLOAD = 8
 """Of many values in a payload the rows take at most five times as many bytes: `1,` becomes a time and a number."""
+_encode_memory = msgspec.msgpack.Encoder().encode
 _decode_memory = msgspec.msgpack.Decoder().decode
 
 
@@ -154,12 +155,13 @@ class Profile:
                 continue
             memory = self._memory(kind)
             state.memories[kind.key] = memory
-            seen = repr(kind.seen(memory)) if is_served else None
+            # as bytes: the memory changes in place, and 1, 1.0 and true are equal but not served alike
+            seen = _encode_memory(kind.seen(memory)) if is_served else None
             self._dropped_events += kind.add(memory, event, found, clock_ms)
             for leaf in leaves:
                 self._judge(leaf, memory, affected)
             touched_measures += measures
-            if seen is not None and seen != repr(kind.seen(memory)):
+            if seen is not None and seen != _encode_memory(kind.seen(memory)):
                 self._served_changed = True
         self._decide(cause, event.message_id, affected)
         self._set_deadline()
@@ -304,7 +306,7 @@ class Profile:
             return
         state = self.state
         while (size := len(states.encode(state))) >= MAX_STATE_BYTES and state.memories:
-            sizes = {key: len(msgspec.msgpack.encode(memory)) for key, memory in state.memories.items()}
+            sizes = {key: len(_encode_memory(memory)) for key, memory in state.memories.items()}
             largest = max(sizes, key=sizes.__getitem__)
             kind = self.rules.kinds[largest]
             memory = self._memory(kind)
