@@ -13,6 +13,8 @@ class MemoryKind:
 
     slots = 1
     """In how many places at most it notes one event."""
+    takes_lists = False
+    """Whether each of these places notes all values of a list, else one."""
 
     def __init__(self, key: int, names: frozenset[str]) -> None:
         self.key = key

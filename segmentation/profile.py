@@ -23,10 +23,14 @@ from segmentation.timestamps import MAX_MS, NEVER, optional
 
 VERSIONS_PER_MS = 4096
 DEFAULT_PROFILE_TTL_MS = 400 * 86_400_000
-_ROW_BYTES = 1400
-"""More than a row takes: a time, 256 characters of a message id, a remembered value, and their headers."""
-_GROWTH_BY_PAYLOAD = 8
-"""Of many values in a payload the rows take at most five times as many bytes: `1,` becomes a time and a number."""
+_ROW_BYTES = 1700
+"""More than a row takes: a time (9 bytes), 256 characters of a message id (1027), a remembered value (at most 580:
+a list of doubles that JSON writes as `0.0,`), and their headers.
+"""
+_GROWTH_OF_LISTS = 24
+"""The rows of a list's values take at most so many times as many bytes as the payload. `1,` becomes a time and a
+number, 10 bytes; the worst is `1e308,`, which becomes a time and a whole number of 1024 bits, 141 bytes.
+"""
 _encode_memory = msgspec.msgpack.Encoder().encode
 _decode_memory = msgspec.msgpack.Decoder().decode
 
@@ -148,7 +152,8 @@ class Profile:
         touched_measures: list[str] = []
         name, reached = event.name, self.rules.reached_by(event.name)
         message = event.message if reached.memories else {}
-        self._bytes_at_most += reached.slots * (_ROW_BYTES + _GROWTH_BY_PAYLOAD * len(event.payload))
+        self._bytes_at_most += reached.slots * _ROW_BYTES
+        self._bytes_at_most += reached.list_slots * _GROWTH_OF_LISTS * len(event.payload)
         for kind, leaves, measures, is_served in reached.memories:
             found = kind.extract(name, message)
             if found is None:

@@ -63,7 +63,7 @@ class Sequence(MemoryKind):
             ]
             for name in self.names
         }
-        self._shares = steps[0].same is not None
+        self._shares = self.takes_lists = steps[0].same is not None
         self._step_indexes = range(len(steps))
         self._wait_ms = max((entry.duration_ms for entry in then_not), default=0)
 

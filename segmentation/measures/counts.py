@@ -72,6 +72,8 @@ class CountEver(Measure):
 class Distinct(Measure):
     """Number of different scalars in the window: the latest time of each."""
 
+    takes_lists = True
+
     def __init__(self, key: int, selection: Selection, reach: ReachAll, limit: int | None = None) -> None:
         """`limit`: how many values are enough to decide the tests on the number; None where it is served."""
         super().__init__(key, selection, reach)

@@ -47,6 +47,8 @@ class Reached(NamedTuple):
     memories: tuple[Reach, ...]
     slots: int
     """In how many places at most the memories note one event."""
+    list_slots: int
+    """In how many of them all values of a list may be noted."""
 
 
 class Rules:
@@ -125,7 +127,9 @@ class Rules:
 
 
 def _reached(memories: list[Reach]) -> Reached:
-    return Reached(tuple(memories), sum(reach.kind.slots for reach in memories))
+    slots = sum(reach.kind.slots for reach in memories)
+    list_slots = sum(reach.kind.slots for reach in memories if reach.kind.takes_lists)
+    return Reached(tuple(memories), slots, list_slots)
 
 
 class _Empty:
