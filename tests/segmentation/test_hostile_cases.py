@@ -3,13 +3,14 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 
 from segmentation.documents.problems import Problems
 from segmentation.events import InvalidEvent, parse_event
 from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile
 from segmentation.profile.state import MAX_STATE_BYTES
-from tests.events import event
+from tests.events import event, message
 from tests.segmentation.folding import NOW_MS, PROFILE_ID, rules_for, rules_of
 
 MANY_IDS = [f"{number:x}" for number in range(4000)]
@@ -96,6 +97,90 @@ def test_a_state_that_few_large_events_fill_stays_below_its_bound() -> None:
     rules = rules_for(many={"event": "A", "distinct": {"of": "properties.ids[]", "at_least": 100_000}})
     long_ids = [one.ljust(250, "x") for one in MANY_IDS[:120]]
     folded(rules, *(event(at, "A", ids=[f"{at}-{one}" for one in long_ids]) for at in range(60)))
+
+
+LARGE_NUMBERS = [
+    float(f"{digits / 10}e{exponent}") for exponent in range(307, 268, -1) for digits in range(10, 100)
+]
+"""Of five to seven characters in JSON, and more than a hundred bytes as remembered."""
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"sequence": [{"event": "A"}] * 3, "within": "1d", "same": "properties.x[]"},
+        {
+            "any": [
+                {
+                    "event": "A",
+                    "within": f"{days}d",
+                    "distinct": {"of": "properties.x[]", "at_least": 100_000},
+                }
+                for days in (1, 2, 3)
+            ]
+        },
+    ],
+    ids=["sequence", "distinct"],
+)
+def test_a_state_of_large_numbers_stays_below_its_bound(condition: dict[str, Any]) -> None:
+    """One event may be all it takes: `1e307` is five characters, and remembered as a whole number."""
+    folded(rules_for(many=condition), event(0, "A", x=LARGE_NUMBERS))
+
+
+def growth(rules: Any, first: Any) -> tuple[int, int]:
+    """Returns how many bytes the memories take after a first event, and how many were reckoned with."""
+    profile = Profile(PROFILE_ID, rules, DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
+    before = profile._bytes_at_most
+    profile.apply(first)
+    reckoned = profile._bytes_at_most - before
+    return len(msgspec.msgpack.encode(profile.state.memories)), reckoned
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        LARGE_NUMBERS[::10],
+        list(range(1000)),
+        MANY_IDS[:1000],
+        ["x" * 256 + one for one in MANY_IDS[:30]],
+        ["\U0001f600" * 50 + one for one in MANY_IDS[:30]],
+        [10**600 + number for number in range(15)],
+    ],
+    ids=["floats", "numbers", "texts", "long texts", "emojis", "long numbers"],
+)
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {"event": "A", "distinct": {"of": "properties.x[]", "at_least": 100_000}},
+        {"sequence": [{"event": "A"}] * 3, "within": "1d", "same": "properties.x[]"},
+        {"event": "A", "sum": {"of": "properties.x[]", "at_least": 1}},
+        {"event": "A", "average": {"of": "properties.x[]", "at_least": 1}},
+        {"event": "A", "within": "1d", "average": {"of": "properties.x[]", "at_least": 1}},
+        {"event": "A", "within": "1d", "max": {"of": "properties.x[]", "at_least": 1}},
+        {"event": "A", "within": "1d", "count": {"at_least": 1}},
+    ],
+    ids=["distinct", "sequence", "sum", "average", "average within", "max", "count"],
+)
+def test_many_values_take_no_more_than_is_reckoned_with(condition: dict[str, Any], values: list[Any]) -> None:
+    body = json.dumps(message(0, "A", x=values), separators=(",", ":")).replace("e+", "e")
+    taken, reckoned = growth(rules_for(many=condition), parse_event(body.encode()))
+    assert taken <= reckoned
+
+
+LONGEST_ID = "\U0001f600" * 256
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["x" * 256, "\U0001f600" * 64, "x" * 257, 2**2039 - 1, 2**2040, [0.1] * 60, [1.0] * 63, [[]] * 85],
+    ids=["ascii", "emojis", "long text", "number", "long number", "floats", "whole floats", "lists"],
+)
+def test_a_value_takes_no_more_than_is_reckoned_with(value: Any) -> None:
+    names = [f"trait{number}" for number in range(10)]
+    rules = rules_of({"version": 1, "export_traits": names})
+    body = message(0, "$identify", message_id=LONGEST_ID, **dict.fromkeys(names, value))
+    taken, reckoned = growth(rules, parse_event(json.dumps(body, ensure_ascii=False).encode()))
+    assert len(names) * len(LONGEST_ID.encode()) < taken <= reckoned
 
 
 def test_a_state_of_long_texts_stays_below_its_bound() -> None:

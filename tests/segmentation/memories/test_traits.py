@@ -80,9 +80,16 @@ def test_a_call_that_says_what_is_known_writes_nothing():
     assert fold.apply(identify(5, plan=None)).snapshot is None
 
 
-def test_true_is_another_value_than_1():
-    fold = folded(PLAN, identify(0, plan=1))
-    assert fold.apply(identify(1, plan=True)).snapshot.traits["plan"] is True
+@pytest.mark.parametrize(
+    "value, equal",
+    [(1, True), (0, False), (1, 1.0), (0.0, -0.0), ([1], [True]), ({"a": [1]}, {"a": [1.0]})],
+)
+def test_a_value_that_is_equal_in_python_and_another_in_json_is_served(value, equal):
+    assert value == equal
+    for before, after in ((value, equal), (equal, value)):
+        fold = folded(PLAN, identify(0, plan=before))
+        assert fold.apply(identify(1, plan=before)).snapshot is None
+        assert repr(fold.apply(identify(2, plan=after)).snapshot.traits["plan"]) == repr(after)
 
 
 def test_only_traits_that_the_rules_name_are_kept():
