@@ -16,7 +16,9 @@ from segmentation.durations import parse_duration
 from segmentation.matching.paths import walks_lists
 from segmentation.matching.predicates import numeric_operands
 from segmentation.memories.rows import MAX_EVENTS
-from segmentation.rules.schema import FORMS, Measured, Tests
+from segmentation.rules.schema.conditions import FORMS
+from segmentation.rules.schema.measures import Measured
+from segmentation.rules.schema.values import ValueTests
 
 MAX_REFERENCE_DEPTH = 100
 
@@ -259,7 +261,7 @@ def _items(value: Any) -> list[Any]:
 
 
 def _tests(value: Any) -> dict[str, Any]:
-    return {key: operand for key, operand in _mapping(value).items() if key in Tests.TEST_NAMES}
+    return {key: operand for key, operand in _mapping(value).items() if key in ValueTests.TEST_NAMES}
 
 
 def _written_measures(measured: dict[str, Any]) -> list[str]:

@@ -14,10 +14,12 @@ from segmentation.memories.rows import MAX_EVENTS
 from segmentation.memories.scores import DecayingScore, Score, fixed_points, points_of
 from segmentation.memories.sequences import Sequence, Step, ThenNot
 from segmentation.memories.traits import Trait
-from segmentation.rules import fingerprints, schema
+from segmentation.rules import fingerprints
 from segmentation.rules.checks import events_needed
 from segmentation.rules.compiled import Rules, Segment
-from segmentation.rules.schema import Definitions, EventSelection, Measured, PointsOf
+from segmentation.rules.schema import conditions
+from segmentation.rules.schema.definitions import Definitions, PointsOf
+from segmentation.rules.schema.measures import EventSelection, Measured
 from segmentation.timestamps import NEVER
 
 _MEASURES: dict[str, tuple[type[measures.Measure], type[measures.Measure]]] = {
@@ -88,37 +90,37 @@ class _Compiler:
             refers_to=frozenset(self._used_segments),
         )
 
-    def _condition(self, when: schema.Condition) -> tuple[Condition, Any]:
+    def _condition(self, when: conditions.Condition) -> tuple[Condition, Any]:
         """Returns the compiled condition and the content of which its fingerprint is a hash."""
         match when:
-            case schema.AllCondition():
+            case conditions.AllCondition():
                 return self._junction("all", tree.All, when.all)
-            case schema.AnyCondition():
+            case conditions.AnyCondition():
                 return self._junction("any", tree.Any_, when.any)
-            case schema.NotCondition():
+            case conditions.NotCondition():
                 inner, inner_content = self._condition(when.not_)
                 return tree.Not(inner), ["not", _hash_of(inner_content)]
-            case schema.SegmentCondition():
+            case conditions.SegmentCondition():
                 segment = self._segments[when.segment]
                 self._used_segments.add(segment.index)
                 return tree.SegmentReference(segment.index), segment.version
-            case schema.EventCondition():
+            case conditions.EventCondition():
                 return self._measure_leaf(when, *when.measure())
-            case schema.MeasureCondition():
+            case conditions.MeasureCondition():
                 definition = self._definitions.measures[when.measure]
                 # what the test needs is remembered apart from what is served, so that the condition keeps it,
                 # however it is written
                 return self._measure_leaf(definition, *definition.measure()[:2], when.tests())
-            case schema.SequenceCondition():
+            case conditions.SequenceCondition():
                 return self._leaf(leaves.SequenceLeaf, self._sequence(when), fingerprints.of_sequence(when))
-            case schema.TraitCondition():
+            case conditions.TraitCondition():
                 return self._trait_leaf(when)
-            case schema.ScoreCondition():
+            case conditions.ScoreCondition():
                 return self._score_leaf(when)
         raise AssertionError(when)
 
     def _junction(
-        self, form: str, junction: Callable[[list[Condition]], Condition], inner: list[schema.Condition]
+        self, form: str, junction: Callable[[list[Condition]], Condition], inner: list[conditions.Condition]
     ) -> tuple[Condition, Any]:
         compiled = [self._condition(condition) for condition in inner]
         # a nested content is replaced by its hash, so that equal ones count once and their order nothing
@@ -176,7 +178,7 @@ class _Compiler:
         assert isinstance(kind, measures.Measure)
         return kind
 
-    def _sequence(self, when: schema.SequenceCondition) -> Sequence:
+    def _sequence(self, when: conditions.SequenceCondition) -> Sequence:
         key = fingerprints.key(fingerprints.of_sequence(when))
         if key not in self._kinds:
             window_ms = self._window_ms(when.within)
@@ -198,11 +200,11 @@ class _Compiler:
         assert isinstance(kind, Sequence)
         return kind
 
-    def _same(self, when: schema.SequenceCondition, own: str | None) -> ReachAll | None:
+    def _same(self, when: conditions.SequenceCondition, own: str | None) -> ReachAll | None:
         path = own or when.same
         return None if path is None else compile_reach_all(path)
 
-    def _trait_leaf(self, when: schema.TraitCondition) -> tuple[Condition, Any]:
+    def _trait_leaf(self, when: conditions.TraitCondition) -> tuple[Condition, Any]:
         tests = when.tests()
         leaf_content = ["trait", when.trait, fingerprints.of_tests(tests)]
         return self._leaf(leaves.TraitLeaf, self._trait(when.trait), leaf_content, compile_tests(tests))
@@ -212,7 +214,7 @@ class _Compiler:
             self._traits[path] = Trait(fingerprints.key(["trait", path]), path)
         return self._traits[path]
 
-    def _score_leaf(self, when: schema.ScoreCondition) -> tuple[Condition, Any]:
+    def _score_leaf(self, when: conditions.ScoreCondition) -> tuple[Condition, Any]:
         tests = when.tests()
         leaf_content = [
             fingerprints.of_score(self._definitions.scores[when.score]),
@@ -261,12 +263,12 @@ def _hash_of(condition_content: Any) -> str:
 
 def _referred(when: Any) -> list[str]:
     match when:
-        case schema.SegmentCondition():
+        case conditions.SegmentCondition():
             return [when.segment]
-        case schema.AllCondition():
+        case conditions.AllCondition():
             return [name for inner in when.all for name in _referred(inner)]
-        case schema.AnyCondition():
+        case conditions.AnyCondition():
             return [name for inner in when.any for name in _referred(inner)]
-        case schema.NotCondition():
+        case conditions.NotCondition():
             return _referred(when.not_)
     return []

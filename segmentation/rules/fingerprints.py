@@ -9,15 +9,9 @@ from typing import Any
 
 import orjson
 
-from segmentation.rules.schema import (
-    EarnDefinition,
-    EventSelection,
-    PointsOf,
-    ScoreDefinition,
-    SequenceCondition,
-    StepDefinition,
-    ThenNotDefinition,
-)
+from segmentation.rules.schema.conditions import SequenceCondition, StepDefinition, ThenNotDefinition
+from segmentation.rules.schema.definitions import EarnDefinition, PointsOf, ScoreDefinition
+from segmentation.rules.schema.measures import EventSelection
 
 Content = list[Any]
 

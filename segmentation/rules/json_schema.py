@@ -7,7 +7,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from segmentation.rules.schema import Definitions
+from segmentation.rules.schema.definitions import Definitions
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 """The latest that the YAML extensions of common editors fully support."""

@@ -11,8 +11,16 @@ from typing_extensions import TypeAliasType
 
 from segmentation.documents.document import Document, Path
 from segmentation.documents.problems import Problem, listed, nearest, shown
-from segmentation.rules import schema
-from segmentation.rules.schema import FORMS, Definitions, Tests
+from segmentation.rules.schema import conditions
+from segmentation.rules.schema.conditions import FORMS
+from segmentation.rules.schema.definitions import Definitions
+from segmentation.rules.schema.values import (
+    EVENT_NAME_PATTERN,
+    LIST_PATH_PATTERN,
+    NAME_PATTERN,
+    PLAIN_PATH_PATTERN,
+    ValueTests,
+)
 
 Location = tuple[str | int, ...]
 """Where pydantic found a mistake: a path, with the tags of unions and the marks of keys in it."""
@@ -78,7 +86,7 @@ def _is_of_key(details: ErrorDetails) -> bool:
 
 def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
     line, key = document.line(path), str(path[-1])
-    if path[0] == "measures" and key in Tests.TEST_NAMES:
+    if path[0] == "measures" and key in ValueTests.TEST_NAMES:
         mend = "put the test into the condition that refers to the measure"
         return _Mistake(Problem(line, path, "a test on a named measure", mend))
     meant = _meant(key, keys)
@@ -165,7 +173,7 @@ def _bare(kind: Any) -> Any:
     if isinstance(kind, ForwardRef):
         kind = kind.__forward_arg__
     if isinstance(kind, str):
-        kind = getattr(schema, kind)
+        kind = getattr(conditions, kind)
     if isinstance(kind, TypeAliasType):
         return _bare(kind.__value__)
     if get_origin(kind) is Annotated:
@@ -191,13 +199,13 @@ _EXAMPLES = {
     "points": "points: 1",
 }
 _PATTERN_MENDS = {
-    schema.NAME_PATTERN: "expected a name of a to z, 0 to 9 and _, a letter first, at most 64 characters",
-    schema.LIST_PATH_PATTERN: "expected a dotted path, such as properties.price or properties.products[].sku",
-    schema.PLAIN_PATH_PATTERN: "expected a dotted path without []",
-    schema.EVENT_NAME_PATTERN: "expected an event's name, or $page, $screen, $identify, $group or $alias",
+    NAME_PATTERN: "expected a name of a to z, 0 to 9 and _, a letter first, at most 64 characters",
+    LIST_PATH_PATTERN: "expected a dotted path, such as properties.price or properties.products[].sku",
+    PLAIN_PATH_PATTERN: "expected a dotted path without []",
+    EVENT_NAME_PATTERN: "expected an event's name, or $page, $screen, $identify, $group or $alias",
 }
 _MODEL_MENDS = {
-    "Tests": "expected a mapping of tests, such as {at_least: 1}",
+    "ValueTests": "expected a mapping of tests, such as {at_least: 1}",
     "TestsOfPath": "expected a path and tests, such as {of: properties.total, at_least: 1}",
     "TestsOfPlainPath": "expected a path and tests, such as {of: properties.category, equals: shoes}",
     "NoTests": "expected {}",

@@ -14,8 +14,18 @@ from segmentation.documents.problems import Problems
 from segmentation.durations import MAX_MS as LONGEST_DURATION_MS
 from segmentation.durations import format_duration
 from segmentation.memories.rows import MAX_EVENTS
-from segmentation.rules import checks, schema
+from segmentation.rules import checks
 from segmentation.rules.load import load_rules
+from segmentation.rules.schema.conditions import FORMS, Condition
+from segmentation.rules.schema.definitions import Definitions
+from segmentation.rules.schema.measures import Measured
+from segmentation.rules.schema.values import (
+    MAX_EXPRESSION_CHARACTERS,
+    MAX_LIST_ITEMS,
+    MAX_SEGMENTS,
+    MAX_STEPS,
+    ValueTests,
+)
 from tests.docs.examples import Example, happened, read_examples
 
 REFERENCE = Path(__file__).parents[2] / "docs" / "segment-language.md"
@@ -85,8 +95,8 @@ def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
         yield annotation
         return
     name = getattr(annotation, "__forward_arg__", annotation)
-    if name == "Condition" or annotation is schema.Condition:
-        for choice in schema.Condition.__value__.__args__[0].__args__:
+    if name == "Condition" or annotation is Condition:
+        for choice in Condition.__value__.__args__[0].__args__:
             yield from _models_in(choice)
     for inner in getattr(annotation, "__args__", ()):
         yield from _models_in(inner)
@@ -104,7 +114,7 @@ def what_is_shown(value: Any) -> Iterator[str]:
 
 
 def _key(model: type[BaseModel], key: str) -> str:
-    if key in schema.Tests.TEST_NAMES and issubclass(model, schema.Tests):
+    if key in ValueTests.TEST_NAMES and issubclass(model, ValueTests):
         return f"the test {key}"
     return f"{key} in {model.__name__}"
 
@@ -113,17 +123,17 @@ def test_every_form_has_an_example_that_is_run() -> None:
     shown = {
         key
         for example, _ in RUN
-        for key in what_is_shown(schema.Definitions.model_validate(read_document(example.rules_text()).value))
+        for key in what_is_shown(Definitions.model_validate(read_document(example.rules_text()).value))
     }
-    missing = sorted(set(what_is_there(schema.Definitions, set())) - shown)
+    missing = sorted(set(what_is_there(Definitions, set())) - shown)
     assert missing == [], f"{REFERENCE.name} has no example with events for: {', '.join(missing)}"
 
 
 def test_completeness_looks_at_every_form_measure_and_test() -> None:
-    there = set(what_is_there(schema.Definitions, set()))
+    there = set(what_is_there(Definitions, set()))
     forms = {key.split(" in ")[0] for key in there if key.split(" in ")[-1].endswith("Condition")}
-    assert forms >= {*schema.FORMS, *schema.Measured.MEASURES}
-    assert {key.removeprefix("the test ") for key in there} >= set(schema.Tests.TEST_NAMES)
+    assert forms >= {*FORMS, *Measured.MEASURES}
+    assert {key.removeprefix("the test ") for key in there} >= set(ValueTests.TEST_NAMES)
     assert {"max_gap in StepDefinition", "for in ThenNotDefinition", "times in PointsOf"} <= there
 
 
@@ -140,12 +150,12 @@ def test_every_yaml_block_stands_before_what_checks_it() -> None:
     ("what", "limit"),
     [
         ("size of a file", f"{document.MAX_BYTES // 1024**2} MiB"),
-        ("segments", f"{schema.MAX_SEGMENTS:,}"),
+        ("segments", f"{MAX_SEGMENTS:,}"),
         ("depth of nesting", f"{document.MAX_DEPTH} levels"),
         ("segments that refer to segments", f"{checks.MAX_REFERENCE_DEPTH} deep"),
-        ("entries of a list", f"{schema.MAX_LIST_ITEMS:,}"),
-        ("steps of a sequence, entries of `then_not`", f"{schema.MAX_STEPS}"),
-        ("an expression of `matches`", f"{schema.MAX_EXPRESSION_CHARACTERS:,} characters"),
+        ("entries of a list", f"{MAX_LIST_ITEMS:,}"),
+        ("steps of a sequence, entries of `then_not`", f"{MAX_STEPS}"),
+        ("an expression of `matches`", f"{MAX_EXPRESSION_CHARACTERS:,} characters"),
         ("a duration", f"1s to {format_duration(LONGEST_DURATION_MS)}"),
         ("events remembered per condition, or step, in its window", f"{MAX_EVENTS:,}"),
     ],

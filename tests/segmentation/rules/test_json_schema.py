@@ -11,9 +11,9 @@ import pytest
 from commands.definitions_schema import PUBLISHED, schema_text
 from segmentation.documents.document import read_document
 from segmentation.documents.problems import Problems
-from segmentation.rules import schema
 from segmentation.rules.json_schema import json_schema
 from segmentation.rules.load import load_rules
+from segmentation.rules.schema.conditions import FORMS
 
 ROOT = Path(__file__).parents[3]
 DEFINITIONS = sorted(ROOT.glob("definitions/segments*.yaml"))
@@ -84,7 +84,7 @@ def test_every_form_can_be_chosen() -> None:
     required = [
         json_schema()["definitions"][branch["$ref"].split("/")[-1]]["required"] for branch in branches
     ]
-    assert [keys[0] for keys in required] == list(schema.FORMS)
+    assert [keys[0] for keys in required] == list(FORMS)
 
 
 def test_no_default_is_shown() -> None:

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from segmentation.documents.problems import Problem, Problems
-from segmentation.rules import schema
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
-from segmentation.rules.schema import FORMS, Measured
+from segmentation.rules.schema.conditions import FORMS
+from segmentation.rules.schema.measures import Measured
+from segmentation.rules.schema.values import ValueTests
 
 HERE = Path(__file__).parent
 DEFINITIONS = """
@@ -115,9 +116,9 @@ def test_a_problem_has_a_line_a_path_what_was_found_and_what_would_be_right() ->
 
 def test_keys_that_are_no_plain_words_are_quoted_in_paths() -> None:
     assert on('{event: A, where: {"a.b": {"": 1, "two words": 2}}}') == [
-        "where['a.b']['']: unknown key ''; expected one of " + ", ".join(sorted(schema.Tests.TEST_NAMES)),
+        "where['a.b']['']: unknown key ''; expected one of " + ", ".join(sorted(ValueTests.TEST_NAMES)),
         "where['a.b']['two words']: unknown key 'two words'; expected one of "
-        + ", ".join(sorted(schema.Tests.TEST_NAMES)),
+        + ", ".join(sorted(ValueTests.TEST_NAMES)),
     ]
 
 
@@ -275,7 +276,7 @@ def test_where_no_key_is_near_the_valid_ones_are_listed(text: str, keys: str) ->
 
 
 def test_a_key_of_another_form_is_unknown() -> None:
-    tests = ", ".join(sorted((*schema.Tests.TEST_NAMES, "measure")))
+    tests = ", ".join(sorted((*ValueTests.TEST_NAMES, "measure")))
     assert on("{measure: orders, at_least: 1, within: 3d}") == [
         f"within: unknown key 'within'; expected one of {tests}"
     ]
@@ -404,7 +405,7 @@ PLACES = [
 
 
 def test_all_tests_are_tried() -> None:
-    assert tuple(TESTS) == schema.Tests.TEST_NAMES
+    assert tuple(TESTS) == ValueTests.TEST_NAMES
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -1,0 +1,201 @@
+"""Values of the language: durations, numbers, names, paths and the tests on a value, as pydantic types.
+
+The texts below attributes are what an editor shows, by way of `json_schema`.
+"""
+
+import sys
+from typing import Annotated, Any, ClassVar, TypeVar
+
+import pydantic
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSchema
+from pydantic_core import CoreSchema, PydanticCustomError
+
+from segmentation import durations
+from segmentation.matching.values import MAX_NUMBER
+
+MAX_SEGMENTS = 10_000
+MAX_EXPRESSION_CHARACTERS = 1000
+MAX_LIST_ITEMS = 1000
+MAX_STEPS = 20
+NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
+LIST_PATH_PATTERN = r"^[^.\[\]]+(\[\])?(\.[^.\[\]]+(\[\])?)*$"
+PLAIN_PATH_PATTERN = r"^[^.\[\]]+(\.[^.\[\]]+)*$"
+EVENT_NAME_PATTERN = r"^([^$]|\$(page|screen|identify|group|alias)$)"
+
+T = TypeVar("T")
+
+
+def _duration(value: Any) -> int:
+    try:
+        return durations.parse_duration(value if isinstance(value, str) else "")
+    except ValueError as error:
+        raise PydanticCustomError("duration", "{mend}", {"mend": str(error)}) from None
+
+
+def _version(value: Any) -> Any:
+    if isinstance(value, bool) or value != 1:
+        raise PydanticCustomError("version", "expected 1, the only version there is")
+    return 1
+
+
+def _number(value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) <= MAX_NUMBER:
+        raise PydanticCustomError("number", "expected a number from -1e15 to 1e15")
+    return value
+
+
+def _scalar(value: Any) -> Any:
+    if isinstance(value, (int, float)) and not abs(value) <= sys.float_info.max:
+        raise PydanticCustomError("scalar", "expected a finite number")
+    if not isinstance(value, (str, int, float)):
+        raise PydanticCustomError("scalar", "expected a text, a number, true or false")
+    return value
+
+
+def _scalar_as_equals(value: Any) -> Any:
+    if isinstance(value, list) or value is None:
+        raise PydanticCustomError("scalar", "expected a text, a number, true, false or a mapping of tests")
+    return value if isinstance(value, dict) else {"equals": value}
+
+
+def _one_as_list(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+class _NotNull:
+    """A key may be left out but not be null: `within:` without a duration is a mistake, and not "ever"."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
+        schema: Any = handler(source)
+        return schema["schema"] if schema["type"] == "nullable" else schema
+
+
+class _OrPlain:
+    """Says in the JSON Schema that a value may also be written in a shorter form."""
+
+    def __init__(self, plain: dict[str, Any]) -> None:
+        self._plain = plain
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: pydantic.GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        return {"anyOf": [self._plain, handler(core_schema)]}
+
+
+class _OrOne:
+    """Says in the JSON Schema that a list of one may be written without the brackets."""
+
+    def __get_pydantic_json_schema__(
+        self, core_schema: CoreSchema, handler: pydantic.GetJsonSchemaHandler
+    ) -> dict[str, Any]:
+        items = handler(core_schema)
+        return {"anyOf": [items["items"], items]}
+
+
+OrAbsent = Annotated[T | None, _NotNull()]
+"""None stands for a key that was not written."""
+Duration = Annotated[
+    int,
+    pydantic.PlainValidator(_duration),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "pattern": durations.PATTERN,
+            "minLength": 2,
+            "maxLength": durations.MAX_CHARACTERS,
+        }
+    ),
+]
+"""Milliseconds, written as 30s, 10m, 2h, 7d or a sum such as 1h30m."""
+Number = Annotated[
+    float,
+    pydantic.PlainValidator(_number),
+    WithJsonSchema({"type": "number", "minimum": -int(MAX_NUMBER), "maximum": int(MAX_NUMBER)}),
+]
+_SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
+Scalar = Annotated[Any, pydantic.PlainValidator(_scalar), WithJsonSchema(_SCALAR_SCHEMA)]
+Scalars = Annotated[list[Scalar], Field(min_length=1, max_length=MAX_LIST_ITEMS)]
+Text = Annotated[str, StringConstraints(strict=True, max_length=10_000)]
+Expression = Annotated[str, StringConstraints(strict=True, max_length=MAX_EXPRESSION_CHARACTERS)]
+Name = Annotated[str, StringConstraints(strict=True, pattern=NAME_PATTERN)]
+ListPath = Annotated[str, StringConstraints(strict=True, max_length=500, pattern=LIST_PATH_PATTERN)]
+"""A dotted path, of which any part may end in `[]`."""
+PlainPath = Annotated[str, StringConstraints(strict=True, max_length=500, pattern=PLAIN_PATH_PATTERN)]
+"""A dotted path without `[]`."""
+EventName = Annotated[
+    str, StringConstraints(strict=True, min_length=1, max_length=1000, pattern=EVENT_NAME_PATTERN)
+]
+EventNames = Annotated[
+    list[EventName],
+    Field(min_length=1, max_length=MAX_LIST_ITEMS),
+    pydantic.BeforeValidator(_one_as_list),
+    _OrOne(),
+]
+
+
+class Strict(BaseModel):
+    """A mapping without unknown keys."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        validate_by_alias=True,
+        validate_by_name=False,
+        use_attribute_docstrings=True,
+    )
+
+
+# ValueTests
+
+
+class ValueTests(Strict):
+    """ValueTests on one value; all must pass."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
+    equals: Scalar = None
+    """The same text, number or truth value: 1 equals 1.0, but not "1"."""
+    not_equals: Scalar = None
+    """Anything else; on events and traits also a value that is missing."""
+    in_: Annotated[Scalars, Field(alias="in")] = []
+    """Equals one of these."""
+    not_in: Scalars = []
+    """Equals none of these; on events and traits also a value that is missing."""
+    at_least: Number = 0
+    """A number, or a text that is one, of this or more."""
+    at_most: Number = 0
+    """A number, or a text that is one, of this or less."""
+    more_than: Number = 0
+    """A number, or a text that is one, above this."""
+    less_than: Number = 0
+    """A number, or a text that is one, below this."""
+    contains: Scalar = None
+    """A text with this part, or a list with this element."""
+    starts_with: Text = ""
+    """A text that begins so."""
+    ends_with: Text = ""
+    """A text that ends so."""
+    matches: Expression = ""
+    """A text in which this RE2 expression is found; ^ and $ tie it to the ends."""
+    exists: pydantic.StrictBool = True
+    """true: there is a value; false: there is none."""
+
+    TEST_NAMES: ClassVar[tuple[str, ...]] = (
+        "equals", "not_equals", "in", "not_in", "at_least", "at_most", "more_than", "less_than",
+        "contains", "starts_with", "ends_with", "matches", "exists",
+    )  # fmt: skip
+
+    def tests(self) -> dict[str, Any]:
+        """Returns test name to operand, of the tests that were written."""
+        written = {"in" if name == "in_" else name for name in self.model_fields_set}
+        return {
+            name: getattr(self, "in_" if name == "in" else name)
+            for name in self.TEST_NAMES
+            if name in written
+        }
+
+
+Where = dict[
+    ListPath, Annotated[ValueTests, pydantic.BeforeValidator(_scalar_as_equals), _OrPlain(_SCALAR_SCHEMA)]
+]
+"""Paths into the message, each with tests; a bare scalar means `equals`."""
