@@ -136,7 +136,7 @@ def is_long(value: object) -> bool:
     return len(text.encode("utf-8", "surrogatepass")) > 256
 
 
-# ValueTests
+# Tests
 
 
 def passes_on_message(tests: Mapping, value: object) -> bool:

@@ -129,7 +129,7 @@ def _scalars() -> SearchStrategy[Any]:
 
 @cache
 def _number_tests(*operands: float) -> SearchStrategy[Mapping]:
-    """ValueTests that take numbers: one, or a few that do not contradict each other."""
+    """Tests that take numbers: one, or a few that do not contradict each other."""
     number = st.sampled_from(operands)
     names = ["at_least", "at_most", "more_than", "less_than", "equals", "not_equals"]
     return st.one_of(
@@ -145,7 +145,7 @@ def _number_tests(*operands: float) -> SearchStrategy[Mapping]:
 
 @cache
 def _tests() -> SearchStrategy[Mapping]:
-    """ValueTests of a value that an event, trait, first or last may have."""
+    """Tests of a value that an event, trait, first or last may have."""
     listed = st.lists(_scalars(), min_size=1, max_size=3)
     return st.one_of(
         _number_tests(0.5, 0.8, 1, 5, 10, 49.99, 60),
@@ -227,7 +227,7 @@ def _measures() -> SearchStrategy[tuple[str, Mapping]]:
 
 @cache
 def _tests_of_measure(kind: str) -> SearchStrategy[Mapping]:
-    """ValueTests of the value of a measure of that kind."""
+    """Tests of the value of a measure of that kind."""
     if kind in ("count", "distinct"):
         return st.one_of(
             st.builds(lambda operand: {"at_least": operand}, st.integers(1, 4)),

@@ -145,11 +145,11 @@ class Strict(BaseModel):
     )
 
 
-# ValueTests
+# Tests
 
 
 class ValueTests(Strict):
-    """ValueTests on one value; all must pass."""
+    """Tests on one value; all must pass."""
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
