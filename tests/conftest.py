@@ -1,5 +1,6 @@
 """What tests of several packages share."""
 
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,6 +27,13 @@ class Scheduling(LoadScopeScheduling):
 # xdist's own marks, `xdist_group`, do nothing under pytest 9.2.
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuses tests that share a name: of those, workers would run one, and say nothing of the others."""
+    names = Counter(item.nodeid for item in session.items)
+    if twice := [name for name, count in names.items() if count > 1]:
+        raise pytest.UsageError(f"there are several tests of the name {', '.join(twice)}")
 
 
 def pytest_configure(config: pytest.Config) -> None:
