@@ -29,10 +29,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
 
 
-def pytest_collection_finish(session: pytest.Session) -> None:
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
     """Refuses tests that share a name: of those, workers would run one, and say nothing of the others."""
-    names = Counter(item.nodeid for item in session.items)
-    if twice := [name for name, count in names.items() if count > 1]:
+    if twice := [name for name, count in Counter(ids).items() if count > 1]:
         raise pytest.UsageError(f"there are several tests of the name {', '.join(twice)}")
 
 
