@@ -32,7 +32,8 @@ def requests_get_answers_that_the_document_tells_of(operation: Any, examples: in
 
 
 # A test of many operations would give all of them one name, and workers run a name once.
-for result in schema.get_all_operations():
+operations: list[Any] = list(schema.get_all_operations())
+for result in operations:
     name = re.sub(r"\W+", "_", result.ok().label).strip("_").lower()
     short, long = (
         requests_get_answers_that_the_document_tells_of(result.ok(), examples) for examples in (SHORT, LONG)
