@@ -1,6 +1,7 @@
 """What tests of several packages share."""
 
 import contextlib
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,12 @@ class Scheduling(LoadScopeScheduling):
 # xdist's own marks, `xdist_group`, do nothing under pytest 9.2.
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduling:
     return Scheduling(config, log)
+
+
+def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
+    """Refuses tests that share a name: of those, workers would run one, and say nothing of the others."""
+    if twice := [name for name, count in Counter(ids).items() if count > 1]:
+        raise pytest.UsageError(f"there are several tests of the name {', '.join(twice)}")
 
 
 def pytest_configure(config: pytest.Config) -> None:

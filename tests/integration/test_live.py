@@ -37,16 +37,14 @@ def dead_letter(shop: Shop, **attributes: str) -> tuple[dict[str, Any], dict[str
 
 
 def enter(shop: Shop, user: str, measured: dict[str, list[float]]) -> None:
-    """Publishes a view, and sees its user in the segment."""
+    """Publishes a view, and sees that its user was in the segment; on a busy machine that may be over by then."""
     published_ms = now_ms()
     shop.events.publish(body("Product Viewed", user))
-    until(lambda: shop.profiles.segments(user) == {"visitor"}, "segment in Redis")
+    until(lambda: shop.profiles.profile(user), "profile in Redis")
     measured.setdefault("event to Redis", []).append((now_ms() - published_ms) / 1000)
-    (entered,) = until(lambda: shop.job.changes_of(user), "row of history")
+    entered, *_ = until(lambda: shop.job.changes_of(user), "row of history")
     measured.setdefault("event to history", []).append((now_ms() - published_ms) / 1000)
     assert (entered["segment"], entered["change"], entered["cause"]) == ("visitor", "entered", "event")
-    membership = shop.profiles.profile(user)["segments"]["visitor"]
-    assert membership == {"entered_at": entered["event_time"], "expires_at": entered["expires_at"]}
 
 
 def leave(shop: Shop, user: str, measured: dict[str, list[float]]) -> None:
@@ -70,12 +68,20 @@ def test_an_event_is_in_redis_and_in_history_and_time_alone_takes_it_out(
         leave(shop, one, measured)
 
 
+def test_a_membership_in_redis_is_that_of_the_history(shop: Shop, user: str) -> None:
+    shop.events.publish(body("Order Completed", user))
+    (entered,) = until(lambda: shop.job.changes_of(user), "row of history")
+    profile = until(lambda: shop.profiles.profile(user), "profile in Redis")
+    membership = {"entered_at": entered["event_time"], "expires_at": entered["expires_at"]}
+    assert profile["segments"] == {"buyer": membership}
+
+
 def test_a_phone_that_delivers_late_is_corrected_and_delays_no_one(shop: Shop, user: str) -> None:
     now = now_ms()
     for seconds in (0, 1):
         shop.events.publish(body("Product Viewed", user, now + seconds))
     shop.events.publish(body("Product Viewed", f"{user}-other"))
-    until(lambda: shop.profiles.segments(f"{user}-other") == {"visitor"}, "profile")
+    until(lambda: shop.profiles.profile(f"{user}-other"), "profile")
     shop.events.publish(body("Product Viewed", user, now - 60 * MINUTE_MS))
     (row,) = until(lambda: rows_of(shop, user, "keen"), "late entry")
     assert (row["change"], row["cause"], row["correction"]) == ("entered", "late_event", True)

@@ -1,5 +1,6 @@
 """The OpenAPI document is right, and so is what the collector answers to requests made up from it (Schemathesis)."""
 
+import re
 from typing import Any
 
 import pytest
@@ -17,27 +18,27 @@ SHORT, LONG = 5, 200
 schema = schemathesis.openapi.from_path(OPENAPI)
 
 
-def check(case: Any, collector: CollectorProcess) -> None:
-    """Sends a request as it was made up, with a right write key, and without one."""
-    case.call_and_validate(base_url=collector.url, auth=(SERVER, ""))
-    case.call_and_validate(base_url=collector.url)
+def requests_get_answers_that_the_document_tells_of(operation: Any, examples: int) -> Any:
+    """Returns a test of one operation, with requests made up from the document."""
+
+    @schema.include(path=operation.path, method=operation.method.upper()).parametrize()
+    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    def test(case: Any, collector: CollectorProcess) -> None:
+        """Sends a request as it was made up, with a right write key, and without one."""
+        case.call_and_validate(base_url=collector.url, auth=(SERVER, ""))
+        case.call_and_validate(base_url=collector.url)
+
+    return test
 
 
-@schema.parametrize()
-@settings(max_examples=SHORT, deadline=None, suppress_health_check=list(HealthCheck))
-def test_requests_made_up_from_the_document_get_answers_that_it_tells_of(
-    case: Any, collector: CollectorProcess
-) -> None:
-    check(case, collector)
-
-
-@pytest.mark.long
-@schema.parametrize()
-@settings(max_examples=LONG, deadline=None, suppress_health_check=list(HealthCheck))
-def test_many_requests_made_up_from_the_document_get_answers_that_it_tells_of(
-    case: Any, collector: CollectorProcess
-) -> None:
-    check(case, collector)
+# A test of many operations would give all of them one name, and workers run a name once.
+operations: list[Any] = list(schema.get_all_operations())
+for result in operations:
+    name = re.sub(r"\W+", "_", result.ok().label).strip("_").lower()
+    short, long = (
+        requests_get_answers_that_the_document_tells_of(result.ok(), examples) for examples in (SHORT, LONG)
+    )
+    globals().update({f"test_{name}": short, f"test_{name}_many_times": pytest.mark.long(long)})
 
 
 def test_the_document_is_valid_and_names_every_path(collector: CollectorProcess) -> None:
