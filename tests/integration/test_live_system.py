@@ -105,7 +105,7 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     assert system.wait() == 0
     assert system.screen.endswith("live: stopping …\nlive: stopped, nothing runs any more\n")
     assert "live: ended; what was taken in is written" in (system.output / "job.log").read_text()
-    assert "ended; everything that was taken is published" in (system.output / "collector.log").read_text()
+    assert "ended; all accepted events are published" in (system.output / "collector.log").read_text()
 
 
 @pytest.mark.long
