@@ -18,7 +18,7 @@ import psutil
 from google.cloud import pubsub_v1
 
 from benchmarks.data import ROOT
-from benchmarks.http_load import Load, Outcome, load
+from benchmarks.http_load import Load, LoadResult, load
 from benchmarks.live import environment
 from benchmarks.results import Figure, figure
 from local.pubsub_emulator import PubSubEmulator, free_port
@@ -125,7 +125,7 @@ def _figures(form: _Form, samples: dict[str, list[float]]) -> list[Figure]:
     ]
 
 
-def _sent(what: Load) -> Outcome:
+def _sent(what: Load) -> LoadResult:
     outcome = load(what)
     if outcome.refused:
         raise RuntimeError(f"{outcome.refused} of {what.count} requests were refused")

@@ -28,7 +28,7 @@ class Load(msgspec.Struct, frozen=True):
     """Evenly, whether the server keeps up or not; None: as fast as it answers."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
+class LoadResult(msgspec.Struct, frozen=True):
     """What came back."""
 
     seconds: float
@@ -44,13 +44,13 @@ class Outcome(msgspec.Struct, frozen=True):
         return self.waits_ms[math.ceil(share * len(self.waits_ms)) - 1]
 
 
-def load(what: Load) -> Outcome:
+def load(what: Load) -> LoadResult:
     """Sends requests from a process of its own, and returns what came back."""
     command = [sys.executable, "-m", "benchmarks.http_load"]
     answer = subprocess.run(
         command, cwd=ROOT, input=msgspec.json.encode(what), stdout=subprocess.PIPE, check=True
     )
-    return msgspec.json.decode(answer.stdout, type=Outcome)
+    return msgspec.json.decode(answer.stdout, type=LoadResult)
 
 
 class _Connection(asyncio.Protocol):
@@ -85,7 +85,7 @@ class _Connection(asyncio.Protocol):
         return await self._answer
 
 
-async def _run(what: Load) -> Outcome:
+async def _run(what: Load) -> LoadResult:
     requests = [text.encode() for text in json.loads(Path(what.requests).read_text(encoding="utf-8"))]
     loop = asyncio.get_running_loop()
     idle: asyncio.Queue[_Connection] = asyncio.Queue()
@@ -117,7 +117,7 @@ async def _run(what: Load) -> Outcome:
                 )
             )
     seconds = time.perf_counter() - started
-    return Outcome(seconds, sorted(waits), refused, _cpu_seconds() - used)
+    return LoadResult(seconds, sorted(waits), refused, _cpu_seconds() - used)
 
 
 def _cpu_seconds() -> float:

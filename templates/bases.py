@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from templates.programs import ProgramError, ask, run
+from templates.programs import CommandError, ask, run
 
 _FOLDER = Path(__file__).parent
 DOCKERFILE = _FOLDER / "Dockerfile"
@@ -23,7 +23,7 @@ def build_arguments(platform: str) -> Iterator[str]:
     """Yields docker's arguments that pin each base; looks up and keeps what is not kept yet.
 
     Raises:
-      ProgramError: docker failed.
+      CommandError: docker failed.
     """
     wanted = bases(DOCKERFILE.read_text(encoding="utf-8"))
     kept = _read()
@@ -49,5 +49,5 @@ def _digest(base: str, platform: str) -> str:
     said = ask("docker image inspect", "--format={{index .RepoDigests 0}}", base)
     digest = said.rpartition("@")[2]
     if _DIGEST.fullmatch(digest) is None:
-        raise ProgramError(f"docker tells no digest of {base}: {said!r}")
+        raise CommandError(f"docker tells no digest of {base}: {said!r}")
     return digest

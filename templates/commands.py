@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from templates import image, infrastructure, job
-from templates.programs import ProgramError
-from templates.settings import SettingsError, Values, read_settings
+from templates.programs import CommandError
+from templates.settings import VariablesError, Values, read_settings
 
 
 class Step(NamedTuple):
@@ -101,9 +101,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"- {step.says.format_map(values)}", flush=True)
         for step in steps:
             step.do(values)
-    except (SettingsError, ProgramError) as error:
+    except (VariablesError, CommandError) as error:
         print(f"make {command}: {error}", file=sys.stderr)
-        return 2 if isinstance(error, SettingsError) else 1
+        return 2 if isinstance(error, VariablesError) else 1
     return 0
 
 

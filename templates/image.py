@@ -5,8 +5,8 @@ import tempfile
 from pathlib import Path
 
 from templates.bases import DOCKERFILE, build_arguments
-from templates.programs import ProgramError, look_up, run
-from templates.settings import ROOT, SettingsError, Values, git
+from templates.programs import CommandError, look_up, run
+from templates.settings import ROOT, VariablesError, Values, git
 from templates.spec import spec
 
 PLATFORM = "linux/amd64"
@@ -35,7 +35,7 @@ def write_template(values: Values) -> None:
         return
     digest = _digest(values)
     if not digest:
-        raise ProgramError(f"there is no image {image_name(values)}: `make image` pushes it")
+        raise CommandError(f"there is no image {image_name(values)}: `make image` pushes it")
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "template.json"
         path.write_text(json.dumps(spec(f"{values['IMAGE_REPOSITORY']}/live-segments@{digest}"), indent=2))
@@ -61,7 +61,7 @@ def _digest(values: Values) -> str | None:
 
 
 def _require_checkout(version: str) -> None:
-    """Raises SettingsError where a version is a commit, and another one is checked out."""
+    """Raises VariablesError where a version is a commit, and another one is checked out."""
     named, head = git("rev-parse", "--verify", "--quiet", f"{version}^{{commit}}"), git("rev-parse", "HEAD")
     if named and named != head:
-        raise SettingsError(f"the image of {version} is not there, and another commit is checked out: {head}")
+        raise VariablesError(f"the image of {version} is not there, and another commit is checked out: {head}")

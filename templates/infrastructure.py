@@ -4,8 +4,8 @@ import json
 import os
 
 from templates.job import running_job
-from templates.programs import ProgramError, ask, run
-from templates.settings import ROOT, SettingsError, Values, deployment_file, installation_of
+from templates.programs import CommandError, ask, run
+from templates.settings import ROOT, VariablesError, Values, deployment_file, installation_of
 
 _FOLDER = ROOT / "terraform"
 _TERRAFORM = f"terraform -chdir={_FOLDER.relative_to(ROOT)}"
@@ -27,10 +27,10 @@ def destroy(values: Values) -> None:
     """Takes the installation down, with all that it has stored.
 
     Raises:
-      ProgramError: the job is running.
+      CommandError: the job is running.
     """
     if running_job(values):
-        raise ProgramError(f"{values['JOB_NAME']} is running: `make drain`, and wait until it has ended")
+        raise CommandError(f"{values['JOB_NAME']} is running: `make drain`, and wait until it has ended")
     _initialise(values)
     # What is protected can only be destroyed when its protection has been taken away.
     for action in ("apply", "destroy"):
@@ -39,7 +39,7 @@ def destroy(values: Values) -> None:
 
 def _initialise(values: Values) -> None:
     if not (_FOLDER / "terraform.tfvars").is_file():
-        raise SettingsError(
+        raise VariablesError(
             "terraform/terraform.tfvars is missing: copy terraform/example.tfvars, and change it"
         )
     backend = (f"-backend-config=bucket={values['STATE_BUCKET']}", "-backend-config=prefix=segments")

@@ -5,7 +5,7 @@ import os
 import time
 
 from templates.image import template_name
-from templates.programs import ProgramError, ask, run
+from templates.programs import CommandError, ask, run
 from templates.settings import ROOT, Values
 from templates.spec import environment
 
@@ -41,7 +41,7 @@ def validate(values: Values) -> None:
     """Asks Dataflow whether the running job could be replaced, and waits for the answer.
 
     Raises:
-      ProgramError: it could not.
+      CommandError: it could not.
     """
     check = _launching(values, "graph_validate_only")
     job = ask(_FLEX_RUN, *check, *_updating(), "--format=value(job.id)")
@@ -50,7 +50,7 @@ def validate(values: Values) -> None:
         time.sleep(_POLL_SECONDS if state else 0)
         state = ask("gcloud dataflow jobs describe", job, *_place(values), "--format=value(currentState)")
     if state == "JOB_STATE_FAILED":
-        raise ProgramError(
+        raise CommandError(
             f"{values['JOB_NAME']} cannot be replaced by version {values['VERSION']}: the log of job {job} says why."
             " The running job goes on as it was"
         )
@@ -61,11 +61,11 @@ def drain(values: Values) -> None:
     """Lets the running job finish what it has taken in, and end.
 
     Raises:
-      ProgramError: none is running.
+      CommandError: none is running.
     """
     job = running_job(values)
     if not job:
-        raise ProgramError(f"no job {values['JOB_NAME']} is running in {values['REGION']}")
+        raise CommandError(f"no job {values['JOB_NAME']} is running in {values['REGION']}")
     run("gcloud dataflow jobs drain", job, *_place(values))
 
 

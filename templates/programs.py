@@ -9,7 +9,7 @@ from templates.settings import ROOT
 _NOT_THERE = ("not found", "not_found")
 
 
-class ProgramError(RuntimeError):
+class CommandError(RuntimeError):
     """A program is missing or has failed; the message holds what it said."""
 
 
@@ -21,7 +21,7 @@ def run(command: str, *arguments: str) -> None:
       arguments: what follows, of any characters.
 
     Raises:
-      ProgramError: it is missing, or failed.
+      CommandError: it is missing, or failed.
     """
     _start(command, arguments, capture=False)
 
@@ -35,11 +35,11 @@ def look_up(command: str, *arguments: str) -> str | None:
     """Returns what a program prints of a thing; None if there is no such thing.
 
     Raises:
-      ProgramError: the program is missing, or failed for another reason.
+      CommandError: the program is missing, or failed for another reason.
     """
     try:
         return ask(command, *arguments)
-    except ProgramError as error:
+    except CommandError as error:
         if any(words in str(error).lower() for words in _NOT_THERE):
             return None
         raise
@@ -51,9 +51,9 @@ def _start(command: str, arguments: tuple[str, ...], *, capture: bool) -> str:
     try:
         done = subprocess.run(whole, capture_output=capture, text=True, check=False, cwd=ROOT)
     except FileNotFoundError:
-        raise ProgramError(f"the program {whole[0]} is missing: install it") from None
+        raise CommandError(f"the program {whole[0]} is missing: install it") from None
     if done.returncode != 0:
-        raise ProgramError((done.stderr or "").strip() or f"{whole[0]} ended with status {done.returncode}")
+        raise CommandError((done.stderr or "").strip() or f"{whole[0]} ended with status {done.returncode}")
     if capture:
         print(done.stderr, end="", file=sys.stderr)
     return done.stdout or ""

@@ -47,7 +47,7 @@ VERSIONED = (
 _VERSION = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
 
 
-class SettingsError(ValueError):
+class VariablesError(ValueError):
     """A variable is missing or wrong; the message says which, and what it is."""
 
 
@@ -55,7 +55,7 @@ def read_settings(names: tuple[str, ...], environment: Mapping[str, str]) -> Val
     """Returns the values of variables: those of the environment, else of the file that $DEPLOYMENT names.
 
     Raises:
-      SettingsError: some are missing, or wrong.
+      VariablesError: some are missing, or wrong.
     """
     path = deployment_file(environment)
     kept = _kept(path)
@@ -69,9 +69,9 @@ def read_settings(names: tuple[str, ...], environment: Mapping[str, str]) -> Val
             if not kept
             else ""
         )
-        raise SettingsError("\n".join(["missing, give them as NAME=value:", *missing]) + hint)
+        raise VariablesError("\n".join(["missing, give them as NAME=value:", *missing]) + hint)
     for problem in _problems(values):
-        raise SettingsError(problem)
+        raise VariablesError(problem)
     return values
 
 
@@ -84,12 +84,12 @@ def installation_of(outputs: str) -> str:
     """Returns the text of deployment.json, from Terraform's output `deployment` as JSON.
 
     Raises:
-      SettingsError: it lacks something.
+      VariablesError: it lacks something.
     """
     values = json.loads(outputs)
     lacking = [name.lower() for name in INSTALLATION if name.lower() not in values]
     if lacking:
-        raise SettingsError(f"Terraform's output `deployment` lacks {', '.join(lacking)}")
+        raise VariablesError(f"Terraform's output `deployment` lacks {', '.join(lacking)}")
     return json.dumps(values, indent=2, sort_keys=True) + "\n"
 
 
@@ -109,7 +109,7 @@ def _kept(path: Path) -> Values:
     try:
         items = json.loads(path.read_text(encoding="utf-8")).items()
     except (json.JSONDecodeError, AttributeError):
-        raise SettingsError(
+        raise VariablesError(
             f"{path.name} holds no JSON object: `make infrastructure` writes it anew"
         ) from None
     return {name.upper(): value if isinstance(value, str) else json.dumps(value) for name, value in items}
