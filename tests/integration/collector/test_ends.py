@@ -55,7 +55,7 @@ def test_wrong_settings_end_it_at_once(tmp_path: Path) -> None:
     path = tmp_path / "collector.yaml"
     path.write_text("version: 1\nsources: [{name: web}]\n", encoding="utf-8")
     status, said = ended(f"--settings={path}", *TOPICS, PUBSUB_EMULATOR_HOST="127.0.0.1:1")
-    assert (status, said) == (2, f"{path}: sources[0].write_key: Field required\n")
+    assert (status, said) == (2, f"{path}: line 2: sources[0].write_key: Field required\n")
 
 
 def test_a_port_that_is_taken_ends_it_at_once(start_collector) -> None:
