@@ -41,7 +41,7 @@ VERSIONED = (
         "requirements.lock",
         "setup.py",
     ),
-    *("pipeline", "segmentation", "templates", "transforms"),
+    *("commands", "pipeline", "segmentation", "stores", "templates", "transforms"),
 )
 """The files and folders that image and template are built from."""
 _VERSION = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}")
