@@ -8,7 +8,7 @@ READY := .venv/.ready
 CLOUD = $(BIN)/python -m templates.commands $@
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--custom-compile-command "make lock" $(ARGS)
-# Trust whom the machine trusts, as pip does: a company's network may have an authority of its own.
+# Trust the machine's certificate authorities, as pip does: a company's network may have one of its own.
 export UV_SYSTEM_CERTS := true
 
 .DEFAULT_GOAL := help
@@ -18,7 +18,7 @@ export UV_SYSTEM_CERTS := true
 help: ## Print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-setup: $(READY) ## Install into .venv what the others need (they do it themselves)
+setup: $(READY) ## Install the dependencies into .venv (every other target does it too)
 
 run: $(READY) ## Process real shop events into an embedded Redis and print what came out (LOG=views)
 	$(BIN)/python -m commands.cli demo --log $(LOG)
@@ -29,10 +29,10 @@ live: $(READY) ## Run the whole system on this machine until Ctrl-C (REPLAY=60: 
 test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them, WORKERS=0 for one process)
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)
 
-test-long: $(READY) ## Run the tests that take their time
+test-long: $(READY) ## Run the slow tests
 	$(BIN)/python -m pytest -n $(WORKERS) -m long $(ARGS)
 
-coverage: $(READY) ## Run the tests, and list the lines and branches that none of them reaches
+coverage: $(READY) ## Run the tests, and list the lines and branches that no test runs
 	$(BIN)/coverage erase
 	$(BIN)/coverage run -m pytest -n $(WORKERS) -m "not long" $(ARGS)
 	$(BIN)/coverage combine --quiet
@@ -44,15 +44,15 @@ lint: $(READY) ## Check style, types and the direction of imports; changes nothi
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo --no-cache
 
-checkov: $(READY) ## Hold terraform/ against checkov's rules
+checkov: $(READY) ## Check terraform/ with checkov
 	@if $(MAKE) --no-print-directory .venv-checkov/.ready; then \
 		.venv-checkov/bin/checkov --directory terraform --framework terraform --skip-download --compact --quiet; \
 	else \
-		echo "SKIPPED: checkov could not be installed, so terraform/ was not held against its rules." >&2; \
+		echo "SKIPPED: checkov could not be installed, so terraform/ was not checked." >&2; \
 		test -z "$$CI"; \
 	fi
 
-format: $(READY) ## Mend what can be mended without thinking
+format: $(READY) ## Format the code, and fix mistakes that ruff can fix
 	$(BIN)/ruff check --fix-only
 	$(BIN)/ruff format
 
@@ -61,7 +61,7 @@ check: lint checkov test ## Check all that can be checked without Google Cloud: 
 bench: $(READY) ## Measure throughput, with a fixed seed
 	$(BIN)/python -m benchmarks $(ARGS)
 
-lock: $(READY) ## Lock the dependencies anew after a change in pyproject.toml (ARGS=--upgrade for newer ones)
+lock: $(READY) ## Update the locks after a change in pyproject.toml (ARGS=--upgrade for newer versions)
 	$(LOCK) --group setup --output-file requirements-setup.lock
 	$(LOCK) pyproject.toml --output-file requirements.lock
 	$(LOCK) --group collector --constraint requirements.lock --output-file requirements-collector.lock
@@ -69,9 +69,9 @@ lock: $(READY) ## Lock the dependencies anew after a change in pyproject.toml (A
 		--output-file requirements-dev.lock
 	$(LOCK) --group checkov --output-file requirements-checkov.lock
 
-# On Google Cloud: docs/deployment.md. Each says what it will do, and which variables it lacks.
+# On Google Cloud: docs/deployment.md. Each command prints its steps, and the variables that are missing.
 
-infrastructure: $(READY) ## Make or change what the job needs, with Terraform (STATE_BUCKET=...)
+infrastructure: $(READY) ## Create or change the infrastructure with Terraform (STATE_BUCKET=...)
 	@$(CLOUD)
 
 image: $(READY) ## Build the image of the job and push it
@@ -83,30 +83,30 @@ template: $(READY) ## Write the template of the image
 deploy: $(READY) ## Launch the job for the first time, with image and template
 	@$(CLOUD)
 
-validate: $(READY) ## Ask Dataflow whether the running job could be replaced by this version
+validate: $(READY) ## Let Dataflow check whether this version can replace the running job
 	@$(CLOUD)
 
-replace: $(READY) ## Replace the running job, which keeps its state; what was built and validated only
+replace: $(READY) ## Replace the running job by a version that is built and validated; its state is kept
 	@$(CLOUD)
 
-update: $(READY) ## Build, validate and replace: all that a new version takes (VERSION=... rolls back)
+update: $(READY) ## Build, validate and replace: the whole update to a new version (VERSION=... rolls back)
 	@$(CLOUD)
 
-drain: $(READY) ## End the running job when it has finished what it took in (CONFIRM=job's name)
+drain: $(READY) ## Drain the running job: it processes all messages that it has read (CONFIRM=job's name)
 	@$(CLOUD)
 
 replay: $(READY) ## Publish dead letters to the events topic again (REASON=... for some of them)
 	@$(CLOUD)
 
-destroy: $(READY) ## Take the installation down, with all that it holds (STATE_BUCKET=... CONFIRM=job's name)
+destroy: $(READY) ## Destroy the installation and its data (STATE_BUCKET=... CONFIRM=job's name)
 	@$(CLOUD)
 
 clean: ## Remove .venv, caches and build results
 	rm -rf .venv .venv-checkov build dist *.egg-info .hypothesis .mypy_cache .pytest_cache .ruff_cache .coverage*
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-# Each file is checked against the hash in its lock. Two dependencies come as source; they are built with the locked
-# setuptools, not with whatever is the newest today.
+# Each file is checked against the hash in its lock. Two dependencies are source distributions; they are built with the
+# locked setuptools, not with the newest one.
 $(READY): pyproject.toml setup.py requirements-setup.lock requirements-dev.lock
 	@if ! $(BIN)/uv --version >/dev/null 2>&1 || ! $(BIN)/python --version 2>&1 | grep -q '^Python 3\.11\.'; then \
 		for python in python3.11 python3; do \
@@ -117,7 +117,7 @@ $(READY): pyproject.toml setup.py requirements-setup.lock requirements-dev.lock
 				exit; \
 			fi; \
 		done; \
-		echo "Python 3.11 is needed: neither python3.11 nor python3 on the PATH is one." >&2; \
+		echo "Python 3.11 is required: neither python3.11 nor python3 on the PATH is Python 3.11." >&2; \
 		exit 1; \
 	fi
 	$(BIN)/uv pip sync --python $(BIN)/python --require-hashes --no-build-isolation requirements-dev.lock

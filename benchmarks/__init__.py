@@ -1,1 +1,1 @@
-"""What the pipeline costs: `make bench`, or `python -m benchmarks NAME…`. See docs/benchmarks.md."""
+"""Benchmarks of the pipeline: `make bench`, or `python -m benchmarks NAME…`. See docs/benchmarks.md."""

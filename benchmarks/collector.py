@@ -1,4 +1,4 @@
-"""The collector: HTTP requests with events, through it, into the Pub/Sub emulator."""
+"""The cost of the collector: HTTP requests with events, to the Pub/Sub emulator."""
 
 import base64
 import contextlib
@@ -18,7 +18,7 @@ import psutil
 from google.cloud import pubsub_v1
 
 from benchmarks.data import ROOT
-from benchmarks.http_load import Load, Outcome, load
+from benchmarks.http_load import Load, LoadResult, load
 from benchmarks.live import environment
 from benchmarks.results import Figure, figure
 from local.pubsub_emulator import PubSubEmulator, free_port
@@ -29,7 +29,7 @@ BATCHED_EVENTS_PER_SECOND = 5_000
 SINGLE_EVENTS_PER_SECOND = 1_000
 MAX_BATCHED_EVENTS = 50_000
 MAX_SINGLE_EVENTS = 10_000
-"""A round is over in about ten seconds."""
+"""The limits keep a round at about 10 s."""
 MAX_P99_MS = 50
 MAX_GROWTH = 1.1
 _CONNECTIONS = 64
@@ -48,14 +48,14 @@ class Server(NamedTuple):
 
 
 class _Form(NamedTuple):
-    """A form in which events come."""
+    """A form of requests with events."""
 
     name: str
     path: str
     events: int
-    """In one request."""
+    """The number of events in one request."""
     per_second: int
-    """Events that are asked for."""
+    """The required rate, in events per second."""
     max_events: int
 
 
@@ -66,7 +66,7 @@ _FORMS = (
 
 
 def measure(events: int, rounds: int) -> list[Figure]:
-    """Measures the highest rate of batches and of single events, waits at half of what is asked, and memory."""
+    """Measures the highest rate of batches and of single events, latency at half of the required rate, and memory."""
     figures: list[Figure] = []
     with tempfile.TemporaryDirectory() as folder, _servers() as (collector, bare):
         growth: list[float] = []
@@ -81,7 +81,7 @@ def measure(events: int, rounds: int) -> list[Figure]:
             samples: dict[str, list[float]] = {}
             for _ in range(rounds):
                 before_bytes = collector.process.memory_info().rss
-                _note(samples, form, collector, plain, evenly, baseline)
+                _add_samples(samples, form, collector, plain, evenly, baseline)
                 growth.append(collector.process.memory_info().rss / before_bytes)
             figures += _figures(form, samples)
         rss_mb = collector.process.memory_info().rss / 2**20
@@ -90,7 +90,7 @@ def measure(events: int, rounds: int) -> list[Figure]:
     return figures
 
 
-def _note(
+def _add_samples(
     samples: dict[str, list[float]], form: _Form, server: Server, plain: Load, evenly: Load, baseline: Load
 ) -> None:
     """Adds a round's numbers."""
@@ -125,7 +125,7 @@ def _figures(form: _Form, samples: dict[str, list[float]]) -> list[Figure]:
     ]
 
 
-def _sent(what: Load) -> Outcome:
+def _sent(what: Load) -> LoadResult:
     outcome = load(what)
     if outcome.refused:
         raise RuntimeError(f"{outcome.refused} of {what.count} requests were refused")
@@ -157,7 +157,7 @@ def _servers() -> Iterator[tuple[Server, Server]]:
 
 @contextlib.contextmanager
 def _running(port: int, module: str, *arguments: str) -> Iterator[psutil.Process]:
-    """Runs a server for as long as the block, which begins when it listens."""
+    """Runs a server for the block, which begins when the server listens."""
     process = subprocess.Popen([sys.executable, "-m", module, *arguments], cwd=ROOT)
     try:
         while True:

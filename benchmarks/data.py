@@ -39,7 +39,7 @@ def repeated_events(count: int) -> tuple[Event, ...]:
 
 
 def spread_events(count: int, users: int) -> tuple[Event, ...]:
-    """Returns the events of `repeated_lines` as if each were of one of so many users, by chance."""
+    """Returns the events of `repeated_lines`, each assigned to one of `users` users at random."""
     chance = random.Random(SEED)
     messages = map(orjson.loads, repeated_lines(count))
     lines = (orjson.dumps({**message, "userId": f"user-{chance.randrange(users)}"}) for message in messages)

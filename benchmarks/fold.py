@@ -1,4 +1,4 @@
-"""The pure fold: what a decision costs without a pipeline."""
+"""The pure fold: the cost of a decision without a pipeline."""
 
 from collections.abc import Iterator, Sequence
 from functools import partial
@@ -26,7 +26,7 @@ class Fold:
         self._due: set[str] = set()
 
     def take(self, events: Sequence[Event], is_last: bool = True) -> None:
-        """Takes in the next events: decode, apply, deadline, encode; after the last, lets due time run."""
+        """Processes the next events: decode, apply, deadline, encode; after the last one, processes due timers."""
         for event in events:
             profile = self._open(event.profile_id)
             profile.apply(event)

@@ -1,4 +1,4 @@
-"""A row's way into BigQuery: by InsertRows, and by the sink that Beam brings along."""
+"""The cost of writing a row to BigQuery: with InsertRows, and with Beam's own sink."""
 
 import contextlib
 import os
@@ -81,7 +81,7 @@ def _write_to_bigquery() -> beam.PTransform:
 
 @contextlib.contextmanager
 def _service() -> Iterator[None]:
-    """Leads this process's BigQuery clients to a stand-in."""
+    """Redirects this process's BigQuery clients to a stand-in."""
     with tempfile.TemporaryDirectory() as folder:
         key_file = f"{folder}/service_account.json"
         command = [sys.executable, "-m", "tests.bigquery_stub", key_file, TABLE]

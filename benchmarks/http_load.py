@@ -17,44 +17,44 @@ from benchmarks.data import ROOT
 
 
 class Load(msgspec.Struct, frozen=True):
-    """What is to be sent."""
+    """The requests to send, and their rate."""
 
     port: int
     requests: str
-    """A file of JSON: a list of whole HTTP requests, which are sent in turn."""
+    """A JSON file: a list of whole HTTP requests, which are sent in turn."""
     count: int
     connections: int
     per_second: float | None = None
-    """Evenly, whether the server keeps up or not; None: as fast as it answers."""
+    """The fixed rate, even if the server is slower; None: as fast as the server answers."""
 
 
-class Outcome(msgspec.Struct, frozen=True):
-    """What came back."""
+class LoadResult(msgspec.Struct, frozen=True):
+    """The latencies and errors of a load."""
 
     seconds: float
     waits_ms: list[float]
-    """From when each request was due to its answer, in ascending order."""
+    """The time from when each request was due to its response, in ascending order."""
     refused: int
-    """Answers that were not 200."""
+    """The number of responses that were not 200."""
     load_cpu_seconds: float
-    """What the generator itself took of the machine."""
+    """The processor time of the load generator itself."""
 
     def percentile_ms(self, share: float) -> float:
-        """Returns how long this share of the requests took at most."""
+        """Returns a percentile of the latency; `share` 0.99 is p99."""
         return self.waits_ms[math.ceil(share * len(self.waits_ms)) - 1]
 
 
-def load(what: Load) -> Outcome:
-    """Sends requests from a process of its own, and returns what came back."""
+def load(what: Load) -> LoadResult:
+    """Sends requests from a separate process, and returns the result."""
     command = [sys.executable, "-m", "benchmarks.http_load"]
     answer = subprocess.run(
         command, cwd=ROOT, input=msgspec.json.encode(what), stdout=subprocess.PIPE, check=True
     )
-    return msgspec.json.decode(answer.stdout, type=Outcome)
+    return msgspec.json.decode(answer.stdout, type=LoadResult)
 
 
 class _Connection(asyncio.Protocol):
-    """One connection; a request at a time."""
+    """One connection, with one request at a time."""
 
     def __init__(self) -> None:
         self._transport: Any = None
@@ -79,13 +79,13 @@ class _Connection(asyncio.Protocol):
             self._answer.set_exception(error or ConnectionError("the server closed the connection"))
 
     async def send(self, request: bytes) -> int:
-        """Sends a request, and returns the status of the answer."""
+        """Sends a request, and returns the status of the response."""
         self._answer = asyncio.get_running_loop().create_future()
         self._transport.write(request)
         return await self._answer
 
 
-async def _run(what: Load) -> Outcome:
+async def _run(what: Load) -> LoadResult:
     requests = [text.encode() for text in json.loads(Path(what.requests).read_text(encoding="utf-8"))]
     loop = asyncio.get_running_loop()
     idle: asyncio.Queue[_Connection] = asyncio.Queue()
@@ -117,7 +117,7 @@ async def _run(what: Load) -> Outcome:
                 )
             )
     seconds = time.perf_counter() - started
-    return Outcome(seconds, sorted(waits), refused, _cpu_seconds() - used)
+    return LoadResult(seconds, sorted(waits), refused, _cpu_seconds() - used)
 
 
 def _cpu_seconds() -> float:
@@ -126,7 +126,7 @@ def _cpu_seconds() -> float:
 
 
 def main() -> None:
-    """Reads a load from standard input, and writes its outcome."""
+    """Reads a load from standard input, runs it, and writes its result to standard output."""
     what = msgspec.json.decode(sys.stdin.buffer.read(), type=Load)
     sys.stdout.buffer.write(msgspec.json.encode(uvloop.run(_run(what))))
 

@@ -1,4 +1,4 @@
-"""From the publishing of an event to its profile in Redis, through the Pub/Sub emulator and a live job."""
+"""The latency from publishing an event to its profile in Redis, through the Pub/Sub emulator and a live job."""
 
 import contextlib
 import os
@@ -32,7 +32,7 @@ _PROFILE = "segments:profile:"
 
 
 class Arrivals(threading.Thread):
-    """Notes when each profile is first written to Redis, as Redis itself announces it."""
+    """Records when each profile is first written to Redis, from Redis's keyspace notifications."""
 
     def __init__(self, client: redis.Redis) -> None:
         super().__init__(daemon=True)
@@ -60,7 +60,7 @@ class Arrivals(threading.Thread):
         self._listener.close()
 
     def of(self, users: Sequence[str]) -> list[float]:
-        """Returns the instant of each user's arrival, when all have come."""
+        """Waits for all users, and returns when each arrived."""
         with self._more:
             if not self._more.wait_for(lambda: self._seconds.keys() >= set(users), _MAX_WAIT_SECONDS):
                 raise TimeoutError("the job does not keep up: profiles are missing in Redis")
@@ -68,26 +68,26 @@ class Arrivals(threading.Thread):
 
 
 class LiveRun:
-    """A job between the emulator and Redis, and what is published to it."""
+    """A job between the emulator and Redis; its methods publish events and measure."""
 
     def __init__(self, publisher: pubsub_v1.PublisherClient, arrivals: Arrivals) -> None:
         self._publisher = publisher
         self._arrivals = arrivals
 
     def backlog_rate(self, count: int) -> float:
-        """Returns how many events per second the job takes from a backlog: its highest sustained rate."""
+        """Returns the highest sustained rate: the events per second that the job processes from a backlog."""
         users, _ = self._publish(count, per_second=None)
         arrived = sorted(self._arrivals.of(users))
         return (count - 1) / (arrived[-1] - arrived[0])
 
     def latencies_ms(self, count: int, per_second: float) -> list[float]:
-        """Publishes evenly, whether the job keeps up or not; returns the waits in ascending order."""
+        """Publishes at a fixed rate, even if the job is slower; returns the latencies in ascending order."""
         users, due = self._publish(count, per_second)
         arrived = self._arrivals.of(users)
         return sorted((then - at) * 1000 for then, at in zip(arrived, due, strict=True))
 
     def _publish(self, count: int, per_second: float | None) -> tuple[list[str], list[float]]:
-        """Publishes an event of a user of its own each; returns the users, and when each was due."""
+        """Publishes events, each of another user; returns the users, and when each event was due."""
         users, due, futures = [], [], []
         started = time.perf_counter()
         for index in range(count):
@@ -102,7 +102,7 @@ class LiveRun:
 
 
 def measure(events: int, rounds: int) -> list[Figure]:
-    """Measures the highest rate, and how long events take at shares of it; every event enters a segment."""
+    """Measures the highest rate, and the latency at shares of it; every event enters a segment."""
     count = min(events, BACKLOG_EVENTS)
     rates: list[float] = []
     waits: dict[float, list[list[float]]] = {share: [] for share in SHARES}
@@ -151,7 +151,7 @@ def environment(name: str, value: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _job(redis_url: str, folder: Path) -> Iterator[None]:
-    """Runs the job for as long as the block, which begins when it takes messages."""
+    """Runs the job for the block, which begins when the job receives messages."""
     log = folder / "log"
     command = [sys.executable, "-m", "pipeline.main", f"--input_subscription={_SUBSCRIPTION}"]
     command += [f"--segments={ROOT}/definitions/segments.yaml", f"--redis_url={redis_url}"]

@@ -1,4 +1,4 @@
-"""How times are taken and compared: in turns, as processor time, each ratio within its own round."""
+"""Measures and compares processor times: contestants run in turns, and each ratio is of one round."""
 
 import gc
 import statistics
@@ -11,7 +11,7 @@ _NEVER = 1 << 30
 
 
 def processor_seconds() -> float:
-    """Returns the processor time that this process has had: what other programs take does not count."""
+    """Returns the processor time of this process; other programs do not count."""
     return time.process_time()
 
 
@@ -24,7 +24,7 @@ def timed(work: Callable[[], object]) -> float:
 
 
 def settle_garbage() -> None:
-    """Collects what others left, and leaves what exists now (the input) out until `in_turn` ends."""
+    """Collects garbage, and excludes the objects that exist now (the input) from collection until `in_turn` ends."""
     gc.collect()
     gc.freeze()
 

@@ -1,4 +1,4 @@
-"""What it costs to write snapshots to Redis, against the bare commands for the same fields."""
+"""The cost of writing snapshots to Redis, against the bare commands for the same fields."""
 
 import time
 from collections.abc import Iterator, Sequence

@@ -1,4 +1,4 @@
-"""Figures: what was measured, the bound on it, and where they are kept."""
+"""Figures: measured values with their bounds, and the files that store them."""
 
 import os
 import platform
@@ -21,14 +21,14 @@ _END = "<!-- The end of the figures -->\n"
 
 
 class Figure(msgspec.Struct, frozen=True):
-    """One number, and what is asked of it."""
+    """One measured number, and its bound."""
 
     name: str
     value: float
     """The median of the rounds."""
     unit: str
     lower: float
-    """Half of the rounds lie between `lower` and `upper`."""
+    """The quartiles: half of the rounds are between `lower` and `upper`."""
     upper: float
     rounds: int
     at_most: float | None = None
@@ -36,14 +36,14 @@ class Figure(msgspec.Struct, frozen=True):
 
     @property
     def bound(self) -> str:
-        """What is asked of it, in words."""
+        """The bound as a text."""
         if self.at_most is not None:
             return f"at most {number(self.at_most)}"
         return "" if self.at_least is None else f"at least {number(self.at_least)}"
 
     @property
     def held(self) -> str:
-        """Whether it keeps to its bound: yes or no; empty if it has none."""
+        """Whether the number is within its bound: yes or no; empty if it has none."""
         if self.at_most is not None:
             return "yes" if self.value <= self.at_most else "no"
         if self.at_least is not None:
@@ -105,12 +105,12 @@ def table(name: str, reported: Report) -> Table:
 
 
 def load(path: Path = RESULTS) -> Results:
-    """Returns the figures that are kept; none if there is no file."""
+    """Returns the stored figures; none if there is no file."""
     return msgspec.json.decode(path.read_bytes(), type=Results) if path.exists() else {}
 
 
 def keep(results: Results, path: Path = RESULTS, doc: Path = DOC) -> None:
-    """Keeps the figures, and shows them in the documentation."""
+    """Stores the figures, and writes them to the documentation."""
     path.write_bytes(msgspec.json.format(msgspec.json.encode(results), indent=2) + b"\n")
     before, _, rest = doc.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
@@ -118,7 +118,7 @@ def keep(results: Results, path: Path = RESULTS, doc: Path = DOC) -> None:
 
 
 def markdown(results: Mapping[str, Report]) -> str:
-    """Returns the part of the documentation that shows the figures."""
+    """Returns the part of the documentation with the figures."""
     parts = [_BEGIN]
     for name, reported in results.items():
         ruler = tuple("---:" if heading in _RIGHT else "---" for heading in _HEADINGS)
@@ -129,7 +129,7 @@ def markdown(results: Mapping[str, Report]) -> str:
 
 
 def number(value: float) -> str:
-    """Writes a number with about three digits that count."""
+    """Formats a number with about three significant digits."""
     if value >= 100 or value == int(value):
         return f"{value:,.0f}"
     return f"{value:.1f}" if value >= 10 else f"{value:.2f}"

@@ -1,4 +1,4 @@
-"""A thousand segments more, about events that do not occur."""
+"""The cost of a thousand more segments, about events that do not occur."""
 
 from functools import partial
 from typing import Any

@@ -13,7 +13,7 @@ from segmentation.events import Event
 from transforms.update_profiles import UpdateProfiles, rules_of
 
 MAX_EVENTS = 30_000
-"""More of them would only take longer: SlidingWindows holds ten copies of each."""
+"""The limit of events: SlidingWindows has ten copies of each, and more events would only take longer."""
 RULES_TEXT = """
 version: 1
 segments:

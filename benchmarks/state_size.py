@@ -1,4 +1,4 @@
-"""How many bytes a profile takes."""
+"""The size of a profile's state in bytes."""
 
 from collections import Counter
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""The step UpdateProfiles, against the least that such a step can cost."""
+"""The cost of the step UpdateProfiles, against the least possible cost of a stateful step."""
 
 import statistics
 from collections.abc import Sequence

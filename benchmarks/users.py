@@ -1,4 +1,4 @@
-"""Many users against few, with the same events."""
+"""The cost with many users against few users, with the same events."""
 
 from functools import partial
 

@@ -1,7 +1,7 @@
-"""The commands that take the job onto Google Cloud and look after it there: `make COMMAND`.
+"""The commands that deploy and operate the job on Google Cloud: `make COMMAND`.
 
-Each says what it will do, refuses without the variables that it needs, and shows every program that it runs. They
-need Python's standard library only, so that a delivery pipeline can run them in the image of Google's own tools.
+Each command prints its steps and every program that it runs. It fails if a variable is missing. The commands need only
+Python's standard library, so that a delivery pipeline can run them in the image of the Google Cloud CLI.
 """
 
 import argparse
@@ -11,16 +11,16 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from templates import image, infrastructure, job
-from templates.programs import ProgramError
-from templates.settings import SettingsError, Values, read_settings
+from templates.programs import CommandError
+from templates.settings import Values, VariablesError, read_settings
 
 
 class Step(NamedTuple):
-    """A part of a command: what it says it will do, and the variables that it needs."""
+    """A part of a command: its description, the variables that it needs, and its function."""
 
-    says: str
+    description: str
     needs: tuple[str, ...]
-    do: Callable[[Values], None]
+    run: Callable[[Values], None]
 
 
 _JOB = ("PROJECT", "REGION", "JOB_NAME")
@@ -30,26 +30,26 @@ _LAUNCH = (
     *("WORKER_SERVICE_ACCOUNT", "SUBNETWORK", "STAGING_LOCATION", "TEMP_LOCATION"),
 )
 _INFRASTRUCTURE = Step(
-    "make with Terraform all that the job needs; the state is kept in gs://{STATE_BUCKET}",
+    "create or change the infrastructure with Terraform; its state is in gs://{STATE_BUCKET}",
     ("STATE_BUCKET",),
     infrastructure.apply,
 )
 _IMAGE = Step(
-    "build {IMAGE_REPOSITORY}/live-segments:{VERSION} and push it, unless it is there",
+    "build and push {IMAGE_REPOSITORY}/live-segments:{VERSION}, unless it exists",
     ("IMAGE_REPOSITORY", "VERSION"),
     image.push_image,
 )
 _TEMPLATE = Step(
-    "write the template {TEMPLATE_FOLDER}/live-{VERSION}.json, unless it is there",
+    "write the template {TEMPLATE_FOLDER}/live-{VERSION}.json, unless it exists",
     ("IMAGE_REPOSITORY", "TEMPLATE_FOLDER", "VERSION"),
     image.write_template,
 )
 _DEFINITIONS = Step(
-    "copy definitions/segments.yaml to {DEFINITIONS_FILE}, unless there are some",
+    "copy definitions/segments.yaml to {DEFINITIONS_FILE}, unless it exists",
     ("DEFINITIONS_FILE",),
     job.publish_definitions,
 )
-_LAUNCHING = Step("launch {JOB_NAME}, version {VERSION}, in {REGION} of {PROJECT}", _LAUNCH, job.launch)
+_LAUNCH_STEP = Step("launch {JOB_NAME}, version {VERSION}, in {REGION} of {PROJECT}", _LAUNCH, job.launch)
 _VALIDATE = Step("ask Dataflow whether version {VERSION} can replace {JOB_NAME}", _LAUNCH, job.validate)
 _REPLACE = Step(
     "replace {JOB_NAME} in {REGION} of {PROJECT} by version {VERSION}; its state is kept",
@@ -57,18 +57,18 @@ _REPLACE = Step(
     job.replace,
 )
 _DRAIN = Step(
-    "let {JOB_NAME} in {REGION} of {PROJECT} finish what it has taken in, and end; its state, which is what it"
-    " remembers of every profile, is lost",
+    "drain {JOB_NAME} in {REGION} of {PROJECT}: it processes the messages that it has read, and ends; the state of all"
+    " profiles is lost",
     (*_JOB, "CONFIRM"),
     job.drain,
 )
 _REPLAY = Step(
-    "publish dead letters of {DEAD_LETTERS_SUBSCRIPTION} to {EVENTS_TOPIC} again",
+    "publish the dead letters of {DEAD_LETTERS_SUBSCRIPTION} to {EVENTS_TOPIC} again",
     ("DEAD_LETTERS_SUBSCRIPTION", "EVENTS_TOPIC"),
     job.replay,
 )
 _DESTROY = Step(
-    "destroy what Terraform has made in {PROJECT} for {JOB_NAME}: Redis, the history, raw events, definitions",
+    "destroy all that Terraform created in {PROJECT} for {JOB_NAME}: Redis, the history, raw events, definitions",
     (*_JOB, "STATE_BUCKET", "CONFIRM"),
     infrastructure.destroy,
 )
@@ -76,7 +76,7 @@ COMMANDS: dict[str, tuple[Step, ...]] = {
     "infrastructure": (_INFRASTRUCTURE,),
     "image": (_IMAGE,),
     "template": (_TEMPLATE,),
-    "deploy": (_IMAGE, _TEMPLATE, _DEFINITIONS, _LAUNCHING),
+    "deploy": (_IMAGE, _TEMPLATE, _DEFINITIONS, _LAUNCH_STEP),
     "validate": (_VALIDATE,),
     "update": (_IMAGE, _TEMPLATE, _VALIDATE, _REPLACE),
     "replace": (_REPLACE,),
@@ -87,7 +87,7 @@ COMMANDS: dict[str, tuple[Step, ...]] = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs a command; returns the exit status: 2 where a variable is missing or wrong."""
+    """Runs a command; returns the exit status: 1 if a program failed, 2 if a variable is missing or wrong."""
     parser = argparse.ArgumentParser(prog="python -m templates.commands", description=__doc__)
     parser.add_argument("command", choices=COMMANDS)
     command = parser.parse_args(argv).command
@@ -98,12 +98,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         print(f"make {command} will")
         for step in steps:
-            print(f"- {step.says.format_map(values)}", flush=True)
+            print(f"- {step.description.format_map(values)}", flush=True)
         for step in steps:
-            step.do(values)
-    except (SettingsError, ProgramError) as error:
+            step.run(values)
+    except (VariablesError, CommandError) as error:
         print(f"make {command}: {error}", file=sys.stderr)
-        return 2 if isinstance(error, SettingsError) else 1
+        return 2 if isinstance(error, VariablesError) else 1
     return 0
 
 

@@ -1,50 +1,53 @@
-"""The steps that make the installation with Terraform, and take it down."""
+"""The steps that create and destroy the installation with Terraform."""
 
 import json
 import os
 
 from templates.job import running_job
-from templates.programs import ProgramError, ask, run
-from templates.settings import ROOT, SettingsError, Values, deployment_file, installation_of
+from templates.programs import CommandError, run, run_and_read
+from templates.settings import ROOT, Values, VariablesError, deployment_file, installation_of
 
 _FOLDER = ROOT / "terraform"
 _TERRAFORM = f"terraform -chdir={_FOLDER.relative_to(ROOT)}"
 
 
 def apply(values: Values) -> None:
-    """Makes or changes the installation, and keeps what the other commands need of it in deployment.json,
-    here and for the delivery pipeline."""
+    """Creates or changes the installation, and writes deployment.json with the variables of the other commands.
+
+    A copy of deployment.json goes to the template folder, for the delivery pipeline.
+    """
     _initialise(values)
-    run(f"{_TERRAFORM} apply", *_unasked())
+    run(f"{_TERRAFORM} apply", *_approval())
     path = deployment_file(os.environ)
-    text = installation_of(ask(f"{_TERRAFORM} output", "-json", "deployment"))
+    text = installation_of(run_and_read(f"{_TERRAFORM} output", "-json", "deployment"))
     path.write_text(text, encoding="utf-8")
     run("gcloud storage cp", str(path), f"{json.loads(text)['template_folder']}/deployment.json")
-    print(f"{path.name} holds what the other commands need, and no secret.")
+    print(f"{path.name} has the variables of the other commands; it contains no secret.")
 
 
 def destroy(values: Values) -> None:
-    """Takes the installation down, with all that it has stored.
+    """Destroys the installation and all its data.
 
     Raises:
-      ProgramError: the job is running.
+      CommandError: the job is running.
     """
     if running_job(values):
-        raise ProgramError(f"{values['JOB_NAME']} is running: `make drain`, and wait until it has ended")
+        raise CommandError(f"{values['JOB_NAME']} is running: run `make drain`, and wait until it has ended")
     _initialise(values)
-    # What is protected can only be destroyed when its protection has been taken away.
+    # Terraform can destroy a protected resource only after it has removed the protection.
     for action in ("apply", "destroy"):
-        run(f"{_TERRAFORM} {action}", *_unasked(), "-var=deletion_protection=false")
+        run(f"{_TERRAFORM} {action}", *_approval(), "-var=deletion_protection=false")
 
 
 def _initialise(values: Values) -> None:
     if not (_FOLDER / "terraform.tfvars").is_file():
-        raise SettingsError(
-            "terraform/terraform.tfvars is missing: copy terraform/example.tfvars, and change it"
+        raise VariablesError(
+            "terraform/terraform.tfvars is missing: copy terraform/example.tfvars and change it"
         )
     backend = (f"-backend-config=bucket={values['STATE_BUCKET']}", "-backend-config=prefix=segments")
     run(f"{_TERRAFORM} init", "-input=false", *backend)
 
 
-def _unasked() -> list[str]:
+def _approval() -> list[str]:
+    """Returns the argument that skips Terraform's question, if $YES is set."""
     return ["-auto-approve"] if os.environ.get("YES") else []

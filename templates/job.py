@@ -1,11 +1,11 @@
-"""The steps that launch, replace and end the job, and send dead letters through it again."""
+"""The steps that launch, replace and drain the job, and replay dead letters."""
 
 import json
 import os
 import time
 
 from templates.image import template_name
-from templates.programs import ProgramError, ask, run
+from templates.programs import CommandError, run, run_and_read
 from templates.settings import ROOT, Values
 from templates.spec import environment
 
@@ -22,78 +22,80 @@ _POLL_SECONDS = 15
 
 
 def publish_definitions(values: Values) -> None:
-    """Copies the definitions of this checkout to where the job reads them, unless there are some."""
+    """Copies the definitions of this checkout to $DEFINITIONS_FILE, unless it exists."""
     file = str(ROOT / "definitions" / "segments.yaml")
     run("gcloud storage cp", "--no-clobber", file, values["DEFINITIONS_FILE"])
 
 
 def launch(values: Values) -> None:
-    """Launches the job; Dataflow refuses where one of its name is running."""
-    run(_FLEX_RUN, *_launching(values))
+    """Launches the job; Dataflow fails if a job with its name is running."""
+    run(_FLEX_RUN, *_launch_arguments(values))
 
 
 def replace(values: Values) -> None:
-    """Replaces the running job, which hands its state on."""
-    run(_FLEX_RUN, *_launching(values), *_updating())
+    """Replaces the running job; the new job keeps its state."""
+    run(_FLEX_RUN, *_launch_arguments(values), *_update_arguments())
 
 
 def validate(values: Values) -> None:
-    """Asks Dataflow whether the running job could be replaced, and waits for the answer.
+    """Lets Dataflow check whether this version can replace the running job, and waits for the result.
 
     Raises:
-      ProgramError: it could not.
+      CommandError: it cannot.
     """
-    check = _launching(values, "graph_validate_only")
-    job = ask(_FLEX_RUN, *check, *_updating(), "--format=value(job.id)")
+    check = _launch_arguments(values, "graph_validate_only")
+    job = run_and_read(_FLEX_RUN, *check, *_update_arguments(), "--format=value(job.id)")
     state = ""
     while state not in _ENDED:
         time.sleep(_POLL_SECONDS if state else 0)
-        state = ask("gcloud dataflow jobs describe", job, *_place(values), "--format=value(currentState)")
-    if state == "JOB_STATE_FAILED":
-        raise ProgramError(
-            f"{values['JOB_NAME']} cannot be replaced by version {values['VERSION']}: the log of job {job} says why."
-            " The running job goes on as it was"
+        state = run_and_read(
+            "gcloud dataflow jobs describe", job, *_place(values), "--format=value(currentState)"
         )
-    print(f"Dataflow ended the check as {state}.")
+    if state == "JOB_STATE_FAILED":
+        raise CommandError(
+            f"version {values['VERSION']} cannot replace {values['JOB_NAME']}: see the log of job {job}."
+            " The running job is unchanged"
+        )
+    print(f"Dataflow's check ended with {state}.")
 
 
 def drain(values: Values) -> None:
-    """Lets the running job finish what it has taken in, and end.
+    """Drains the running job: it processes the messages that it has read, and ends.
 
     Raises:
-      ProgramError: none is running.
+      CommandError: the job is not running.
     """
     job = running_job(values)
     if not job:
-        raise ProgramError(f"no job {values['JOB_NAME']} is running in {values['REGION']}")
+        raise CommandError(f"no job {values['JOB_NAME']} is running in {values['REGION']}")
     run("gcloud dataflow jobs drain", job, *_place(values))
 
 
 def running_job(values: Values) -> str:
-    """Returns the id of the job that runs by the name; empty if none does."""
+    """Returns the id of the running job with $JOB_NAME; an empty text if there is none."""
     only = ("--status=active", f"--filter=name={values['JOB_NAME']}", "--format=value(id)")
-    return ask("gcloud dataflow jobs list", *_place(values), *only)
+    return run_and_read("gcloud dataflow jobs list", *_place(values), *only)
 
 
 def replay(values: Values) -> None:
-    """Publishes dead letters again, those for the reasons in $REASON where it is set."""
+    """Publishes dead letters again; if $REASON is set, only those with one of its reasons, separated by commas."""
     reasons = [f"--reason={reason}" for reason in os.environ.get("REASON", "").split(",") if reason]
-    where = (
+    places = (
         f"--dead_letters_subscription={values['DEAD_LETTERS_SUBSCRIPTION']}",
         f"--events_topic={values['EVENTS_TOPIC']}",
     )
-    run(".venv/bin/segments replay", *where, *reasons)
+    run(".venv/bin/segments replay", *places, *reasons)
 
 
-def _launching(values: Values, service_option: str | None = None) -> list[str]:
-    """Returns a launch's arguments: what is this installation's own, and the workers' image.
+def _launch_arguments(values: Values, service_option: str | None = None) -> list[str]:
+    """Returns the arguments of a launch: this installation's values, and the workers' image.
 
-    The template says the rest. It names the image too, but workers with another one could run nothing at all, so a
-    launch does not leave that to a default.
+    The template has the other values. It has the image too, but workers with another image would fail, so a launch
+    always passes it.
 
     Args:
-      values: of the variables.
-      service_option: for Dataflow; by default the fewest workers.
+      values: the variables.
+      service_option: an option of the Dataflow service; None: the minimum of workers.
     """
     workers = json.loads(values["WORKERS"])
     options = [
@@ -103,7 +105,7 @@ def _launching(values: Values, service_option: str | None = None) -> list[str]:
     ]
     service_option = service_option or f"min_num_workers={workers['min']}"
     options.append(f"{_SERVICE_OPTIONS}{service_option}")
-    image = json.loads(ask("gcloud storage cat", template_name(values)))["image"]
+    image = json.loads(run_and_read("gcloud storage cat", template_name(values)))["image"]
     parameters = {**json.loads(values["JOB_PARAMETERS"]), "sdk_container_image": image}
     pairs = "~".join(f"{name}={value}" for name, value in sorted(parameters.items()))
     return [
@@ -123,7 +125,7 @@ def _launching(values: Values, service_option: str | None = None) -> list[str]:
     ]
 
 
-def _updating() -> list[str]:
+def _update_arguments() -> list[str]:
     mappings = os.environ.get("TRANSFORM_NAME_MAPPINGS")
     return ["--update", *([f"--transform-name-mappings={mappings}"] if mappings else [])]
 

@@ -1,7 +1,7 @@
-"""What the template's launcher runs, for it takes a file: `python -m pipeline.main` by another way.
+"""The file that the template's launcher runs, because it cannot run a module. The same as `python -m pipeline.main`.
 
-It stands apart from the packages, or their files would be found before the standard library's. It defines nothing
-that a worker needs.
+In the image it is outside the packages; otherwise their modules would hide those of the standard library. It defines
+nothing that a worker needs.
 """
 
 import sys

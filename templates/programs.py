@@ -1,4 +1,4 @@
-"""Runs gcloud, docker and terraform, each shown before it runs."""
+"""Runs gcloud, docker and terraform, and prints each command line first."""
 
 import shlex
 import subprocess
@@ -6,54 +6,54 @@ import sys
 
 from templates.settings import ROOT
 
-_NOT_THERE = ("not found", "not_found")
+_NOT_FOUND = ("not found", "not_found")
 
 
-class ProgramError(RuntimeError):
-    """A program is missing or has failed; the message holds what it said."""
+class CommandError(RuntimeError):
+    """A program is missing or has failed; the message has its error output."""
 
 
 def run(command: str, *arguments: str) -> None:
-    """Runs a program, which may ask the user.
+    """Runs a program on the terminal, where it may ask the user.
 
     Args:
       command: the program and its subcommands, such as "gcloud storage cp".
-      arguments: what follows, of any characters.
+      arguments: the arguments, unquoted.
 
     Raises:
-      ProgramError: it is missing, or failed.
+      CommandError: the program is missing, or failed.
     """
     _start(command, arguments, capture=False)
 
 
-def ask(command: str, *arguments: str) -> str:
-    """Returns what a program prints; otherwise as `run`."""
+def run_and_read(command: str, *arguments: str) -> str:
+    """Runs a program as `run` does, and returns its output."""
     return _start(command, arguments, capture=True).strip()
 
 
 def look_up(command: str, *arguments: str) -> str | None:
-    """Returns what a program prints of a thing; None if there is no such thing.
+    """Runs a program that describes a resource, and returns its output; None if the resource does not exist.
 
     Raises:
-      ProgramError: the program is missing, or failed for another reason.
+      CommandError: the program is missing, or failed for another reason.
     """
     try:
-        return ask(command, *arguments)
-    except ProgramError as error:
-        if any(words in str(error).lower() for words in _NOT_THERE):
+        return run_and_read(command, *arguments)
+    except CommandError as error:
+        if any(words in str(error).lower() for words in _NOT_FOUND):
             return None
         raise
 
 
 def _start(command: str, arguments: tuple[str, ...], *, capture: bool) -> str:
-    whole = [*command.split(), *arguments]
-    print(f"$ {shlex.join(whole)}", flush=True)
+    argv = [*command.split(), *arguments]
+    print(f"$ {shlex.join(argv)}", flush=True)
     try:
-        done = subprocess.run(whole, capture_output=capture, text=True, check=False, cwd=ROOT)
+        done = subprocess.run(argv, capture_output=capture, text=True, check=False, cwd=ROOT)
     except FileNotFoundError:
-        raise ProgramError(f"the program {whole[0]} is missing: install it") from None
+        raise CommandError(f"the program {argv[0]} is missing: install it") from None
     if done.returncode != 0:
-        raise ProgramError((done.stderr or "").strip() or f"{whole[0]} ended with status {done.returncode}")
+        raise CommandError((done.stderr or "").strip() or f"{argv[0]} ended with status {done.returncode}")
     if capture:
         print(done.stderr, end="", file=sys.stderr)
     return done.stdout or ""

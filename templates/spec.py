@@ -1,9 +1,8 @@
-"""The template's spec: what Dataflow reads to launch the job.
+"""The template's spec: the file that Dataflow reads to launch the job.
 
     python -m templates.spec IMAGE
 
-prints it. `gcloud dataflow flex-template build` would leave out that the job is a streaming one, and which delivery
-it supports.
+prints it. `gcloud dataflow flex-template build` would omit that the job is a streaming job, and its delivery guarantee.
 """
 
 import argparse
@@ -17,7 +16,7 @@ from typing import Any
 _FOLDER = Path(__file__).parent
 METADATA = _FOLDER / "metadata.json"
 ENVIRONMENT = _FOLDER / "environment.json"
-"""How production runs the job, whatever the installation; the one place where that stands."""
+"""The runner options that all installations share; they are defined only here."""
 _FLAGS = {
     "machineType": "machine_type",
     "maxWorkers": "max_num_workers",
@@ -31,13 +30,13 @@ def spec(image: str) -> dict[str, Any]:
     """Returns the spec of a template whose launcher and workers run an image.
 
     Args:
-      image: by its digest, ...@sha256:..., so that a template means the same for ever.
+      image: with its digest, ...@sha256:..., so that the template never changes.
 
     Raises:
-      ValueError: it is named otherwise.
+      ValueError: the image has no digest.
     """
     if _BY_DIGEST.fullmatch(image) is None:
-        raise ValueError(f"name the image by its digest, ...@sha256:..., not {image}")
+        raise ValueError(f"image: expected NAME@sha256:DIGEST, not {image}")
     return {
         "image": image,
         "sdkInfo": {"language": "PYTHON"},
@@ -47,16 +46,16 @@ def spec(image: str) -> dict[str, Any]:
 
 
 def environment() -> dict[str, Any]:
-    """Returns how production runs the job, in the words of Dataflow's API."""
+    """Returns the runner options that all installations share, with the names of Dataflow's API."""
     values: dict[str, Any] = json.loads(ENVIRONMENT.read_text(encoding="utf-8"))
     return values
 
 
 def beam_flags(values: dict[str, Any]) -> Iterator[str]:
-    """Yields the flags of Beam that the launcher makes of an environment.
+    """Yields the Beam flags that the launcher sets for an environment.
 
     Raises:
-      KeyError: a value that has no flag here.
+      KeyError: a value has no known flag.
     """
     for name, value in values.items():
         if name == "additionalPipelineOptions":
@@ -70,7 +69,7 @@ def beam_flags(values: dict[str, Any]) -> Iterator[str]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Prints the spec; returns the exit status: 2 where the image is not named by its digest."""
+    """Prints the spec; returns the exit status: 2 if the image has no digest."""
     parser = argparse.ArgumentParser(
         prog="python -m templates.spec", description="Prints the template's spec."
     )

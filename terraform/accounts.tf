@@ -1,4 +1,4 @@
-# One account for each thing that acts. Their grants are in permissions.tf.
+# One service account for each program or role. Their grants are in permissions.tf.
 
 resource "google_service_account" "worker" {
   account_id   = "${var.name}-worker"

@@ -5,7 +5,7 @@ resource "google_artifact_registry_repository" "images" {
   format        = "DOCKER"
   description   = "Images of the job and its template."
 
-  # A tag, once pushed, stays what it is. Jobs name images by digest all the same.
+  # A pushed tag cannot be moved. Jobs refer to images by digest nevertheless.
   docker_config {
     immutable_tags = true
   }

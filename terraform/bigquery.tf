@@ -17,14 +17,14 @@ resource "google_bigquery_dataset" "main" {
   depends_on = [google_project_service.main]
 }
 
-# The native subscription writes it. The body is text, exactly as it was sent: a JSON column would refuse what is not
-# JSON, and write numbers in another way. By the hour, so that the watch over rates reads two hours and not two days.
+# A BigQuery subscription writes this table. The body is text, exactly as it was sent: a JSON column would refuse other
+# text, and change the format of numbers. Partitions of an hour let the check of event rates read hours and not days.
 resource "google_bigquery_table" "raw_events" {
   #checkov:skip=CKV_GCP_80:Google's key encrypts it, as for the events topic in pubsub.tf.
   #checkov:skip=CKV_GCP_121:It is on unless an installation is taken down on purpose: var.deletion_protection.
   dataset_id               = google_bigquery_dataset.main.dataset_id
   table_id                 = "raw_events"
-  description              = "Every message of the events topic, as it came."
+  description              = "Every message of the events topic, unchanged."
   schema                   = file("${path.module}/schemas/raw_events.schema.json")
   clustering               = ["message_id"]
   require_partition_filter = true
@@ -59,7 +59,7 @@ resource "google_bigquery_table" "dead_letters" {
   #checkov:skip=CKV_GCP_121:It is on unless an installation is taken down on purpose: var.deletion_protection.
   dataset_id          = google_bigquery_dataset.main.dataset_id
   table_id            = "dead_letters"
-  description         = "Inputs that could not be processed, whole, and why."
+  description         = "Whole inputs that could not be processed, with the reason."
   schema              = file("${path.module}/../stores/history/sql/dead_letters.schema.json")
   clustering          = ["reason", "step"]
   deletion_protection = var.deletion_protection

@@ -1,10 +1,10 @@
-# A synthetic profile on its way through the whole live system, every few minutes: docs/canary.md. It finds what no
-# counter of the job shows, such as a job that is not there.
+# Sends a synthetic profile through the whole live system every few minutes: docs/canary.md. It detects faults that no
+# counter of the job shows, such as a job that does not run.
 
 locals {
   canaries = var.canary == null ? 0 : 1
 
-  # Begins the id of every synthetic profile, as in commands/canary.py.
+  # The prefix of the ids of synthetic profiles, as in commands/canary.py.
   canary_prefix = "canary:"
   no_canary     = "NOT hasPrefix(attributes.profile_id, \"${local.canary_prefix}\")"
 
@@ -13,7 +13,7 @@ locals {
     exit_lag_ms       = "From a membership's end to the profile in Redis without it, by the canary."
   }
 
-  # Without a canary these are read by nobody.
+  # Unused without a canary.
   canary_minutes = var.canary == null ? 5 : var.canary.every_minutes
   canary_window  = "${3 * local.canary_minutes}m"
   canary_runs    = "run_googleapis_com:job_completed_execution_count{monitored_resource=\"cloud_run_job\",job_name=\"${var.name}-canary\""
@@ -23,7 +23,7 @@ locals {
   }
   canary_metrics = { for figure in keys(local.canary_figures) : figure => "${replace(var.name, "-", "_")}_canary_${figure}" }
 
-  # Of three checks: one that goes wrong wakes nobody.
+  # Over three checks, so that a single failure does not fire the alert.
   canary_alerts = {
     canary-failed = {
       summary  = "Of the last three checks with a synthetic profile, two or more failed: events do not come to Redis, or nobody leaves a segment."
@@ -34,7 +34,7 @@ locals {
     canary-silent = {
       summary  = "No check with a synthetic profile has ended for ${6 * local.canary_minutes} minutes: nobody would notice if the live system stood still."
       severity = "ERROR"
-      # As long again, so that it does not ring before the first check has ended.
+      # The same duration again, so that the alert does not fire before the first check has ended.
       query   = "absent_over_time(${local.canary_runs}}[${local.canary_window}])"
       minutes = 3 * local.canary_minutes
     }
@@ -58,14 +58,14 @@ resource "google_cloud_run_v2_job" "canary" {
 
   name                = "${var.name}-canary"
   location            = var.region
-  deletion_protection = false # it holds nothing
+  deletion_protection = false # it has no data
 
   template {
     template {
       service_account = google_service_account.canary.email
-      # It waits two minutes for the event, its stay of at most one, and two more for the exit.
+      # The canary waits 2 min for the entry, at most 1 min for the stay, and 2 min for the exit.
       timeout = "420s"
-      # Another attempt would hide what the first one found.
+      # A retry would hide the failure of the first attempt.
       max_retries = 0
 
       containers {
@@ -90,7 +90,7 @@ resource "google_cloud_run_v2_job" "canary" {
         }
       }
 
-      # Redis has a private address only; everything else is reached by Google's own way.
+      # Redis has only a private address; all other traffic uses Private Google Access.
       vpc_access {
         egress = "PRIVATE_RANGES_ONLY"
 
@@ -133,7 +133,7 @@ resource "google_cloud_scheduler_job" "canary" {
   depends_on = [google_cloud_run_v2_job_iam_member.canary]
 }
 
-# From its line of JSON.
+# Metrics of the canary's JSON log line.
 resource "google_logging_metric" "canary" {
   for_each = { for figure, meaning in local.canary_figures : figure => meaning if var.canary != null }
 
@@ -148,7 +148,7 @@ resource "google_logging_metric" "canary" {
     unit        = "ms"
   }
 
-  # From a tenth of a second to half an hour, each limit a quarter higher than the one before.
+  # Buckets from 0.1 s to half an hour, each limit 25 % above the one before.
   bucket_options {
     exponential_buckets {
       num_finite_buckets = 44

@@ -1,4 +1,4 @@
-# The collector: who sends events from outside goes through here, and nobody else publishes to the events topic.
+# The collector receives all events from outside; no one else publishes to the events topic.
 
 # Sources and their write keys, docs/collector.md. Its versions are added by hand, so that no write key stands in
 # Terraform's state; one has to be there before var.collector is set.
@@ -23,7 +23,7 @@ resource "google_cloud_run_v2_service" "collector" {
 
   name                = "${var.name}-collector"
   location            = var.region
-  description         = "Takes events of SDKs in and publishes them to Pub/Sub."
+  description         = "Receives events from SDKs and publishes them to Pub/Sub."
   deletion_protection = var.deletion_protection
 
   # Only through the load balancer. SDKs have write keys, which the collector checks, and no Google accounts.
@@ -50,7 +50,7 @@ resource "google_cloud_run_v2_service" "collector" {
         "--events_topic=${google_pubsub_topic.events.id}",
         "--dead_letter_topic=${google_pubsub_topic.dead_letters.id}",
         "--public_url=https://${var.collector.domain}",
-        # The load balancer appends the client's address and its own to X-Forwarded-For.
+        # The load balancer appends two addresses to X-Forwarded-For: the client's and its own.
         "--trusted_proxies=2",
       ]
 
@@ -63,7 +63,7 @@ resource "google_cloud_run_v2_service" "collector" {
           cpu    = "1"
           memory = "1Gi"
         }
-        # Between requests nothing is left to do: an answer waits for Pub/Sub.
+        # No work is left between requests, because a response waits for Pub/Sub.
         cpu_idle          = true
         startup_cpu_boost = true
       }
@@ -83,7 +83,7 @@ resource "google_cloud_run_v2_service" "collector" {
         }
       }
 
-      # Not /readyz: a new instance reaches Pub/Sub no better.
+      # Not /readyz: if Pub/Sub is unavailable, a restart does not help.
       liveness_probe {
         timeout_seconds   = 3
         period_seconds    = 10
@@ -141,7 +141,7 @@ resource "google_compute_backend_service" "collector" {
     group = google_compute_region_network_endpoint_group.collector[0].id
   }
 
-  # Its lines hold addresses of users.
+  # Log lines contain users' addresses.
   log_config {
     enable = false
   }
@@ -152,12 +152,12 @@ resource "google_compute_security_policy" "collector" {
   count = var.collector == null ? 0 : 1
 
   name        = "${var.name}-collector"
-  description = "Keeps the operators' paths from the world, and floods from the collector."
+  description = "Blocks the operators' paths for requests from the internet, and limits the request rate of each address."
 
   rule {
     action      = "deny(404)"
     priority    = 1000
-    description = "Metrics and probes are asked from inside."
+    description = "Blocks metrics and health checks, which are requested from inside only."
 
     match {
       expr {
@@ -166,11 +166,11 @@ resource "google_compute_security_policy" "collector" {
     }
   }
 
-  # Servers send batches; an address that many users share is allowed for.
+  # Servers send batches, and many users can share one address, so the limit is high.
   rule {
     action      = "throttle"
     priority    = 2000
-    description = "So many requests per minute and address."
+    description = "Limits the requests per minute and address."
 
     match {
       versioned_expr = "SRC_IPS_V1"
@@ -195,7 +195,7 @@ resource "google_compute_security_policy" "collector" {
   rule {
     action      = "allow"
     priority    = 2147483647
-    description = "The rule that every policy ends with."
+    description = "Allows all other requests."
 
     match {
       versioned_expr = "SRC_IPS_V1"
@@ -224,7 +224,7 @@ resource "google_compute_managed_ssl_certificate" "collector" {
   }
 
   lifecycle {
-    # Another domain is another certificate, and the proxy needs one all the time.
+    # Another domain needs another certificate, and the proxy must always have one.
     create_before_destroy = true
   }
 }

@@ -1,5 +1,5 @@
 locals {
-  # Two charts a row, from the way in to the way out; then the whole way, as the canary goes it.
+  # Two charts in each row, from input to output, and then the canary's end-to-end charts.
   charts = concat([
     { title = "Events a second, by topic", query = "sum by (topic_id) (rate(${local.published}~\"${var.name}-.*\"}[5m]))" },
     { title = "Age of the oldest event that waits (s)", query = "max(pubsub_googleapis_com:subscription_oldest_unacked_message_age{monitored_resource=\"pubsub_subscription\",subscription_id=\"${google_pubsub_subscription.job.name}\"})" },

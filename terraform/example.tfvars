@@ -1,14 +1,15 @@
-# cp example.tfvars terraform.tfvars, and change what is below. What has a # before it shows its default; variables.tf
-# says what each is for.
+# cp example.tfvars terraform.tfvars, and change the values below. A line after a # has a default or is optional;
+# variables.tf describes each variable.
 
 project_id  = "my-shop-prod"
 region      = "europe-west4"
 runbook_url = "https://github.com/my-shop/live-segments/blob/main/docs/terraform.md"
 
-# Who is told: gcloud beta monitoring channels list --format='value(name)'. With none, alerts only stand in the console.
+# The channels of alerts: gcloud beta monitoring channels list --format='value(name)'. Without one, only the console
+# shows them.
 notification_channels = ["projects/my-shop-prod/notificationChannels/1234567890"]
 
-# Who may act as which account.
+# Who may impersonate which account.
 impersonators = {
   deployer           = ["principalSet://iam.googleapis.com/projects/123456789/locations/global/workloadIdentityPools/ci/attribute.repository/my-shop/live-segments"]
   definitions_writer = ["group:marketing@my-shop.example"]
@@ -21,23 +22,23 @@ webhook = {
   filter   = "attributes.change = \"entered\""
 }
 
-# The most workers is what a flood of events can cost.
+# The maximum of workers limits the cost of a flood of events.
 workers = {
   machine_type = "n2-standard-2"
   min          = 1
   max          = 10
 }
 
-# Once an image is built, and its segment is in the definitions: a check of the whole live system every five minutes.
+# After an image is built and the canary's segment is in the definitions: checks the whole live system every 5 minutes.
 # canary = { image = "europe-west4-docker.pkg.dev/my-shop-prod/segments/live-segments@sha256:..." }
 
-# Once an image of the collector is built, and its settings are in their secret: events over HTTPS.
+# After an image of the collector is built and its settings are in their secret: receives events over HTTPS.
 # collector = {
 #   image  = "europe-west4-docker.pkg.dev/my-shop-prod/segments/collector@sha256:..."
 #   domain = "events.my-shop.example"
 # }
 
-# Once a template is built: lets Terraform launch the job, instead of the delivery pipeline.
+# After a template is built: Terraform launches the job, instead of the delivery pipeline.
 # job = {
 #   template_path = "gs://my-shop-prod-segments-staging/templates/live.json"
 #   image         = "europe-west4-docker.pkg.dev/my-shop-prod/segments/live-segments@sha256:..."

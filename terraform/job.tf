@@ -1,7 +1,7 @@
 locals {
   job_name = "${var.name}-live"
 
-  # The job's own flags, as they stand in pipeline/options.py; what Dataflow itself takes is no parameter.
+  # The job's own flags, from pipeline/options.py; Dataflow's options are not parameters.
   job_flags = {
     input_subscription = google_pubsub_subscription.job.id
     segments           = "gs://${google_storage_bucket.main["definitions"].name}/${var.definitions_path}"
@@ -18,7 +18,7 @@ locals {
   }
   job_parameters = { for name, value in local.job_flags : name => value if value != null }
 
-  # What a launch may ask for, whoever launches; the rest of how the job is run stands in templates/environment.json.
+  # The runner options that depend on this installation; templates/environment.json has the others.
   workers = {
     machine_type = var.workers.machine_type
     min          = var.workers.min
@@ -26,8 +26,9 @@ locals {
   }
 }
 
-# The delivery pipeline launches and updates the job, for an update needs decisions that a plan cannot show: whether the
-# graph still fits, and what becomes of the state. This is for trying out, and for who prefers it.
+# Normally the delivery pipeline launches and updates the job, because an update needs decisions that a plan cannot
+# show: whether the graph is compatible, and what happens to the state. This resource is for trying the job out, and for
+# users who prefer Terraform.
 resource "google_dataflow_flex_template_job" "live" {
   count    = var.job == null ? 0 : 1
   provider = google-beta
@@ -38,7 +39,7 @@ resource "google_dataflow_flex_template_job" "live" {
   sdk_container_image     = var.job.image
   parameters              = local.job_parameters
 
-  # Destroying it, or replacing it, lets it finish what it has taken in.
+  # Destroying or replacing the job drains it, so that it processes all messages that it has read.
   on_delete = "drain"
 
   service_account_email   = google_service_account.worker.email
@@ -55,7 +56,7 @@ resource "google_dataflow_flex_template_job" "live" {
   ]
 
   lifecycle {
-    # Dataflow reports these in another form than they were given in, or changes them itself.
+    # Dataflow reports these values in another form, or changes them itself.
     ignore_changes = [machine_type, max_workers, network, num_workers, subnetwork]
   }
 

@@ -1,11 +1,11 @@
-# Alerts: each says what is wrong and links to its own heading of the runbooks. The name of an alert is the anchor.
+# Alerts: each describes the fault and links to its own heading in the runbooks. The name of an alert is the anchor.
 
 locals {
   job_counter = "dataflow_googleapis_com:job_user_counter"
   job_label   = "monitored_resource=\"dataflow_job\",job_name=\"${local.job_name}\""
 
-  # Beam's counters reach Cloud Monitoring as totals since the job's start, distributions as the mean and the count of
-  # all that time; what happened lately is a difference.
+  # In Cloud Monitoring, Beam's counters are totals since the job's start, and its distributions are the mean and count
+  # of the same time. A recent value is therefore a difference.
   exits   = "${local.job_counter}{${local.job_label},metric_name=\"exit_lag_ms_COUNT\"}"
   lag     = "${local.job_counter}{${local.job_label},metric_name=\"exit_lag_ms_MEAN\"}"
   waited  = "(${local.lag} * ignoring (metric_name) ${local.exits})"
@@ -28,7 +28,7 @@ locals {
   job_resource   = "resource.type = \"dataflow_job\" AND resource.labels.job_name = \"${local.job_name}\""
   redis_resource = "resource.type = \"redis_instance\" AND resource.labels.instance_id = \"${google_redis_instance.main.id}\""
 
-  # A metric that stays above a value for some minutes.
+  # Alerts on a metric that stays above a value for some minutes.
   threshold_alerts = {
     data-freshness = {
       summary  = "The job is more than ${var.alert_thresholds.data_freshness_seconds} s behind: memberships are late, and exits too."
@@ -74,7 +74,7 @@ locals {
     }
   }
 
-  # What needs a quotient or a difference; it holds for some minutes too.
+  # Alerts on a quotient or a difference that stays above a value for some minutes.
   query_alerts = {
     exit-lag = {
       summary  = "Exits by time alone come more than ${var.alert_thresholds.exit_lag_seconds} s late, on average over ten minutes."
@@ -108,7 +108,7 @@ locals {
     }
   }
 
-  # What a scheduled query found, by the name it has in rates.tf.
+  # Alerts on the findings of scheduled queries, by their names in rates.tf.
   rate_alerts = {
     event-name-collapsed = "Events of some name have nearly stopped; the log entry names them. A release of the shop may have lost them."
     segment-collapsed    = "Hardly anyone enters some segment any more; the log entry names it. Its rule, or an event it needs, may have changed."
@@ -172,7 +172,7 @@ resource "google_monitoring_alert_policy" "query" {
       query               = each.value.query
       duration            = "${each.value.minutes * 60}s"
       evaluation_interval = "60s"
-      # A counter that the job has not counted yet is no metric yet.
+      # A metric does not exist before its counter has counted for the first time.
       disable_metric_validation = true
     }
   }

@@ -6,8 +6,8 @@ resource "google_compute_network" "main" {
   depends_on = [google_project_service.main]
 }
 
-# Without public addresses, Private Google Access is the workers' way to Pub/Sub, BigQuery and Cloud Storage. There is
-# no NAT: the worker image holds everything, so that nothing is fetched from the internet.
+# The workers have no public addresses, and use Private Google Access for Pub/Sub, BigQuery and Cloud Storage. There is
+# no NAT: the worker image contains everything, so the workers download nothing from the internet.
 resource "google_compute_subnetwork" "workers" {
   name                     = "${var.name}-workers"
   network                  = google_compute_network.main.id
@@ -22,8 +22,8 @@ resource "google_compute_subnetwork" "workers" {
   }
 }
 
-# Workers of a job talk to each other on these two ports. By account rather than by network tag, for anyone who may
-# edit a machine can give it a tag.
+# Workers of a job communicate on these two ports. The rule uses the service account and not a network tag, because
+# anyone who may edit a machine can give it a tag.
 resource "google_compute_firewall" "workers" {
   name                    = "${var.name}-workers"
   network                 = google_compute_network.main.id
@@ -42,7 +42,7 @@ resource "google_compute_firewall" "workers" {
   }
 }
 
-# Redis lives in a network of Google's that is peered with this one; these addresses are set aside for it.
+# Redis runs in a network of Google that is peered with this one; these addresses are reserved for it.
 resource "google_compute_global_address" "services" {
   name          = "${var.name}-services"
   network       = google_compute_network.main.id
@@ -56,6 +56,6 @@ resource "google_service_networking_connection" "services" {
   service                 = "servicenetworking.googleapis.com"
   reserved_peering_ranges = [google_compute_global_address.services.name]
 
-  # Google keeps it in use for a while after Redis is gone, so that deleting it fails; it goes with the network.
+  # Google uses the peering for a while after Redis is deleted, so deleting it fails; it is deleted with the network.
   deletion_policy = "ABANDON"
 }

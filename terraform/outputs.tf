@@ -1,67 +1,67 @@
-# What the next command needs. Nothing here is a secret.
+# Values for the next commands. No output is a secret.
 
 output "events_topic" {
-  description = "Where the collector publishes."
+  description = "The topic that the collector publishes to."
   value       = google_pubsub_topic.events.id
 }
 
 output "collector_service_account" {
-  description = "Whom the collector runs as."
+  description = "The collector's service account."
   value       = google_service_account.collector.email
 }
 
 output "deployer_service_account" {
-  description = "Whom the delivery pipeline acts as."
+  description = "The service account that the delivery pipeline impersonates."
   value       = google_service_account.deployer.email
 }
 
 output "image_repository" {
-  description = "Where images are pushed to: docker push <this>/live-segments."
+  description = "The repository of images: docker push <this>/live-segments."
   value       = "${google_artifact_registry_repository.images.location}-docker.pkg.dev/${google_artifact_registry_repository.images.project}/${google_artifact_registry_repository.images.repository_id}"
 }
 
 output "template_folder" {
-  description = "Where template specs go: gcloud storage cp template.json <this>/."
+  description = "The folder of template specs: gcloud storage cp template.json <this>/."
   value       = "gs://${google_storage_bucket.main["staging"].name}/templates"
 }
 
 output "definitions_file" {
-  description = "Where the definitions go: gcloud storage cp definitions/segments.yaml <this>, as definitions_writer."
+  description = "The file of definitions: gcloud storage cp definitions/segments.yaml <this>, as definitions_writer."
   value       = local.job_parameters.segments
 }
 
 output "definitions_writer_service_account" {
-  description = "Who may write the definitions."
+  description = "The service account that may write the definitions."
   value       = google_service_account.definitions_writer.email
 }
 
 output "models_folder" {
-  description = "Where training writes models, as models_writer."
+  description = "The folder of trained models, which models_writer writes."
   value       = "gs://${google_storage_bucket.main["models"].name}"
 }
 
 output "models_writer_service_account" {
-  description = "Who may write models."
+  description = "The service account that may write models."
   value       = google_service_account.models_writer.email
 }
 
 output "region" {
-  description = "The job's region, which every command about it takes: gcloud dataflow jobs drain JOB_ID --region=<this>."
+  description = "The job's region: gcloud dataflow jobs drain JOB_ID --region=<this>."
   value       = google_compute_subnetwork.workers.region
 }
 
 output "worker_service_account" {
-  description = "Whom the job runs as; who launches it must be allowed to act as this account."
+  description = "The job's service account; launching the job requires permission to act as this account."
   value       = google_service_account.worker.email
 }
 
 output "job_subscription" {
-  description = "What the job reads, and what a snapshot or a seek is of."
+  description = "The subscription that the job reads; snapshots and seeks use it too."
   value       = google_pubsub_subscription.job.id
 }
 
 output "job_name" {
-  description = "The job's name, by which dashboard and alerts find it."
+  description = "The job's name, which dashboard and alerts refer to."
   value       = local.job_name
 }
 
@@ -71,7 +71,7 @@ output "job_parameters" {
 }
 
 output "deployment" {
-  description = "What the Makefile's commands need to know of this installation; make infrastructure keeps it in deployment.json."
+  description = "The variables of the Makefile's commands for this installation; make infrastructure writes them to deployment.json."
   value = {
     project                   = google_pubsub_topic.events.project
     region                    = google_compute_subnetwork.workers.region
@@ -91,22 +91,22 @@ output "deployment" {
 }
 
 output "raw_events_table" {
-  description = "What a backfill reads, PROJECT:DATASET.TABLE."
+  description = "The table that a backfill reads, PROJECT:DATASET.TABLE."
   value       = replace(local.table_paths.raw_events, "/^([^.]+)[.]/", "$1:")
 }
 
 output "intervals_view" {
-  description = "Who was in which segment when; for SELECT ... FROM `<this>`."
+  description = "The view of all memberships with their intervals: SELECT ... FROM `<this>`."
   value       = "${google_bigquery_table.segment_intervals.project}.${google_bigquery_table.segment_intervals.dataset_id}.${google_bigquery_table.segment_intervals.table_id}"
 }
 
 output "dead_letters_subscription" {
-  description = "What a replay of dead letters pulls."
+  description = "The subscription that a replay of dead letters pulls from."
   value       = google_pubsub_subscription.dead_letters.id
 }
 
 output "redis" {
-  description = "Where readers of memberships connect to from inside the network, and the secrets that open it."
+  description = "The address of Redis for readers inside the network, and the secrets with its password and certificates."
   value = {
     host        = google_redis_instance.main.host
     port        = google_redis_instance.main.port
@@ -116,7 +116,7 @@ output "redis" {
 }
 
 output "network" {
-  description = "The network and subnet that readers of Redis must be in, or be attached to."
+  description = "The network and subnet from which Redis can be read."
   value = {
     network    = google_compute_network.main.id
     subnetwork = google_compute_subnetwork.workers.id
@@ -124,7 +124,7 @@ output "network" {
 }
 
 output "canary_command" {
-  description = "Checks the live system now, without waiting for the schedule; null without a canary."
+  description = "The command that runs the canary now; null without a canary."
   value       = one([for job in google_cloud_run_v2_job.canary : "gcloud run jobs execute ${job.name} --region=${job.location} --wait"])
 }
 
@@ -134,7 +134,7 @@ output "dashboard" {
 }
 
 output "collector" {
-  description = "Where the DNS of the collector's domain has to lead, if Terraform runs it; the secret that its settings go into."
+  description = "The address for the DNS of the collector's domain, if Terraform runs the collector; the secret for its settings."
   value = {
     address         = one(google_compute_global_address.collector[*].address)
     settings_secret = google_secret_manager_secret.collector_settings.secret_id

@@ -1,4 +1,4 @@
-# Every grant is on a single resource. The exceptions are at the end: roles that can be granted on a project only.
+# Every grant is on a single resource, except the ones at the end, for roles that can only be granted on a project.
 
 # The job
 
@@ -93,13 +93,13 @@ resource "google_storage_bucket_iam_member" "deployer" {
 }
 
 resource "google_service_account_iam_member" "deployer" {
-  # A job runs as the worker; who launches it must be allowed to lend it that account.
+  # A job runs as the worker account, so launching it requires permission to act as that account.
   service_account_id = google_service_account.worker.name
   role               = "roles/iam.serviceAccountUser"
   member             = google_service_account.deployer.member
 }
 
-# The writers of what decides what the job does
+# The writers of definitions and models
 
 resource "google_storage_bucket_iam_member" "definitions_writer" {
   bucket = google_storage_bucket.main["definitions"].name
@@ -113,7 +113,7 @@ resource "google_storage_bucket_iam_member" "models_writer" {
   member = google_service_account.models_writer.member
 }
 
-# People and pipelines that act as an account, with tokens that last an hour and no keys
+# People and pipelines that impersonate an account, with tokens that last one hour, and without keys
 
 resource "google_service_account_iam_member" "deployer_impersonators" {
   for_each = var.impersonators.deployer
@@ -139,7 +139,7 @@ resource "google_service_account_iam_member" "models_writer_impersonators" {
   member             = each.key
 }
 
-# Pub/Sub's own account: it writes tables, passes on what it could not deliver, and signs for the webhook
+# Pub/Sub's service agent: it writes tables, forwards undeliverable messages, and signs the webhook's tokens
 
 resource "google_bigquery_table_iam_member" "pubsub" {
   for_each = {
@@ -162,7 +162,7 @@ resource "google_pubsub_topic_iam_member" "undelivered" {
 }
 
 resource "google_pubsub_subscription_iam_member" "undelivered" {
-  # What it passes on it acknowledges where it came from.
+  # It acknowledges a forwarded message on the original subscription.
   for_each = merge(
     {
       raw-events   = google_pubsub_subscription.raw_events.name
@@ -182,7 +182,7 @@ resource "google_service_account_iam_member" "webhook_token" {
   member             = google_project_service_identity.main["pubsub.googleapis.com"].member
 }
 
-# The watch over rates
+# The check of event rates
 
 resource "google_bigquery_table_iam_member" "rates" {
   for_each = {
@@ -202,7 +202,7 @@ resource "google_service_account_iam_member" "rates_token" {
   member             = google_project_service_identity.main["bigquerydatatransfer.googleapis.com"].member
 }
 
-# The canary: only where there is one
+# The canary, if var.canary is set
 
 resource "google_pubsub_topic_iam_member" "canary" {
   count = local.canaries
@@ -229,7 +229,7 @@ resource "google_secret_manager_secret_iam_member" "canary" {
 }
 
 resource "google_cloud_run_v2_job_iam_member" "canary" {
-  # The schedule starts it in its own name.
+  # The scheduler starts the canary with the canary's own account.
   count = local.canaries
 
   name     = google_cloud_run_v2_job.canary[0].name
@@ -238,10 +238,10 @@ resource "google_cloud_run_v2_job_iam_member" "canary" {
   member   = google_service_account.canary.member
 }
 
-# On the project, because the role can be granted nowhere else
+# Roles that can only be granted on the project
 
 resource "google_project_iam_member" "worker" {
-  # A Dataflow job is no resource that has a policy.
+  # A Dataflow job has no IAM policy.
   project = var.project_id
   role    = "roles/dataflow.worker"
   member  = google_service_account.worker.member
@@ -256,7 +256,7 @@ resource "google_project_iam_member" "deployer" {
 }
 
 resource "google_project_iam_member" "rates" {
-  # Running a query is billed to, and so granted on, a project; what it may read is granted on tables.
+  # Queries are billed to a project, so the right to run them is granted there; the right to read is granted on tables.
   project = var.project_id
   role    = "roles/bigquery.jobUser"
   member  = google_service_account.rates.member

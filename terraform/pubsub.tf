@@ -1,5 +1,5 @@
 locals {
-  # What could not be delivered keeps for as long as Pub/Sub allows a subscription to keep it.
+  # Undeliverable messages are kept for the longest retention that Pub/Sub allows.
   undelivered_retention = "${31 * 86400}s"
   event_retention       = "${var.event_retention_days * 86400}s"
 }
@@ -18,10 +18,10 @@ resource "google_pubsub_topic" "events" {
   depends_on = [google_project_service.main]
 }
 
-# The job's own, and no other reader's. Dataflow acknowledges what its first step has stored and never refuses a
-# message, so a dead-letter policy here would only divert good ones whose lease ran out; the job writes dead letters
-# itself. No ordering (event time decides) and no exactly-once delivery (Dataflow and the profile's state drop
-# repeats).
+# Only the job reads this subscription. Dataflow acknowledges a message when its first step has stored it, and never
+# refuses one. A dead-letter policy would therefore only divert valid messages whose lease expired; the job writes dead
+# letters itself. Ordering is off, because event time decides. Exactly-once delivery is off, because Dataflow and the
+# profile's state drop repeats.
 resource "google_pubsub_subscription" "job" {
   name                       = "${var.name}-job"
   topic                      = google_pubsub_topic.events.id
@@ -33,7 +33,7 @@ resource "google_pubsub_subscription" "job" {
   }
 }
 
-# Every message as it came, with its metadata: what a backfill reads. No job takes part, so none can lose anything.
+# Pub/Sub writes every message unchanged, with its metadata, to the table that a backfill reads. No job is involved.
 resource "google_pubsub_subscription" "raw_events" {
   name                       = "${var.name}-raw-events"
   topic                      = google_pubsub_topic.events.id
@@ -76,9 +76,8 @@ resource "google_pubsub_topic" "changes" {
   depends_on = [google_project_service.main]
 }
 
-# An example of a consumer: each change as an HTTPS request, with a token that tells who is asking. At least once, in
-# any order: the endpoint drops repeats by `change_id` and goes by `profile_version`. The canary's profiles are nobody's
-# business.
+# An example of a consumer: each change is an HTTPS request with an identity token. Delivery is at least once, in any
+# order: the endpoint drops repeats by `change_id` and orders by `profile_version`. The canary's profiles are excluded.
 resource "google_pubsub_subscription" "webhook" {
   count = var.webhook == null ? 0 : 1
 
@@ -128,7 +127,7 @@ resource "google_pubsub_topic" "dead_letters" {
   depends_on = [google_project_service.main]
 }
 
-# For a replay: pull, mend, publish to the events topic, acknowledge.
+# For a replay: pull, fix, publish to the events topic, acknowledge.
 resource "google_pubsub_subscription" "dead_letters" {
   name                       = "${var.name}-dead-letters"
   topic                      = google_pubsub_topic.dead_letters.id
@@ -140,7 +139,7 @@ resource "google_pubsub_subscription" "dead_letters" {
   }
 }
 
-# For looking at them with SQL.
+# For queries with SQL.
 resource "google_pubsub_subscription" "dead_letters_table" {
   name                       = "${var.name}-dead-letters-table"
   topic                      = google_pubsub_topic.dead_letters.id
@@ -169,7 +168,7 @@ resource "google_pubsub_subscription" "dead_letters_table" {
   depends_on = [google_bigquery_table_iam_member.pubsub, google_pubsub_topic_iam_member.undelivered]
 }
 
-# What Pub/Sub itself could not deliver, by whom it was meant for
+# Messages that Pub/Sub could not deliver, by subscription
 
 locals {
   undelivered = toset(concat(["dead-letters", "raw-events"], var.webhook == null ? [] : ["webhook"]))

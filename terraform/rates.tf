@@ -1,7 +1,7 @@
-# No counter has the names of events or segments: there may be many, and a project's metrics are few. The rows know
-# them, so a query compares an hour with the same hour of yesterday and of a week ago. It fails when something has
-# collapsed, and names it in the log, which is what the alert looks for. The canary comes as often as its schedule says,
-# and is left out.
+# No counter has a label for events or segments, because there may be many and a project's metrics are limited. The
+# tables have them, so a query compares an hour with the same hour of yesterday and of a week ago. The query fails when a
+# rate has collapsed, and its log names the event or segment; the alert matches this log. The canary is excluded, because
+# its rate follows its schedule.
 
 locals {
   watched_rates = {

@@ -1,10 +1,10 @@
-# Memberships for readers that wait for the answer.
+# Redis, from which applications read memberships.
 #
 # noeviction: an evicted profile would look like a user who is in no segment, and nobody would notice. A full Redis
-# refuses writes instead: the job retries its bundle, nothing is lost, and the alerts on memory and freshness ring.
+# refuses writes instead: the job retries its bundle, nothing is lost, and the alerts on memory and freshness fire.
 #
-# Snapshots to disk every hour: a zone's loss is covered by the replica. If both nodes are lost, memberships of an hour
-# ago, each with its own expires_at, are better than none until the next event of each profile or a backfill.
+# Snapshots to disk every hour, for the loss of both nodes; the replica covers the loss of one zone. Memberships of an
+# hour ago, each with its own expires_at, are better than none until each profile's next event or a backfill.
 resource "google_redis_instance" "main" {
   #checkov:skip=CKV2_GCP_37:Google's key encrypts it, as for the events topic in pubsub.tf.
   name           = var.name
@@ -28,7 +28,7 @@ resource "google_redis_instance" "main" {
     rdb_snapshot_period = "ONE_HOUR"
   }
 
-  # A failover of some seconds, at the week's quietest hour.
+  # Maintenance causes a failover of some seconds, so it is scheduled for the quietest hour of the week.
   maintenance_policy {
     weekly_maintenance_window {
       day = "TUESDAY"

@@ -1,9 +1,9 @@
 locals {
-  # Both stand in Terraform's state anyway, with the instance that made them. The workers read them from here, so that
-  # neither is ever a flag.
+  # Terraform's state contains both values anyway, in the Redis instance. The workers read them from these secrets, so
+  # that neither is ever a flag.
   secrets = {
     redis-auth = google_redis_instance.main.auth_string
-    # Several while Google changes its authority; workers trust them all.
+    # There are several while Google rotates its certificate authority; workers trust all of them.
     redis-ca = join("\n", [for certificate in google_redis_instance.main.server_ca_certs : certificate.cert])
   }
 }
@@ -33,7 +33,7 @@ resource "google_secret_manager_secret_version" "main" {
   secret_data = local.secrets[each.key]
 
   lifecycle {
-    # Workers that hold the older one read again when Redis refuses it.
+    # Workers with the old password read the secret again when Redis refuses it.
     create_before_destroy = true
   }
 }

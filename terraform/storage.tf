@@ -1,5 +1,5 @@
 locals {
-  # Deleted after so many days, and null: kept. Older versions of what is versioned stay for half a year.
+  # The days after which objects are deleted; null: never. Old versions of objects are kept for half a year.
   buckets = {
     staging     = { delete_after_days = null, versioned = true }
     temp        = { delete_after_days = 7, versioned = false }
@@ -8,9 +8,9 @@ locals {
   }
 }
 
-# staging holds template specs and what a launch uploads; temp what Dataflow needs for a while; definitions what the
-# shop wants to know; models what training made. Each of the last two has a writer of its own, for what it writes
-# decides what the job does.
+# The buckets: staging has template specs and files that a launch uploads, temp has Dataflow's temporary files,
+# definitions has the definitions, and models has trained models. Each of the last two has a writer of its own, because
+# its files decide the job's behaviour.
 resource "google_storage_bucket" "main" {
   #checkov:skip=CKV_GCP_62:Cloud Audit Logs tell who read and wrote; access logs would add nothing but files.
   #checkov:skip=CKV_GCP_78:Every bucket has versions but temp, whose files nobody edits.
@@ -26,7 +26,7 @@ resource "google_storage_bucket" "main" {
     enabled = each.value.versioned
   }
 
-  # Dataflow deletes what it no longer needs; keeping that for a week would only cost.
+  # Dataflow deletes its temporary files itself; keeping deleted files for a week would only cost money.
   soft_delete_policy {
     retention_duration_seconds = each.value.versioned ? 7 * 86400 : 0
   }

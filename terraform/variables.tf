@@ -1,5 +1,5 @@
 variable "project_id" {
-  description = "The Google Cloud project that everything is created in."
+  description = "The ID of the Google Cloud project in which everything is created."
   type        = string
   nullable    = false
 
@@ -21,27 +21,27 @@ variable "region" {
 }
 
 variable "name" {
-  description = "Begins the name of everything, so that several installations can share a project."
+  description = "The prefix of all names, so that several installations can share a project."
   type        = string
   default     = "segments"
   nullable    = false
 
   validation {
-    # An account's ID has 6 to 30 characters, and the longest ending here is -definitions.
+    # A service account's ID has at most 30 characters, and the longest suffix here is -definitions.
     condition     = can(regex("^[a-z][a-z0-9]*(-[a-z0-9]+)*$", var.name)) && length(var.name) <= 18
     error_message = "Give at most 18 lower-case letters and digits, with single hyphens between, a letter first."
   }
 }
 
 variable "deletion_protection" {
-  description = "Keeps tables, secrets and full buckets from being destroyed. Turn it off only to take an installation down."
+  description = "Protects tables, secrets and non-empty buckets from being destroyed. Set it to false only to destroy an installation."
   type        = bool
   default     = true
   nullable    = false
 }
 
 variable "subnet_cidr" {
-  description = "The workers' addresses. A worker takes one; a /24 leaves room for two jobs side by side."
+  description = "The workers' address range. A worker needs one address; a /24 is enough for two jobs at the same time."
   type        = string
   default     = "10.10.0.0/24"
   nullable    = false
@@ -53,7 +53,7 @@ variable "subnet_cidr" {
 }
 
 variable "event_retention_days" {
-  description = "For how long Pub/Sub keeps events: what a job that is down does not lose, and how far a replay reaches."
+  description = "For how many days Pub/Sub keeps events: the longest outage of the job without loss, and the furthest point that a seek can go back to."
   type        = number
   default     = 7
   nullable    = false
@@ -65,20 +65,20 @@ variable "event_retention_days" {
 }
 
 variable "raw_events_expiration_days" {
-  description = "After how many days an hour of raw events is deleted. A backfill reaches no further back."
+  description = "After how many days raw events are deleted, by the hour. A backfill cannot read earlier events."
   type        = number
   default     = 400
   nullable    = false
 
   validation {
-    # 10,000 partitions of an hour are as many as a table has.
+    # A table has at most 10,000 partitions, here of one hour each.
     condition     = var.raw_events_expiration_days >= 15 && var.raw_events_expiration_days <= 410 && floor(var.raw_events_expiration_days) == var.raw_events_expiration_days
-    error_message = "Give 15 to 410 whole days: the watch over rates looks back a week, and a table has 10,000 partitions."
+    error_message = "Give 15 to 410 whole days: the check of event rates reads the last week, and a table has at most 10,000 partitions."
   }
 }
 
 variable "history_expiration_days" {
-  description = "After how many days, by event time, a day of membership changes is deleted; null: never. A stay that began before shows no interval any more."
+  description = "After how many days membership changes are deleted, by event time; null: never. A stay whose entry is deleted has no interval in the view."
   type        = number
   default     = 1100
 
@@ -89,7 +89,7 @@ variable "history_expiration_days" {
 }
 
 variable "dead_letter_expiration_days" {
-  description = "After how many days a day of dead letters is deleted from BigQuery; they hold whole inputs."
+  description = "After how many days dead letters, which contain whole inputs, are deleted from BigQuery."
   type        = number
   default     = 90
   nullable    = false
@@ -101,7 +101,7 @@ variable "dead_letter_expiration_days" {
 }
 
 variable "redis_memory_gb" {
-  description = "Redis's memory in GiB. Plan for twice of what the profiles take: a snapshot to disk copies what changes meanwhile."
+  description = "Redis's memory in GiB. Use twice the size of the profiles: a snapshot to disk copies data that changes during the snapshot."
   type        = number
   default     = 5
   nullable    = false
@@ -113,19 +113,19 @@ variable "redis_memory_gb" {
 }
 
 variable "definitions_path" {
-  description = "Where in the definitions bucket the file of segments is."
+  description = "The path of the definitions file in the definitions bucket."
   type        = string
   default     = "segments.yaml"
   nullable    = false
 
   validation {
     condition     = can(regex("^[^/:]+(/[^/:]+)*\\.ya?ml$", var.definitions_path))
-    error_message = "Give a path inside the bucket, without gs:// and a leading slash, that ends in .yaml."
+    error_message = "Give a path in the bucket that ends in .yaml or .yml, without gs:// and a leading slash."
   }
 }
 
 variable "webhook" {
-  description = "Where membership changes are pushed to: an https endpoint, and the audience of the token that comes with each request (by default the endpoint); null: nowhere."
+  description = "Pushes membership changes to an https endpoint: its URL, the audience of the token in each request (default: the endpoint), and a Pub/Sub filter; null: no push."
   type = object({
     endpoint = string
     audience = optional(string)
@@ -135,18 +135,18 @@ variable "webhook" {
 
   validation {
     condition     = var.webhook == null ? true : startswith(var.webhook.endpoint, "https://")
-    error_message = "The endpoint must begin with https://: a token travels with each request."
+    error_message = "The endpoint must begin with https://, because each request contains a token."
   }
 
   validation {
-    # Pub/Sub takes 256 bytes, and what leaves out the canary stands before it.
+    # Pub/Sub accepts 256 bytes, and the condition that excludes the canary comes first.
     condition     = var.webhook == null ? true : length(var.webhook.filter) <= 190
-    error_message = "The filter may have 190 characters."
+    error_message = "The filter may have at most 190 characters."
   }
 }
 
 variable "impersonators" {
-  description = "Who may act as a service account, such as the delivery pipeline's identity as deployer. Members, as IAM writes them, by account."
+  description = "Who may impersonate each service account, as IAM members; for example, the delivery pipeline's identity impersonates deployer."
   type = object({
     deployer           = optional(set(string), [])
     definitions_writer = optional(set(string), [])
@@ -165,7 +165,7 @@ variable "impersonators" {
 }
 
 variable "notification_channels" {
-  description = "Who is told of an alert: names of monitoring channels, projects/P/notificationChannels/N."
+  description = "The notification channels of alerts, projects/P/notificationChannels/N."
   type        = list(string)
   default     = []
   nullable    = false
@@ -177,7 +177,7 @@ variable "notification_channels" {
 }
 
 variable "runbook_url" {
-  description = "The page that holds the runbooks, without an anchor: each alert links to its own heading there."
+  description = "The URL of the page of runbooks, without an anchor; each alert links to its own heading on that page."
   type        = string
   nullable    = false
 
@@ -188,7 +188,7 @@ variable "runbook_url" {
 }
 
 variable "alert_thresholds" {
-  description = "Where alerts begin. The defaults suit a shop whose offers react within a minute."
+  description = "The values above which alerts fire. The defaults suit a shop whose offers react within one minute."
   type = object({
     data_freshness_seconds  = optional(number, 300)
     event_to_redis_seconds  = optional(number, 30)
@@ -207,12 +207,12 @@ variable "alert_thresholds" {
     condition = alltrue([
       for name, value in var.alert_thresholds : value > 0 && (endswith(name, "_ratio") ? value < 1 : true)
     ])
-    error_message = "Thresholds are greater than 0, and those that end in _ratio less than 1."
+    error_message = "Thresholds must be greater than 0, and those that end in _ratio less than 1."
   }
 }
 
 variable "canary" {
-  description = "Runs the canary: with which image, by its digest (the one that the job runs with), and every how many minutes; null: not at all. Its segment must stand in the definitions: docs/canary.md."
+  description = "Runs the canary with the job's image, given by digest, every so many minutes; null: no canary. The definitions must contain its segment: docs/canary.md."
   type = object({
     image         = string
     every_minutes = optional(number, 5)
@@ -221,17 +221,17 @@ variable "canary" {
 
   validation {
     condition     = var.canary == null ? true : can(regex("@sha256:[0-9a-f]{64}$", var.canary.image))
-    error_message = "Give the image by its digest, ...@sha256:..., as it was built."
+    error_message = "Give the image with its digest, ...@sha256:..."
   }
 
   validation {
     condition     = var.canary == null ? true : contains([1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30], var.canary.every_minutes)
-    error_message = "Give minutes that divide the hour: 1, 2, 3, 4, 5, 6, 10, 12, 15, 20 or 30."
+    error_message = "Give a number of minutes that divides an hour: 1, 2, 3, 4, 5, 6, 10, 12, 15, 20 or 30."
   }
 }
 
 variable "job_flags" {
-  description = "Flags of the job that have defaults of their own; templates/metadata.json says what each is for."
+  description = "Optional flags of the job; templates/metadata.json describes them."
   type = object({
     history_method   = optional(string, "STREAMING_INSERTS")
     profile_ttl      = optional(string, "400d")
@@ -248,7 +248,7 @@ variable "job_flags" {
 }
 
 variable "workers" {
-  description = "The job's workers: their machines, and the fewest and the most of them. The most is what a flood of events can cost."
+  description = "The job's workers: the machine type, and the minimum and maximum number. The maximum limits the cost of a flood of events."
   type = object({
     machine_type = optional(string, "n2-standard-2")
     min          = optional(number, 1)
@@ -264,12 +264,12 @@ variable "workers" {
 
   validation {
     condition     = var.workers.min >= 1 && var.workers.min <= var.workers.max && floor(var.workers.min) == var.workers.min && floor(var.workers.max) == var.workers.max
-    error_message = "Give whole numbers, at least one worker, and no fewer at most than at least."
+    error_message = "Give whole numbers, with min at least 1 and max at least min."
   }
 }
 
 variable "job" {
-  description = "Makes Terraform launch the job itself, from a template's spec and its image; null: the delivery pipeline does."
+  description = "Makes Terraform launch the job, from a template's spec and its image; null: the delivery pipeline launches it."
   type = object({
     template_path = string
     image         = string
@@ -278,12 +278,12 @@ variable "job" {
 
   validation {
     condition     = var.job == null ? true : can(regex("^gs://.+\\.json$", var.job.template_path)) && can(regex("@sha256:[0-9a-f]{64}$", var.job.image))
-    error_message = "Give the spec as gs://BUCKET/PATH.json, and the image by its digest, ...@sha256:..., as both were built."
+    error_message = "Give the spec as gs://BUCKET/PATH.json, and the image with its digest, ...@sha256:..."
   }
 }
 
 variable "collector" {
-  description = "Makes Terraform run the collector, by its image, behind a load balancer under a domain whose DNS leads to the output collector; null: events come another way. Its settings must be in their secret before."
+  description = "Makes Terraform run the collector's image behind a load balancer. The domain's DNS must point to the address in the output collector; null: no collector. First add the settings to their secret."
   type = object({
     image                           = string
     domain                          = string
@@ -295,7 +295,7 @@ variable "collector" {
 
   validation {
     condition     = var.collector == null ? true : can(regex("@sha256:[0-9a-f]{64}$", var.collector.image))
-    error_message = "Give the image by its digest, ...@sha256:..., as it was built."
+    error_message = "Give the image with its digest, ...@sha256:..."
   }
 
   validation {
@@ -305,6 +305,6 @@ variable "collector" {
 
   validation {
     condition     = var.collector == null ? true : var.collector.min_instances >= 0 && var.collector.min_instances <= var.collector.max_instances && var.collector.max_instances >= 1
-    error_message = "Give at least one instance at most, and no fewer at most than at least."
+    error_message = "Give min_instances of at least 0, and max_instances of at least 1 and at least min_instances."
   }
 }

@@ -10,7 +10,7 @@ terraform {
       source  = "hashicorp/google"
       version = "~> 6.50"
     }
-    # For the Flex Template job and for service agents, which the other provider lacks.
+    # For the Flex Template job and for service agents, which the provider google lacks.
     google-beta = {
       source  = "hashicorp/google-beta"
       version = "~> 6.50"

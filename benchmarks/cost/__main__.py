@@ -1,4 +1,4 @@
-"""The command `python -m benchmarks.cost`: reckons what the live system costs, and writes docs/cost.md.
+"""The command `python -m benchmarks.cost`: calculates the cost of the live system, and writes docs/cost.md.
 
 It reckons with what `make bench` measured (benchmarks/results.json), what one event of the sample log causes
 (volumes.py), and a file of prices, limits and assumptions (prices.yaml).

@@ -1,4 +1,4 @@
-"""The part of docs/cost.md that the command writes."""
+"""Formats the generated part of docs/cost.md."""
 
 import math
 from collections.abc import Sequence
@@ -16,14 +16,14 @@ Rows = Sequence[Sequence[str]]
 
 
 def keep(cost: Cost, doc: Path = DOC) -> None:
-    """Shows the cost in the documentation."""
+    """Writes the cost to the documentation."""
     before, _, rest = doc.read_text(encoding="utf-8").partition(_BEGIN)
     _, _, after = rest.partition(_END)
     doc.write_text(f"{before}{markdown(cost)}{after}", encoding="utf-8")
 
 
 def markdown(cost: Cost) -> str:
-    """Returns the part of the documentation that shows the cost."""
+    """Returns the part of the documentation with the cost."""
     parts = [
         "## Volume per event\n",
         _volumes(cost),
@@ -163,7 +163,7 @@ def _table(headings: Sequence[str], rows: Rows, right: set[int]) -> str:
 
 
 def significant(value: float) -> str:
-    """Writes a number with three digits that count."""
+    """Formats a number with three significant digits."""
     if value == 0:
         return "0"
     digits = 2 - math.floor(math.log10(abs(value)))
@@ -171,7 +171,7 @@ def significant(value: float) -> str:
 
 
 def money(dollars: float) -> str:
-    """Writes dollars: from one on with cents at most, below it with two digits that count."""
+    """Formats dollars: from $1 with at most two decimals, below $1 with two significant digits."""
     if dollars >= 100:
         return f"{dollars:,.0f}"
     if dollars >= 1 or dollars == 0:

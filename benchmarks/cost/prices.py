@@ -1,4 +1,4 @@
-"""The file of prices, limits and assumptions that benchmarks/cost/ reckons with."""
+"""The file of prices, limits and assumptions for the calculation of costs."""
 
 import datetime
 from pathlib import Path
@@ -14,7 +14,7 @@ _Positive = Annotated[float, Field(gt=0)]
 
 
 class PricesError(ValueError):
-    """The file is not one of prices; the message says what to change."""
+    """The file of prices is invalid; the message has all mistakes."""
 
 
 class _Strict(BaseModel):
@@ -33,13 +33,13 @@ class Price(_Strict):
 
     @property
     def source(self) -> str:
-        """Where it stands, when it was read there, and by whom."""
+        """The source of the price, when it was read, and by whom."""
         day = "undated" if self.read is None else self.read.isoformat()
         return f"{self.page.removeprefix('https://')}, {day}{f', as read by {self.by}' if self.by else ''}"
 
 
 class Limit(_Strict):
-    """A limit; None where it is measured."""
+    """A limit; None if it is measured."""
 
     limit: _Positive | None
     page: str
@@ -47,7 +47,7 @@ class Limit(_Strict):
 
 
 class Assumption(_Strict):
-    """A number that was not measured; None where the sample log gives it."""
+    """A number that was not measured; None if it comes from the sample log."""
 
     value: _Positive | None
     why: str
@@ -71,7 +71,7 @@ class Prices(_Strict):
 
 
 def read_prices(path: Path = PRICES) -> Prices:
-    """Returns what a file says.
+    """Returns the prices, limits and assumptions of a file.
 
     Raises:
       PricesError: it cannot be read, or is not such a file.

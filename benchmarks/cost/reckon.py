@@ -1,4 +1,4 @@
-"""What the live system costs on paper, and how far it goes."""
+"""Calculates the cost of the live system, and the event rates at which limits are reached."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ _REDIS_TIERS = ((4, "m1"), (10, "m2"), (35, "m3"), (100, "m4"), (math.inf, "m5")
 
 
 class Line(NamedTuple):
-    """One thing that costs, or that has a limit. None: not measured yet, or without a price."""
+    """One item with a cost or a limit. None: not measured yet, or without a price."""
 
     what: str
     quantity: float | None
@@ -30,7 +30,7 @@ class Line(NamedTuple):
 
 
 class AtRate(NamedTuple):
-    """What a rate of events takes."""
+    """The resources and cost at one rate of events."""
 
     events_per_second: int
     vcpus: float
@@ -41,23 +41,23 @@ class AtRate(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """Everything that the page shows."""
+    """All numbers of the page."""
 
     prices: Prices
     volumes: Volumes
     python: list[Line]
     per_million_events: list[Line]
     instead: list[Line]
-    """What a million events would cost more, or in another way; not in their sum."""
+    """Optional and alternative costs of a million events; the total excludes them."""
     per_profiles: list[Line]
     standing: list[Line]
     at_rates: list[AtRate]
     reaches: list[Line]
-    """How many events per second each limit lets through."""
+    """The highest rate that each limit allows, in events per second."""
 
 
 def total(lines: Sequence[Line]) -> tuple[float, list[str]]:
-    """Returns what lines cost together, and what is left out of it because it is not known."""
+    """Returns the total cost of lines, and the names of lines without a known cost."""
     known = [line.dollars for line in lines if line.dollars is not None]
     return sum(known), [line.what for line in lines if line.dollars is None]
 
@@ -113,7 +113,7 @@ def _python(reports: Mapping[str, Report], volumes: Volumes) -> list[Line]:
 
 
 def _figure(reports: Mapping[str, Report], benchmark: str, begins: str, unit: str) -> float | None:
-    """Returns a measured figure by how its name begins; None if it is not kept."""
+    """Returns a measured figure by the prefix of its name; None if it is not stored."""
     if benchmark not in reports:
         return None
     found = [one for one in reports[benchmark].figures if one.name.startswith(begins) and one.unit == unit]
@@ -123,7 +123,7 @@ def _figure(reports: Mapping[str, Report], benchmark: str, begins: str, unit: st
 
 
 def _vcpus(rate: float, python: Sequence[Line], prices: Prices) -> float:
-    """Returns how many vCPUs so many events per second keep busy, as far as their steps were measured."""
+    """Returns the number of vCPUs that a rate of events keeps busy, counting only measured steps."""
     python_us = sum(line.quantity for line in python if line.quantity is not None)
     return rate * python_us / MILLION * prices.assumed("harness_factor") / prices.assumed("utilization")
 
@@ -175,7 +175,7 @@ def _line(prices: Prices, what: str, quantity: float, unit: str, price: str) -> 
 
 
 def _storage(what: str, gib: float, days: float, prices: Prices) -> Line:
-    """Returns what it costs to keep data for so long: after a while at the lower price."""
+    """Returns the cost of storing data for some days, with the lower price for long-term storage."""
     active = prices.prices["bigquery_active_storage_gib_month"].dollars
     long_term = prices.prices["bigquery_long_term_storage_gib_month"].dollars
     active_months = min(days, _LONG_TERM_DAYS) / _DAYS_PER_MONTH
@@ -200,7 +200,7 @@ def _redis_of(what: str, gib: int, prices: Prices) -> Line:
 
 
 def _standing(prices: Prices) -> list[Line]:
-    """Returns what a month costs in which nothing happens, with the defaults of terraform/."""
+    """Returns the fixed cost of a month without events, with the defaults of terraform/."""
     vcpus = prices.assumed("vcpus_per_worker")
     memory_gib = vcpus * prices.assumed("memory_gib_per_vcpu")
     canary_seconds = SECONDS_PER_MONTH / 300 * prices.assumed("canary_vcpu_seconds")

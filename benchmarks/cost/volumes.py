@@ -1,4 +1,4 @@
-"""What one event of the sample log causes on its way: bytes, snapshots and changes. Counted, not timed."""
+"""Counts the bytes, snapshots and changes per event of the sample log."""
 
 from typing import NamedTuple
 
@@ -19,15 +19,15 @@ class Volumes(NamedTuple):
 
     events: int
     event_bytes: float
-    """Of a message's body."""
+    """The size of a message's body."""
     snapshots_per_event: float
     snapshot_bytes: float
     changes_per_event: float
-    """In the long run: every entry has its exit, also one that lies beyond the end of the log."""
+    """In the long run: every entry has an exit, even after the end of the log."""
     row_bytes: float
-    """Of a change, as JSON."""
+    """The size of a change as JSON."""
     state_bytes: float
-    """Of a profile's encoded state, after the log."""
+    """The size of a profile's encoded state at the end of the log."""
 
 
 def count_volumes(events: int = EVENTS) -> Volumes:

@@ -1,4 +1,4 @@
-"""A synthetic week of a small shop: what its site, its app and its server would send.
+"""Generates a synthetic week of a small shop: the messages of its site, its app and its server.
 
 The same configuration always gives the same messages. Nothing here reads a clock, a file or the network.
 """

@@ -1,4 +1,4 @@
-"""What the shop sells, and which of it people look at."""
+"""The shop's products, and how popular they are."""
 
 import dataclasses
 import random
@@ -26,7 +26,7 @@ _LOOKS = ("Amber", "Classic", "Coastal", "Graphite", "Ivory", "Moss", "Rustic", 
 
 @dataclasses.dataclass(frozen=True)
 class Product:
-    """One article; its price is in cents, before tax."""
+    """One product; its price is in cents, before tax."""
 
     number: int
     product_id: str
@@ -37,7 +37,7 @@ class Product:
     price_cents: int
 
     def properties(self, **more: object) -> Message:
-        """Returns the product as Segment's product events carry it; prices in whole units of the currency."""
+        """Returns the properties of Segment's product events; prices are in units of the currency, not in cents."""
         return {
             "product_id": self.product_id,
             "sku": self.sku,
@@ -49,7 +49,7 @@ class Product:
         }
 
     def line(self, **more: object) -> Message:
-        """Returns the product as it stands in a `products` array."""
+        """Returns the product as an item of a `products` array."""
         return {
             "product_id": self.product_id,
             "sku": self.sku,
@@ -69,7 +69,7 @@ class ProductList:
 
 
 class Catalogue:
-    """The products, numbered by popularity: the chance of the n-th falls as in Zipf's law."""
+    """The products, numbered by popularity, which follows Zipf's law."""
 
     def __init__(self, rng: random.Random, size: int) -> None:
         self.products = tuple(_make_product(rng, number) for number in range(size))
@@ -79,11 +79,11 @@ class Catalogue:
         self._cumulative_lists = list(accumulate(popularity))
 
     def pick(self, rng: random.Random) -> Product:
-        """Returns a product, the popular ones more often."""
+        """Returns a random product; popular ones are more likely."""
         return rng.choices(self.products, cum_weights=self._cumulative)[0]
 
     def pick_list(self, rng: random.Random) -> ProductList:
-        """Returns a page of a category, the ones with popular products more often."""
+        """Returns a random page of a category; pages with popular products are more likely."""
         return rng.choices(self.lists, cum_weights=self._cumulative_lists)[0]
 
 

@@ -1,18 +1,18 @@
-"""What can be asked of the generator."""
+"""The configuration of the generator."""
 
 import dataclasses
 from datetime import UTC, datetime
 from typing import Any
 
 Message = dict[str, Any]
-"""One message of the Segment spec, as JSON would give it."""
+"""One message of the Segment spec, as a JSON object."""
 
 DAY_MS = 86_400_000
 
 
 @dataclasses.dataclass(frozen=True)
 class WeekConfig:
-    """A shop, how many visit it, and how badly their messages travel. Shares are from 0 to 1."""
+    """A shop, its number of visitors, and the faults of delivery. Shares are from 0 to 1."""
 
     seed: int = 7
     shoppers: int = 550
@@ -22,11 +22,11 @@ class WeekConfig:
     bots_per_thousand_shoppers: int = 6
     bot_views_per_minute: int = 240
     late_share: float = 0.2
-    """Of the visits by phone app: those whose messages, from some moment on, arrive hours late."""
+    """The share of the app's visits whose messages, from some moment on, arrive hours late."""
     late_min_hours: float = 1.0
     late_max_hours: float = 14.0
     repeat_share: float = 0.01
-    """Of all messages: those that the sender sends twice, with the same messageId."""
+    """The share of messages that are sent twice, with the same messageId."""
     repeat_min_seconds: float = 2.0
     repeat_max_seconds: float = 300.0
 

@@ -1,4 +1,4 @@
-"""How messages travel: when a device sends them, when they arrive, and what arrives twice.
+"""Delivers messages: when a device sends them, when they arrive, and which are repeated.
 
 Four times stand on a message, as in the Segment spec: `originalTimestamp` and `sentAt` by the device's clock,
 `receivedAt` by the shop's, and `timestamp` = receivedAt - (sentAt - originalTimestamp), which takes the
@@ -18,7 +18,7 @@ from data.week.visits import Draft, Shop, Visit, make_visit
 
 _HOUR_MS = 3_600_000
 _APP_BATCH_MS = 30_000
-"""How long the app collects messages before it sends them together."""
+"""How long the app collects messages before it sends them in a batch."""
 
 Arrival = tuple[int, int, Message]
 """When it arrives, in milliseconds since the epoch; a number that keeps the order of equals; the message."""
@@ -66,7 +66,7 @@ def _send_at_once(drafts: list[Draft]) -> Iterator[tuple[int, int, Message]]:
 def _send_from_app(
     rng: random.Random, config: WeekConfig, drafts: list[Draft]
 ) -> Iterator[tuple[int, int, Message]]:
-    """Yields the drafts with the time of sending: in batches; by chance, from some moment on, hours late."""
+    """Yields the drafts with their sending time: in batches, and for some visits hours late from some moment on."""
     held_from = len(drafts)
     if rng.random() < config.late_share:
         held_from = rng.randrange(len(drafts))
@@ -82,7 +82,7 @@ def _send_from_app(
 def _receive(
     rng: random.Random, config: WeekConfig, message: Message, original_ms: int, sent_ms: int, received_ms: int
 ) -> Iterator[tuple[int, Message]]:
-    """Yields the message with its times, and now and then a repeat: its sender had missed the answer."""
+    """Yields the message with its times, and sometimes a repeat, as if the sender had missed the response."""
     message["timestamp"] = timestamp_text(received_ms - (sent_ms - original_ms))
     message["originalTimestamp"] = timestamp_text(original_ms)
     message["sentAt"] = timestamp_text(sent_ms)

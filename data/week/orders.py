@@ -1,4 +1,4 @@
-"""What an order costs. All sums are whole cents until they are written."""
+"""Prices orders. All sums are whole cents until they are written."""
 
 import dataclasses
 import random
@@ -31,12 +31,12 @@ class Order:
 
     @property
     def revenue_cents(self) -> int:
-        """What the lines bring in, without shipping and tax."""
+        """The price of all lines minus the discount, without shipping and tax."""
         return sum_lines_cents(self.lines) - self.discount_cents
 
     @property
     def total_cents(self) -> int:
-        """What the buyer pays."""
+        """The amount that the buyer pays."""
         return self.revenue_cents + self.shipping_cents + self.tax_cents
 
     def started_properties(self) -> Message:
@@ -74,7 +74,7 @@ class Order:
 def price_order(
     rng: random.Random, order_number: int, checkout_id: str, lines: Lines, tax_permille: int
 ) -> Order:
-    """Returns the order of these lines, with the coupon and the ways to ship and to pay that chance gives."""
+    """Returns the order of these lines, with a random coupon, shipping method and payment method."""
     lines_cents = sum_lines_cents(lines)
     coupon = rng.choice(tuple(_COUPONS_PERCENT)) if rng.random() < 0.2 else None
     discount_cents = lines_cents * _COUPONS_PERCENT[coupon] // 100 if coupon is not None else 0
@@ -94,7 +94,7 @@ def price_order(
 
 
 def refund_properties(rng: random.Random, order: Order) -> Message:
-    """Returns the properties of Order Refunded: the whole order, or one line at what was paid for it."""
+    """Returns the properties of Order Refunded: the whole order, or one line at the price that was paid."""
     lines, total_cents = order.lines, order.total_cents
     if len(lines) > 1 and rng.random() < 0.5:
         lines = (rng.choice(lines),)

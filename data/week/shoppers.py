@@ -1,4 +1,4 @@
-"""Who visits the shop, with what devices, and when."""
+"""The visitors of the shop, their devices, and the times of their visits."""
 
 import dataclasses
 import random
@@ -15,25 +15,25 @@ _HOUR_MS = 3_600_000
 
 @dataclasses.dataclass(frozen=True)
 class Persona:
-    """A way of shopping. Ranges are inclusive; chances are from 0 to 1."""
+    """A type of shopper. Ranges are inclusive; chances are from 0 to 1."""
 
     name: str
     share: float
     visits_per_week: tuple[int, int]
     views_per_visit: tuple[int, int]
     add_chance: float
-    """To put a viewed product into the cart."""
+    """The chance to put a viewed product into the cart."""
     remove_chance: float
-    """To take something out of the cart again, per product added."""
+    """The chance to remove a product from the cart, for each product added."""
     checkout_chance: float
-    """To begin the checkout, of a visit that ends with a filled cart."""
+    """The chance to begin the checkout, if the cart is not empty at the end of a visit."""
     complete_chance: float
-    """To finish a checkout that was begun."""
+    """The chance to complete a checkout."""
     refund_chance: float
-    """To send an order back, in whole or in part."""
+    """The chance to return an order, in whole or in part."""
     account_chance: float
     device_weights: tuple[float, float, float]
-    """For having one, two and three devices."""
+    """The weights of having one, two and three devices."""
 
 
 PERSONAS = (
@@ -111,18 +111,18 @@ _APPS = ("iphone app", "android app")
 
 _HOUR_WEIGHTS = (4, 2, 1, 1, 1, 2, 5, 9, 12, 13, 14, 16, 19, 17, 14, 14, 15, 18, 22, 28, 32, 30, 20, 10)
 _WEEKDAY_WEIGHTS = (1.0, 0.95, 0.95, 1.0, 1.05, 1.2, 1.35)
-"""Monday first."""
+"""Relative numbers of visits, from Monday to Sunday."""
 
 
 @dataclasses.dataclass
 class Device:
-    """A browser or an app: it has an anonymousId, perhaps somebody signed in, and a cart."""
+    """A browser or an app, with an anonymousId and a cart; a user can be signed in."""
 
     anonymous_id: str
     context: Message
     is_app: bool
     clock_ahead_ms: int
-    """How far its own clock is wrong."""
+    """The error of the device's clock; positive: it is ahead."""
     is_signed_in: bool = False
     cart_id: str = ""
     cart: dict[int, tuple[Product, int]] = dataclasses.field(default_factory=dict)
@@ -131,16 +131,16 @@ class Device:
 
 @dataclasses.dataclass
 class Shopper:
-    """Someone who visits, or a bot. Without a user id they never sign in."""
+    """A person or a bot. Without a user id they never sign in."""
 
     persona: Persona
     devices: list[Device]
     tax_permille: int
     user_id: str | None
     traits: Message
-    """What the shop knows of the account; empty for a shopper without one."""
+    """The traits of the account; empty for a shopper without one."""
     is_new: bool
-    """The account does not exist yet: the first sign-in makes it."""
+    """The account does not exist yet: the first sign-in creates it."""
     busy_until_ms: int = 0
 
 
@@ -151,21 +151,21 @@ def uuid_text(rng: random.Random) -> str:
 
 
 def make_shoppers(rng: random.Random, config: WeekConfig) -> list[Shopper]:
-    """Returns the people, then the bots: one bot at least, where the configuration wants any."""
+    """Returns the people, then the bots; there is at least one bot, unless the configuration has none."""
     shares = [persona.share for persona in PERSONAS]
     shoppers = [
         _make_shopper(rng, persona, number, config)
         for number, persona in enumerate(rng.choices(PERSONAS, shares, k=config.shoppers), 1)
     ]
     bots = -(-config.shoppers * config.bots_per_thousand_shoppers // 1000)
-    for number in range(bots):  # every second one passes for a browser
+    for number in range(bots):  # every second bot pretends to be a browser
         device = _make_device(rng, "windows" if number % 2 else "crawler", _make_ip(rng), "en-US")
         shoppers.append(Shopper(BOT, [device], 0, None, {}, False))
     return shoppers
 
 
 def plan_visits(rng: random.Random, config: WeekConfig, shoppers: list[Shopper]) -> list[tuple[int, int]]:
-    """Returns when each visit begins, in milliseconds since the epoch, with the visitor's index; in order."""
+    """Returns the start of each visit in Unix milliseconds, with the visitor's index, in order of time."""
     hours = range(config.days * 24)
     weights = list(accumulate(_busyness(config, hour) for hour in hours))
     visits: list[tuple[int, int]] = []

@@ -1,11 +1,11 @@
-"""Instants, from whole milliseconds since the epoch to text."""
+"""Formats instants."""
 
 from datetime import UTC, datetime
 from functools import lru_cache
 
 
 def timestamp_text(ms: int) -> str:
-    """Returns milliseconds since the epoch as RFC 3339 in UTC."""
+    """Returns Unix milliseconds as RFC 3339 in UTC."""
     minute, rest = divmod(ms, 60_000)
     return f"{_minute_text(minute)}:{rest // 1000:02d}.{rest % 1000:03d}Z"
 

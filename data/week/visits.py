@@ -1,4 +1,4 @@
-"""What a visitor does, as the messages their device would write, in order of time."""
+"""Simulates visits: the messages that a visitor's device writes, in order of time."""
 
 import dataclasses
 import math
@@ -22,12 +22,12 @@ _CHECKOUT_STEPS = 3
 _LONGEST_PAUSE_MS = 600_000
 
 Draft = tuple[int, Message]
-"""When it happened, in milliseconds since the epoch, and the message without its times."""
+"""The event time in Unix milliseconds, and the message without its times."""
 
 
 @dataclasses.dataclass
 class Shop:
-    """What all visits share."""
+    """The state that all visits share."""
 
     rng: random.Random
     catalogue: Catalogue
@@ -37,7 +37,7 @@ class Shop:
 
 
 class Visit:
-    """One visit by one device: `drafts` come from the device, `server_drafts` from the shop, later."""
+    """One visit with one device: the device sends `drafts`, and the shop's server sends `server_drafts` later."""
 
     def __init__(self, shop: Shop, shopper: Shopper, device: Device, start_ms: int) -> None:
         self.shop = shop
@@ -52,18 +52,18 @@ class Visit:
             self._context = {**self._context, "campaign": self.rng.choice(_CAMPAIGNS)}
 
     def pause(self, usual_seconds: float) -> None:
-        """Lets time pass: mostly near the usual, now and then much longer."""
+        """Advances time by a random pause: mostly near `usual_seconds`, sometimes much longer."""
         factor = math.exp(0.8 * self.rng.gauss(0.0, 1.0))
         self.now_ms += min(100 + int(usual_seconds * 1000 * factor), _LONGEST_PAUSE_MS)
 
     def track(self, event: str, properties: Message) -> None:
-        """Writes that something was done."""
+        """Writes a track call."""
         message = self._start_message("track")
         message["event"] = event
         self._finish_message(message, "properties", properties)
 
     def show(self, name: str, path: str) -> None:
-        """Writes that a page was seen, or the screen of the same name in the app."""
+        """Writes a page call, or in the app a screen call with the same name."""
         self.now_ms += 60
         message = self._start_message("screen" if self.device.is_app else "page")
         message["name"] = name
@@ -71,7 +71,10 @@ class Visit:
         self._finish_message(message, "properties", properties)
 
     def sign_in(self) -> None:
-        """Writes who it is; from here on the device's messages carry the user id. No account, no effect."""
+        """Signs the visitor in, and writes an identify call; later messages of the device have the user id.
+
+        Without an account, nothing happens.
+        """
         if self.shopper.user_id is None or self.device.is_signed_in:
             return
         self.device.is_signed_in = True
@@ -82,7 +85,7 @@ class Visit:
         self.identify()
 
     def identify(self) -> None:
-        """Writes what the shop knows of the account."""
+        """Writes an identify call with the account's traits."""
         message = self._start_message("identify")
         self._finish_message(message, "traits", dict(self.shopper.traits))
 
@@ -90,7 +93,7 @@ class Visit:
         return {"type": kind, "messageId": uuid_text(self.rng)}
 
     def _finish_message(self, message: Message, key: str, value: Message) -> None:
-        message["timestamp"] = ""  # filled in when it arrives; its place in the line is here
+        message["timestamp"] = ""  # filled in at delivery; this line sets the order of keys
         if self.device.is_signed_in:
             message["userId"] = self.shopper.user_id
         message["anonymousId"] = self.device.anonymous_id
@@ -101,7 +104,7 @@ class Visit:
 
 
 def make_visit(shop: Shop, shopper: Shopper, start_ms: int) -> Visit:
-    """Returns the visit that begins at the given time, or when the visitor's last one is over."""
+    """Returns a visit that begins at the given time, or at the end of the visitor's previous visit if that is later."""
     start_ms = max(start_ms, shopper.busy_until_ms)
     visit = Visit(shop, shopper, shop.rng.choice(shopper.devices), start_ms)
     if shopper.persona is BOT:

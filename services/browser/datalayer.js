@@ -1,10 +1,10 @@
 /*
- * Turns the e-commerce events of Google Analytics 4 in a page's dataLayer into those of Segment's spec, and hands them
- * to the SDK on the page: analytics.js (window.analytics) or RudderStack's (window.rudderanalytics).
+ * Converts the e-commerce events of Google Analytics 4 in a page's dataLayer to Segment's spec, and sends them through
+ * the SDK on the page: analytics.js (window.analytics) or RudderStack's (window.rudderanalytics).
  *
- * For a Custom HTML tag of Google Tag Manager, or any place after the SDK's snippet. It takes what stands in the
- * dataLayer already and what is pushed later, in both of its forms: {event: "add_to_cart", ecommerce: {…}} and
- * gtag("event", "add_to_cart", {…}). Other events pass it by. docs/browser.md lists what becomes of what.
+ * Put it into a Custom HTML tag of Google Tag Manager, or anywhere after the SDK's snippet. It reads entries that are
+ * already in the dataLayer and those that are pushed later, in both forms: {event: "add_to_cart", ecommerce: {…}} and
+ * gtag("event", "add_to_cart", {…}). Other events are ignored. docs/browser.md lists the events and their fields.
  */
 (function () {
   "use strict";
@@ -86,7 +86,7 @@
     return { products: products(of) };
   }
 
-  // In GA4 `value` is without tax and shipping; in Segment's spec `total` is with them, and `revenue` without.
+  // GA4's `value` excludes tax and shipping. In Segment's spec `total` includes them, and `revenue` does not.
   function order(of) {
     var value = number(of.value);
     return {
@@ -135,7 +135,7 @@
     var name = entry.event;
     var fields = entry.ecommerce || entry;
     if (entry[0] === "event") {
-      // what gtag() pushes: its arguments
+      // gtag() pushes its arguments
       name = entry[1];
       fields = entry[2] || {};
     }
@@ -155,7 +155,7 @@
     try {
       take(entry);
     } catch (error) {
-      // the page's own events must not suffer from what is wrong here
+      // an error here must not disturb the page's own events
       window.console.error("dataLayer to Segment's spec:", error);
     }
   }

@@ -39,13 +39,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"--tracking_plan: {error}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(
-            f"--port: {options.host}:{options.port} cannot be listened on ({error.strerror})", file=sys.stderr
-        )
+        print(f"--port: cannot listen on {options.host}:{options.port} ({error.strerror})", file=sys.stderr)
         return 2
     host, port = listener.getsockname()[:2]
     _LOGGER.info("listening on http://%s:%d, publishing to %s", host, port, config.events_topic)
-    # uvicorn raises a signal once more when everything is done; by then it has done its work
+    # uvicorn raises the signal again after it has shut down; ignored, so that the exit status is ours
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: None)
     server = uvicorn.Server(
@@ -55,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             http=ImpatientProtocol,
             ws="none",
             lifespan="on",
-            access_log=False,  # its lines hold addresses, and write keys
+            access_log=False,  # its lines contain addresses and write keys
             proxy_headers=False,
             server_header=False,
             log_config=None,
@@ -66,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
     )
     server.run(sockets=[listener])
-    _LOGGER.info("ended; everything that was taken is published")
+    _LOGGER.info("ended; all accepted events are published")
     return 0 if server.started else 3
 
 
@@ -90,7 +88,7 @@ def parser() -> argparse.ArgumentParser:
     """Returns the parser of the command's flags."""
     flags = argparse.ArgumentParser(
         prog="python -m services.collector",
-        description="Takes events of Segment and RudderStack SDKs in, and publishes them to Pub/Sub.",
+        description="Receives events from Segment and RudderStack SDKs and publishes them to Pub/Sub.",
     )
     add = flags.add_argument
     add(
@@ -98,39 +96,39 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         required=True,
         metavar="FILE",
-        help="The sources and their write keys (YAML).",
+        help="The YAML file of sources and their write keys.",
     )
-    add("--events_topic", required=True, metavar="projects/P/topics/T", help="Where events go.")
-    add("--dead_letter_topic", required=True, metavar="projects/P/topics/T", help="Where bad events go.")
-    add("--tracking_plan", metavar="FOLDER", help="What events must look like; a folder on this machine.")
-    add("--host", default="127.0.0.1", help="On which address it listens. Default: this machine only")
+    add("--events_topic", required=True, metavar="projects/P/topics/T", help="The topic of valid events.")
+    add("--dead_letter_topic", required=True, metavar="projects/P/topics/T", help="The topic of bad events.")
+    add("--tracking_plan", metavar="FOLDER", help="The folder of the tracking plan, on this machine.")
+    add("--host", default="127.0.0.1", help="The address to listen on. Default: this machine only")
     add(
         "--port",
         type=int,
         default=int(os.environ.get("PORT", "8080")),
-        help="On which port it listens; 0 is any. Default: $PORT, else 8080",
+        help="The port to listen on; 0: any free port. Default: $PORT, else 8080",
     )
-    add("--public_url", metavar="URL", help="Where browsers reach it. Default: the Host that they ask for")
+    add("--public_url", metavar="URL", help="The URL that browsers use. Default: the request's Host header")
     add(
         "--trusted_proxies",
         type=int,
         default=0,
         metavar="N",
-        help="How many addresses at the end of X-Forwarded-For your own proxies wrote. Default: 0",
+        help="The number of trusted proxies in front, each of which appends to X-Forwarded-For. Default: 0",
     )
     add(
         "--max_pending_bytes",
         type=int,
         default=CollectorConfig.max_pending_bytes,
         metavar="N",
-        help="How much may wait for Pub/Sub before requests get 503. Default: 32 MiB",
+        help="The most bytes that may wait for Pub/Sub; more requests get 503. Default: 32 MiB",
     )
     add(
         "--publish_seconds",
         type=float,
         default=CollectorConfig.publish_seconds,
         metavar="S",
-        help="How long Pub/Sub may take before requests get 503: SDKs wait 10 to 15 s. Default: 8",
+        help="The time limit for Pub/Sub, then requests get 503; SDKs wait 10 to 15 s. Default: 8",
     )
     return flags
 

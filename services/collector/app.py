@@ -1,4 +1,4 @@
-"""The application: its routes, and what each answers."""
+"""The application: its routes and their responses."""
 
 import time
 from collections.abc import AsyncIterator, Callable
@@ -36,24 +36,26 @@ KINDS: dict[str, str | None] = {
     **{f"/v1/{call}": call for call in CALLS},
     **{f"/v1/{call[0]}": call for call in CALLS},
 }
-"""Path to the type of its call; None for a batch."""
+"""Path to the type of call; None for a batch."""
 _REACHABLE_WAIT_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class CollectorConfig:
-    """What a collector is started with."""
+    """The options of a collector."""
 
     settings: Settings
     events_topic: str
     """projects/P/topics/T."""
     dead_letter_topic: str
     public_url: str | None = None
-    """Where browsers reach it; None: where they say that they reached it."""
+    """The URL that browsers use; None: the request's Host header."""
     trusted_proxies: int = 0
+    """The number of trusted proxies in front."""
     max_pending_bytes: int = 32 * 1024 * 1024
+    """The most bytes that may wait for Pub/Sub, per topic."""
     publish_seconds: float = 8.0
-    """How long Pub/Sub may take: SDKs wait 10 to 15 s."""
+    """The time limit for Pub/Sub: SDKs wait 10 to 15 s."""
     plan_check: PlanCheck | None = None
     clock: Clock = system_clock_ms
 
@@ -73,11 +75,11 @@ def create_app(config: CollectorConfig) -> Starlette:
     ]
     app = Starlette(
         routes=[*posts, *gets],
-        middleware=[Middleware(Cors, allows_origin=_allowed_by_any(config.settings))],
+        middleware=[Middleware(Cors, allows_origin=_allowed_by_any_source(config.settings))],
         exception_handlers={
             RefusedRequest: _refused,
             HTTPException: _http_error,
-            ClientDisconnect: _gone,
+            ClientDisconnect: _client_gone,
             Exception: _failed,
         },
         lifespan=service.lifespan,
@@ -95,7 +97,7 @@ class _Service:
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
-        """Connects to Pub/Sub; at the end flushes what waits for it."""
+        """Connects to Pub/Sub; at the end publishes the waiting messages."""
         config = self._config
         self._pubsub = PubSub(config.publish_seconds)
         events = TopicPublisher(self._pubsub, config.events_topic, config.max_pending_bytes)
@@ -117,7 +119,7 @@ class _Service:
         await self._pubsub.close()
 
     async def take(self, request: Request) -> Response:
-        """Takes events in."""
+        """Receives the events of a request, and answers when Pub/Sub has accepted them."""
         started = time.perf_counter()
         code = "failed"
         try:
@@ -135,23 +137,23 @@ class _Service:
         return _json({"success": True, "published": answer.published, "dead_lettered": answer.dead_lettered})
 
     async def segment_settings(self, request: Request) -> Response:
-        """Answers analytics.js."""
+        """Returns the settings that analytics.js loads."""
         source = self._intake.admit(request, request.path_params["write_key"])
         return _json(segment_settings(source, self._public_url(request)))
 
     async def source_config(self, request: Request) -> Response:
-        """Answers RudderStack's JavaScript SDK."""
+        """Returns the settings that RudderStack's JavaScript SDK loads."""
         write_key = basic_user(request.headers.get("authorization")) or request.query_params.get("writeKey")
         return _json(rudderstack_source_config(self._intake.admit(request, write_key)))
 
     async def readyz(self, request: Request) -> Response:
-        """Tells whether events would be taken now."""
+        """Answers 200 if events can be accepted now, else 503."""
         if await self._pubsub.is_reachable(_REACHABLE_WAIT_SECONDS):
             return _json({"status": "ready"})
         return _error(503, "pubsub_unavailable", "Pub/Sub cannot be reached")
 
     async def exposition(self, request: Request) -> Response:
-        """Answers Prometheus."""
+        """Returns the metrics in Prometheus's text format."""
         return Response(self._metrics.exposition(), headers={"Content-Type": Metrics.content_type})
 
     def _public_url(self, request: Request) -> str:
@@ -171,7 +173,7 @@ async def _openapi(request: Request) -> Response:
     return _json(yaml.safe_load(OPENAPI.read_text(encoding="utf-8")))
 
 
-def _allowed_by_any(settings: Settings) -> Callable[[str], bool]:
+def _allowed_by_any_source(settings: Settings) -> Callable[[str], bool]:
     return lambda origin: any(source.allows_origin(origin) for source in settings.sources)
 
 
@@ -191,8 +193,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return _error(error.status_code, code, error.detail, error.headers)
 
 
-async def _gone(request: Request, error: Exception) -> Response:
-    return _error(400, "client_gone", "the client went away")  # nobody reads it
+async def _client_gone(request: Request, error: Exception) -> Response:
+    return _error(400, "client_gone", "the client closed the connection")  # nobody reads it
 
 
 async def _failed(request: Request, error: Exception) -> Response:

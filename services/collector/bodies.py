@@ -1,4 +1,4 @@
-"""Bodies of requests: read, unpacked and opened, each within bounds."""
+"""Reads, unpacks and decodes the bodies of requests, within limits of size and time."""
 
 import asyncio
 import contextlib
@@ -12,28 +12,28 @@ from segmentation.events import write_out_lone_surrogates
 from services.collector.errors import RefusedRequest
 
 MAX_BODY_BYTES = 4 * 1024 * 1024 + 512 * 1024
-"""Of a body, packed and unpacked. SDKs stop at 4 MiB or well before; as a dead letter a body at most doubles, and
-Pub/Sub takes 10 MB.
+"""The limit for a body, both packed and unpacked. SDKs send 4 MiB or less. A dead letter has at most twice the size of
+its body, and Pub/Sub accepts 10 MB.
 """
 MAX_EVENTS = 2500
-"""In one batch."""
+"""The most events in one batch."""
 READ_SECONDS = 10.0
-"""How long a client may take to send a body."""
+"""The time limit for a client to send a body."""
 _MAX_DISCARDED_BYTES = 32 * 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
 Fields = dict[str, msgspec.Raw]
-"""An object's fields, each value as the bytes that came: nothing is rounded, reordered or lost on the way."""
+"""An object's fields. Each value keeps its original bytes, so nothing is rounded, reordered or lost."""
 _fields_decoder = msgspec.json.Decoder(Fields)
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
 class BodyReader:
-    """Reads the body of one request, which has to be there within `READ_SECONDS`.
+    """Reads the body of one request, within `READ_SECONDS`.
 
     Args:
-      receive: of the request's scope.
+      receive: the request's ASGI callable.
     """
 
     def __init__(self, receive: Receive) -> None:
@@ -42,14 +42,14 @@ class BodyReader:
         self._has_ended = False
 
     async def read(self, length: str | None) -> bytes:
-        """Returns the whole body, unpacked if it is gzip, whatever its headers say.
+        """Returns the whole body, unpacked if it begins as gzip; Content-Encoding is ignored.
 
         Args:
           length: the header Content-Length, if there is one.
 
         Raises:
-          RefusedRequest: it is too large (413), too slow (408), or broken gzip (400).
-          ClientDisconnect: the client went away.
+          RefusedRequest: the body is too large (413), too slow (408), or broken gzip (400).
+          ClientDisconnect: the client closed the connection.
         """
         if length is not None and length.isdecimal() and int(length) > MAX_BODY_BYTES:
             raise _too_large()
@@ -69,9 +69,9 @@ class BodyReader:
         return unpacked(body) if body.startswith(_GZIP_MAGIC) else body
 
     async def discard(self) -> bool:
-        """Reads on what a refused client still sends, within bounds; returns whether that was all.
+        """Reads and drops the rest of a refused body, within limits; returns whether the body has ended.
 
-        A connection that is closed over unread bytes loses the answer, and the SDK would send the same again.
+        Closing a connection with unread bytes loses the response, and the SDK would send the request again.
         """
         size = 0
         with contextlib.suppress(TimeoutError):
@@ -90,10 +90,10 @@ class BodyReader:
 
 
 def unpacked(body: bytes) -> bytes:
-    """Returns what is in a gzip body of one member; it is never unpacked further than the bound.
+    """Returns the content of a gzip body of one member; unpacking stops at `MAX_BODY_BYTES`.
 
     Raises:
-      RefusedRequest: it is too large (413) or broken (400).
+      RefusedRequest: the content is too large (413), or the gzip is broken (400).
     """
     member = zlib.decompressobj(_GZIP_WINDOW)
     try:
@@ -103,7 +103,7 @@ def unpacked(body: bytes) -> bytes:
     if len(whole) > MAX_BODY_BYTES:
         raise _too_large()
     if not member.eof or member.unused_data:
-        raise RefusedRequest(400, "not_gzip", "the body is gzip that ends too early or goes on after its end")
+        raise RefusedRequest(400, "not_gzip", "the gzip body is cut off or has bytes after its end")
     return whole
 
 
@@ -111,23 +111,23 @@ def open_object(body: bytes) -> Fields:
     """Returns the fields of a JSON object.
 
     Raises:
-      RefusedRequest: it is no JSON, or no object (400).
+      RefusedRequest: the body is not JSON, or not an object (400).
     """
     try:
         return _decoded(body)
     except msgspec.ValidationError:
         raise RefusedRequest(400, "not_an_object", "expected a JSON object") from None
     except RecursionError:
-        raise RefusedRequest(400, "not_json", "nested too deep") from None
+        raise RefusedRequest(400, "not_json", "the body is nested too deep") from None
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise RefusedRequest(400, "not_json", "the body is not JSON") from None
 
 
 def open_batch(batch: msgspec.Raw | None) -> list[bytes]:
-    """Returns the events of a batch, each as the bytes that came.
+    """Returns the events of a batch, each as its original bytes.
 
     Raises:
-      RefusedRequest: there is no list (400), or too much in it (413).
+      RefusedRequest: the batch is not a list (400), or has more than `MAX_EVENTS` (413).
     """
     try:
         events = _list_decoder.decode(batch) if batch is not None else None
@@ -136,7 +136,7 @@ def open_batch(batch: msgspec.Raw | None) -> list[bytes]:
     if events is None:
         raise RefusedRequest(400, "no_batch", "batch: expected a list of events")
     if len(events) > MAX_EVENTS:
-        raise RefusedRequest(413, "too_many_events", f"batch: at most {MAX_EVENTS} events are taken")
+        raise RefusedRequest(413, "too_many_events", f"batch: expected at most {MAX_EVENTS} events")
     return [bytes(event) for event in events]
 
 
@@ -146,11 +146,11 @@ def _decoded(body: bytes) -> Fields:
     except msgspec.ValidationError:
         raise
     except msgspec.DecodeError:
-        # a browser that cuts a text in two may leave half an emoji, which the pipeline takes too
+        # a browser that cuts a text in two may leave half an emoji; the pipeline accepts it too
         if b"\\u" not in body:
             raise
         return _fields_decoder.decode(write_out_lone_surrogates(body.decode()).encode())
 
 
 def _too_large() -> RefusedRequest:
-    return RefusedRequest(413, "too_large", f"at most {MAX_BODY_BYTES} bytes are taken, unpacked too")
+    return RefusedRequest(413, "too_large", f"expected at most {MAX_BODY_BYTES} bytes, packed and unpacked")

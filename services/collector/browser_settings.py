@@ -1,4 +1,4 @@
-"""What browser SDKs load before they send: settings without any destination, so that they need no other server."""
+"""The settings that browser SDKs load before they send. They name no destination, so SDKs call no other server."""
 
 from typing import Any
 from urllib.parse import urlsplit
@@ -9,11 +9,11 @@ _NEVER_UPDATED = "2026-01-01T00:00:00.000Z"
 
 
 def segment_settings(source: Source, public_url: str) -> dict[str, Any]:
-    """Returns what analytics.js loads from /v1/projects/KEY/settings.
+    """Returns the settings that analytics.js loads from /v1/projects/KEY/settings.
 
     Args:
-      source: whose page it is.
-      public_url: where browsers reach the collector, such as https://events.shop.example.
+      source: the page's source.
+      public_url: the collector's URL for browsers, such as https://events.shop.example.
     """
     url = urlsplit(public_url)
     return {
@@ -40,7 +40,7 @@ def segment_settings(source: Source, public_url: str) -> dict[str, Any]:
 
 
 def rudderstack_source_config(source: Source) -> dict[str, Any]:
-    """Returns what RudderStack's JavaScript SDK loads from /sourceConfig/."""
+    """Returns the settings that RudderStack's JavaScript SDK loads from /sourceConfig/."""
     return {
         "source": {
             "id": source.name,

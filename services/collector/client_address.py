@@ -1,4 +1,4 @@
-"""The address that a request came from, and how much of it is kept."""
+"""The client's IP address: where it comes from, and how much of it is stored."""
 
 import ipaddress
 
@@ -10,12 +10,13 @@ _KEPT_BITS = {4: 24, 6: 48}
 def client_address(peer: str | None, forwarded_for: str | None, trusted_proxies: int) -> str | None:
     """Returns the client's address.
 
-    Each proxy appends to X-Forwarded-For whom it was called by; what stands before that anybody can have written.
+    Each proxy appends its caller's address to X-Forwarded-For. A client can forge all entries before those of the
+    trusted proxies.
 
     Args:
-      peer: who opened the connection.
-      forwarded_for: the header, if there is one.
-      trusted_proxies: how many addresses at its end our own proxies wrote; 0: the header is not believed.
+      peer: the address that opened the connection.
+      forwarded_for: the header X-Forwarded-For, if there is one.
+      trusted_proxies: the number of trusted proxies in front; 0: the header is ignored.
     """
     if trusted_proxies == 0 or not forwarded_for:
         return peer
@@ -24,9 +25,9 @@ def client_address(peer: str | None, forwarded_for: str | None, trusted_proxies:
 
 
 def kept_address(address: str | None, setting: IpSetting) -> str | None:
-    """Returns what is kept of an address: all, its network (/24 of IPv4, /48 of IPv6), or nothing.
+    """Returns the stored part of an address: all, its network (/24 of IPv4, /48 of IPv6), or None.
 
-    A text that is no address is not kept.
+    A text that is not an IP address is dropped.
     """
     if address is None or setting == "drop":
         return None

@@ -1,11 +1,11 @@
-"""Corrects the times of a device whose clock is wrong, as Segment does."""
+"""Corrects the timestamps of a device whose clock is wrong, as Segment does."""
 
 from segmentation.timestamps import MAX_MS, MIN_MS, format_timestamp, parse_timestamp
 
 TOLERANCE_MS = 60_000
-"""A clock that is off by less counts as right: what a request takes on its way is no error of the clock.
+"""A smaller error is ignored, because the time that a request travels is not an error of the clock.
 
-So a batch that is sent again, with another `sentAt` or the same, keeps its times.
+So a batch keeps its timestamps when it is sent again, with the same `sentAt` or another one.
 """
 
 
@@ -13,8 +13,8 @@ def clock_error_ms(sent_at: str | None, received_at_ms: int) -> int:
     """Returns by how many milliseconds the device's clock is behind; negative if it is ahead, 0 if it is right.
 
     Args:
-      sent_at: when the device says that it sent the request; None, or no RFC 3339, is no reason for a correction.
-      received_at_ms: when the request arrived.
+      sent_at: the request's `sentAt`; if it is None or not RFC 3339, the clock counts as right.
+      received_at_ms: when the request arrived, by our clock.
     """
     if sent_at is None:
         return 0
@@ -26,7 +26,10 @@ def clock_error_ms(sent_at: str | None, received_at_ms: int) -> int:
 
 
 def corrected(timestamp: str, error_ms: int) -> str:
-    """Returns receivedAt − (sentAt − timestamp); the text as it is where it is no time, or leaves the calendar."""
+    """Returns `receivedAt` − (`sentAt` − `timestamp`).
+
+    The text is returned unchanged if it is not RFC 3339, or if the result is outside the years 1 to 9999.
+    """
     try:
         right_ms = parse_timestamp(timestamp) + error_ms
     except ValueError:

@@ -1,4 +1,4 @@
-"""Cross-origin requests: browsers may call from the origins that the settings allow, and are told of no other."""
+"""CORS: browsers may call from the origins that the settings allow, and only those are named in responses."""
 
 from collections.abc import Callable
 
@@ -12,22 +12,22 @@ ALLOWED_HEADERS = (
     "authorization, content-type, x-retry-count, anonymousid, sentat, x-write-key, rsa-retry-attempt,"
     " rsa-retry-reason, rsa-since-last-attempt, rsa-since-first-attempt, rsa-recovered"
 )
-"""The last five are those with which RudderStack's JavaScript SDK sends again: without them it could not."""
+"""RudderStack's JavaScript SDK sends the last five headers when it retries."""
 ALLOWED_METHODS = "GET, POST, OPTIONS"
 EXPOSED_HEADERS = "Retry-After"
 _PREFLIGHT_SECONDS = "7200"
-"""As long as browsers believe a preflight at most."""
+"""The longest that Chrome caches a preflight; other browsers allow more."""
 
 
 class Cors:
-    """Answers preflights, and lets the pages of allowed origins read what the collector answers.
+    """Answers preflights, and lets pages of allowed origins read the collector's responses.
 
-    A preflight does not say whose key will follow: any source's origin will do. The request itself then counts for
-    the source that it names, which the application leaves in the scope's state.
+    A preflight has no write key, so the origin of any source is accepted. The request itself must come from an origin
+    of its own source, which the application stores in the scope's state.
 
     Args:
       app: the application.
-      allows_origin: tells whether any source allows an origin.
+      allows_origin: returns whether any source allows an origin.
     """
 
     def __init__(self, app: ASGIApp, allows_origin: Callable[[str], bool]) -> None:

@@ -1,17 +1,17 @@
-"""What the collector refuses: SDKs read the status, `code` and `message` of the JSON body, and Retry-After."""
+"""Errors that refuse a request: SDKs read the status, `code` and `message` of the JSON body, and Retry-After."""
 
 RETRY_AFTER_SECONDS = 2
-"""How long SDKs wait when Pub/Sub is away or the collector is full, before their own back-off is added."""
+"""The header Retry-After of a 503. SDKs add their own back-off."""
 
 
 class RefusedRequest(Exception):
     """A request that is answered with an error.
 
     Args:
-      status: of the HTTP response.
-      code: a word that stays the same for the same cause.
-      message: what was wrong; never a value of the user's.
-      retry_after_seconds: when it is worth while to try again; None where it is not.
+      status: the HTTP status.
+      code: a stable name of the cause, such as `not_json`.
+      message: a description for people, without user data.
+      retry_after_seconds: the header Retry-After; None: a retry would fail again.
     """
 
     def __init__(self, status: int, code: str, message: str, retry_after_seconds: int | None = None) -> None:
@@ -21,11 +21,11 @@ class RefusedRequest(Exception):
         self.message = message
         self.retry_after_seconds = retry_after_seconds
         self.closes_connection = False
-        """The client still sends, and is not listened to."""
+        """True: the body was not read to its end, so the connection cannot be reused."""
 
 
 class Unavailable(RefusedRequest):
-    """Nothing is wrong with the request: 503, try again."""
+    """The request is valid but cannot be accepted now: 503, retry later."""
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(503, code, message, RETRY_AFTER_SECONDS)

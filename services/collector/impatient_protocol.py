@@ -1,58 +1,58 @@
-"""HTTP by uvicorn and httptools, for clients that begin a request within a bound; bodies.py bounds the rest of it."""
+"""uvicorn's HTTP protocol with limits of time and size for the head of a request; bodies.py limits the body."""
 
 import asyncio
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 HEAD_SECONDS = 10.0
-"""How long a client may take to send the head of a request, from when it connected or began."""
+"""The time limit for the head of a request, from the connection or the first byte."""
 MAX_HEAD_BYTES = 64 * 1024
-"""Of a request line and its headers."""
+"""The size limit for the request line and headers."""
 
 
 class ImpatientProtocol(HttpToolsProtocol):
-    """Closes connections on which a request's head does not become complete, in time or in size.
+    """Closes a connection if the head of a request is too slow or too large.
 
-    uvicorn itself bounds only the pause between two requests.
+    uvicorn itself limits only the pause between two requests.
     """
 
-    _impatience: asyncio.TimerHandle | None = None
+    _head_timer: asyncio.TimerHandle | None = None
     _head_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begins to wait for the first request."""
+        """Starts the time limit for the first request."""
         super().connection_made(transport)
-        self._wait_for_head()
+        self._start_head_timer()
 
     def data_received(self, data: bytes) -> None:
-        """Parses what came, and hangs up if that is still no whole head."""
+        """Parses the bytes; closes the connection if the head is incomplete and too large."""
         super().data_received(data)
-        if self._impatience is not None:
+        if self._head_timer is not None:
             self._head_bytes += len(data)
             if self._head_bytes > MAX_HEAD_BYTES:
                 self.transport.close()
 
     def on_message_begin(self) -> None:
-        """Waits for the rest of the head."""
+        """Starts the time limit for the rest of the head."""
         super().on_message_begin()
-        self._wait_for_head()
+        self._start_head_timer()
 
     def on_headers_complete(self) -> None:
-        """Waits no longer."""
-        self._wait_no_longer()
+        """Ends the time limit."""
+        self._stop_head_timer()
         super().on_headers_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Waits no longer."""
-        self._wait_no_longer()
+        """Ends the time limit."""
+        self._stop_head_timer()
         super().connection_lost(exc)
 
-    def _wait_for_head(self) -> None:
-        self._wait_no_longer()
+    def _start_head_timer(self) -> None:
+        self._stop_head_timer()
         self._head_bytes = 0
-        self._impatience = self.loop.call_later(HEAD_SECONDS, self.transport.close)
+        self._head_timer = self.loop.call_later(HEAD_SECONDS, self.transport.close)
 
-    def _wait_no_longer(self) -> None:
-        if self._impatience is not None:
-            self._impatience.cancel()
-            self._impatience = None
+    def _stop_head_timer(self) -> None:
+        if self._head_timer is not None:
+            self._head_timer.cancel()
+            self._head_timer = None

@@ -1,4 +1,4 @@
-"""The way of a request with events: whose it is, what is in it, what of it Pub/Sub took."""
+"""Handles a request with events: authenticates it, reads it, publishes its messages to Pub/Sub, and counts them."""
 
 import asyncio
 import time
@@ -19,28 +19,28 @@ from services.collector.settings import Settings, Source
 from stores.clock import Clock
 
 MAX_REQUESTS = 512
-"""At a time: each may hold a body."""
+"""The most requests in progress: each may hold a body in memory."""
 
 
 class Answer(NamedTuple):
-    """What became of a request's events; Pub/Sub has taken all of them."""
+    """How many of a request's events were published, and how many became dead letters; Pub/Sub has accepted all."""
 
     published: int
     dead_lettered: int
 
 
 class Intake:
-    """Takes events in.
+    """Handles requests with events.
 
     Args:
-      settings: who may send.
+      settings: the sources and their write keys.
       events: publishes events.
       dead_letters: publishes dead letters.
-      metrics: where it counts.
-      trusted_proxies: how many addresses at the end of X-Forwarded-For our own proxies wrote.
-      plan_check: compares each valid event with the tracking plan.
-      clock: the time of arrival.
-      monotonic: seconds, only going forward.
+      metrics: counts events.
+      clock: returns the arrival time in Unix milliseconds.
+      trusted_proxies: the number of trusted proxies in front.
+      plan_check: compares each valid event with the tracking plan; None: no tracking plan.
+      monotonic: returns monotonic seconds, for rate limits.
     """
 
     def __init__(
@@ -69,17 +69,17 @@ class Intake:
         self._requests = 0
 
     async def take(self, request: Request, kind: str | None) -> Answer:
-        """Takes the events of a request, and returns when Pub/Sub has taken every message.
+        """Publishes the events of a request, and returns when Pub/Sub has accepted every message.
 
         Args:
-          request: whose state gets the `source` as soon as it is known.
+          request: its state gets the `source` as soon as the write key is known.
           kind: the type of call; None for a batch.
 
         Raises:
-          RefusedRequest: nothing of it counts as taken.
+          RefusedRequest: the request failed; the client may send all of it again.
         """
         if self._requests >= MAX_REQUESTS:
-            raise Unavailable("too_busy", "too many requests at a time; try again")
+            raise Unavailable("too_busy", "too many requests are in progress; try again")
         self._requests += 1
         reader = BodyReader(request.receive)
         try:
@@ -94,7 +94,7 @@ class Intake:
         received_at_ms = self._clock()
         user = basic_user(request.headers.get("authorization"))
         if user is not None:
-            self.admit(request, user)  # before anything is read
+            self.admit(request, user)  # before the body is read
         body = await reader.read(request.headers.get("content-length"))
         fields = open_object(body)
         source = self.admit(request, user or _other_write_key(request, fields))
@@ -114,11 +114,11 @@ class Intake:
         return Answer(len(messages.events), len(messages.dead_letters))
 
     def admit(self, request: Request, write_key: str | None) -> Source:
-        """Returns the source of a write key, and notes it in the request's state.
+        """Returns the source of a write key, and stores it in the request's state.
 
         Raises:
-          RefusedRequest: there is no such source (401), it is disabled (404), or the page's origin is not one of
-            its (403).
+          RefusedRequest: no source has this key (401), the source is disabled (404), or it does not allow the
+            page's origin (403).
         """
         source = self._write_keys.source(write_key) if write_key else None
         if source is None:
@@ -142,7 +142,7 @@ class Intake:
             raise RefusedRequest(429, "rate_exceeded", "the source sends too much; try again", wait_seconds)
 
     async def _publish(self, messages: Messages) -> None:
-        """Where one of both fails, the whole request comes again; `messageId` tells repeats."""
+        """Publishes to both topics; if one fails, the client sends all again, and `messageId` identifies repeats."""
         calls = []
         if messages.events:
             calls.append(self._events.publish(messages.events))
@@ -161,7 +161,7 @@ class Intake:
 
 
 def _other_write_key(request: Request, fields: Fields) -> str | None:
-    """Returns the write key where Basic authentication has none: of the body, the address or a header."""
+    """Returns the write key of the body, the query or a header, for requests without Basic authentication."""
     return (
         text_field(fields, "writeKey")
         or request.query_params.get("writeKey")

@@ -1,4 +1,4 @@
-"""Write keys: where SDKs put them, and whose they are."""
+"""Write keys: reads them from requests, and finds their source."""
 
 import base64
 import binascii
@@ -14,10 +14,10 @@ from services.collector.settings import Source
 
 
 class WriteKeys:
-    """Finds the source of a write key, in a time that does not tell how much of a wrong key was right."""
+    """Finds the source of a write key; the time does not depend on how many characters of a wrong key match."""
 
     def __init__(self, sources: Iterable[Source]) -> None:
-        # digests under a key that nobody knows: looking one up tells nothing of the write key behind it
+        # keyed digests with a random secret: the time of a lookup reveals nothing about write keys
         self._secret = secrets.token_bytes(32)
         self._sources = {self._digest(source.write_key): source for source in sources}
         self._no_digest = self._digest(secrets.token_hex(32))
@@ -33,7 +33,7 @@ class WriteKeys:
 
 
 def basic_user(authorization: str | None) -> str | None:
-    """Returns the user name of Basic authentication, which SDKs fill with the write key; None if there is none."""
+    """Returns the user name of Basic authentication, where SDKs send the write key; None if there is none."""
     scheme, _, encoded = (authorization or "").partition(" ")
     if scheme.lower() != "basic":
         return None
@@ -45,7 +45,7 @@ def basic_user(authorization: str | None) -> str | None:
 
 
 def text_field(fields: Fields, name: str) -> str | None:
-    """Returns the text of a body's field; None if it is no text, or not there."""
+    """Returns the text of a body's field; None if it is missing or not a text."""
     try:
         return msgspec.json.decode(fields[name], type=str) if name in fields else None
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -1,4 +1,4 @@
-"""From a request's events to messages for Pub/Sub: completed, checked, and the bad ones as dead letters."""
+"""Turns a request's events into messages for Pub/Sub: adds missing fields, and makes bad events dead letters."""
 
 import hashlib
 import uuid
@@ -17,30 +17,30 @@ from services.collector.clock_correction import clock_error_ms, corrected
 from services.collector.settings import IpSetting
 
 STEP = "Collector"
-"""Stands in dead letters as the step that refused."""
+"""The name of the step in dead letters."""
 _NULL = msgspec.Raw(b"null")
 _ABSENT = (_NULL, msgspec.Raw(b'""'))
 _IDENTIFY = ("identify", msgspec.Raw(b'"identify"'))
 _Changed = dict[str, Any]
-"""Fields of which some are replaced: the others are still the bytes that came."""
+"""An object's fields. Replaced values are Python objects; the others keep their original bytes."""
 _fields_decoder = msgspec.json.Decoder(Fields)
 _encode = msgspec.json.Encoder().encode
 
 
-class Violation(NamedTuple):
-    """What a tracking plan has against an event."""
+class PlanViolation(NamedTuple):
+    """The violations of one event, and what the tracking plan does with it."""
 
     on_violation: Literal["reject", "flag"]
     message: str
-    """What was wrong, with the field's path; never a value of the user's."""
+    """All violations, with the fields' paths; it contains no user data."""
 
 
-PlanCheck = Callable[[Event], Violation | None]
-"""Compares a valid event with the tracking plan."""
+PlanCheck = Callable[[Event], PlanViolation | None]
+"""Compares a valid event with the tracking plan; returns None if it has no violation."""
 
 
 class Received(NamedTuple):
-    """How a request arrived, and what its events have in common."""
+    """The metadata of a request, and the fields that its events share."""
 
     received_at_ms: int
     ip: str | None
@@ -48,24 +48,24 @@ class Received(NamedTuple):
     ip_setting: IpSetting
     user_agent: str | None
     kind: str | None = None
-    """The type of call that the path names; None for a batch, whose events name their own."""
+    """The type of call, from the path; None for a batch, in which each event has its own `type`."""
     shared: Fields = {}
-    """Fields of a batch beside its events: `sentAt`, `context` and `integrations` hold for each event without."""
+    """The top-level fields of a batch. `sentAt`, `context` and `integrations` are defaults for its events."""
 
 
 class Messages(NamedTuple):
-    """What is to be published for one request."""
+    """The messages to publish for one request."""
 
     events: list[bytes]
     dead_letters: list[bytes]
     reasons: list[str]
-    """Of the dead letters."""
+    """The reason of each dead letter."""
     flagged: int
-    """How many of the events the tracking plan has something against."""
+    """The number of events that violate the tracking plan and are published nevertheless."""
 
 
 def to_messages(events: list[bytes], received: Received, plan_check: PlanCheck | None = None) -> Messages:
-    """Returns the messages of a request's events; a bad event becomes a dead letter, and the others go on."""
+    """Returns the messages of a request's events; a bad event becomes a dead letter and does not affect the others."""
     completion = _Completion(received)
     payloads, dead_letters, reasons, flagged = [], [], [], 0
     for position, raw in enumerate(events):
@@ -86,7 +86,7 @@ def to_messages(events: list[bytes], received: Received, plan_check: PlanCheck |
 
 
 class _Completion:
-    """Completes the events of one request; their own values stay the bytes that came."""
+    """Adds missing fields to the events of one request; their own values keep their original bytes."""
 
     def __init__(self, received: Received) -> None:
         shared = received.shared
@@ -99,7 +99,7 @@ class _Completion:
         self._clock_error_ms = clock_error_ms(_text(self._shared_sent_at), received.received_at_ms)
 
     def complete(self, raw: bytes, position: int) -> bytes:
-        """Returns the message of an event; what cannot be opened is returned as it came."""
+        """Returns the message of an event; an event that is not a JSON object is returned unchanged."""
         fields = _object(raw)
         if fields is None:
             return raw
@@ -130,10 +130,10 @@ class _Completion:
 
     def _complete_context(self, fields: _Changed) -> None:
         context = _object(fields["context"]) if fields.get("context", _NULL) != _NULL else {}
-        if context is None:  # it is no object: the event is refused for it
+        if context is None:  # not an object: parse_event will reject the event
             return
         if _given(fields, "type") in _IDENTIFY and "traits" in context and _given(fields, "traits") is None:
-            fields["traits"] = context["traits"]  # where RudderStack's SDKs put them
+            fields["traits"] = context["traits"]  # RudderStack's SDKs put them there
         context = {**self._shared_context, **context}
         self._complete_ip(context)
         if self._received.user_agent is not None:
@@ -142,7 +142,7 @@ class _Completion:
             fields["context"] = context
 
     def _complete_ip(self, context: _Changed) -> None:
-        """Keeps of an address as much as the setting says, be it the client's or one that the event names."""
+        """Stores the part of the IP address that the setting allows: of the event's own, else of the client's."""
         setting, own = self._received.ip_setting, _given(context, "ip")
         kept: Any = self._kept_ip
         if own is not None:
@@ -153,9 +153,9 @@ class _Completion:
 
 
 def _message_id(raw: bytes, position: int, *, has_own_time: bool) -> str:
-    """Returns an id that is the same when the same request comes again.
+    """Returns an id that is the same when the same request is sent again.
 
-    An event without a time of its own gets the time of its arrival, and so is another one each time.
+    An event without a timestamp of its own gets its arrival time and a random id, so each one is a new event.
     """
     if not has_own_time:
         return uuid.uuid4().hex
@@ -168,7 +168,7 @@ def _own_time(fields: _Changed) -> msgspec.Raw | None:
 
 
 def _given(fields: Mapping[str, Any], name: str) -> msgspec.Raw | None:
-    """The field's bytes; None where it is absent, null or empty."""
+    """Returns the field's bytes; None if it is missing, null or an empty text."""
     value: msgspec.Raw | None = fields.get(name)
     return None if value is None or value in _ABSENT else value
 

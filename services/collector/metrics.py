@@ -1,4 +1,4 @@
-"""What the collector counts for Prometheus; sources go by their names, and nothing tells of a user."""
+"""The collector's metrics for Prometheus. Labels contain names of sources, and no write keys or user data."""
 
 from collections.abc import Callable
 
@@ -17,41 +17,41 @@ class Metrics:
         self._registry = CollectorRegistry()
         self.responses = Counter(
             "collector_responses",
-            "Responses to requests with events; code is ok or the error's code.",
+            "Responses to requests with events, by code: ok or the error's code.",
             ["code"],
             registry=self._registry,
         )
         self.events = Counter(
-            "collector_events_published", "Events that Pub/Sub took.", ["source"], registry=self._registry
+            "collector_events_published", "Events that Pub/Sub accepted.", ["source"], registry=self._registry
         )
         self.dead_letters = Counter(
             "collector_events_dead_lettered",
-            "Events that broke a rule; Pub/Sub took them as dead letters.",
+            "Invalid events that Pub/Sub accepted as dead letters.",
             ["source", "reason"],
             registry=self._registry,
         )
         self.flagged = Counter(
             "collector_events_flagged",
-            "Published events against which the tracking plan has something.",
+            "Published events that violate the tracking plan.",
             ["source"],
             registry=self._registry,
         )
         self.request_seconds = Histogram(
             "collector_request_seconds",
-            "From a request's arrival to its response, Pub/Sub's word included.",
+            "Seconds from a request's arrival to its response, including the wait for Pub/Sub.",
             buckets=_SECONDS,
             registry=self._registry,
         )
 
     def watch_pending(self, topic: str, pending_bytes: Callable[[], int]) -> None:
-        """Shows how much waits for Pub/Sub's word."""
+        """Adds a gauge of the bytes that wait for Pub/Sub's acknowledgement."""
         gauge = Gauge(
             f"collector_{topic}_pending_bytes",
-            f"Bytes of {topic} that wait for Pub/Sub's word.",
+            f"Bytes of {topic} that wait for Pub/Sub's acknowledgement.",
             registry=self._registry,
         )
         gauge.set_function(pending_bytes)
 
     def exposition(self) -> bytes:
-        """Returns all of it, as Prometheus reads it."""
+        """Returns all metrics in Prometheus's text format."""
         return generate_latest(self._registry)

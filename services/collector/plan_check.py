@@ -1,18 +1,18 @@
-"""The tracking plan as the collector applies it."""
+"""Checks events against the tracking plan in the collector."""
 
 from segmentation.events import Event
 from segmentation.tracking_plan.load import TrackingPlanError
 from segmentation.tracking_plan.plan import TrackingPlan, told
-from services.collector.messages import PlanCheck, Violation
+from services.collector.messages import PlanCheck, PlanViolation
 from stores.files import CLOUD
 from stores.tracking_plan import read_tracking_plan
 
 
 def load_plan_check(folder: str) -> PlanCheck:
-    """Returns the check against the plan in a folder of this machine.
+    """Returns the check against the plan in a local folder.
 
     Raises:
-      TrackingPlanError: the folder or a file cannot be read, or a file is wrong.
+      TrackingPlanError: the folder is not local or cannot be read, or a file is wrong.
     """
     if folder.startswith(CLOUD):
         raise TrackingPlanError(
@@ -24,8 +24,8 @@ def load_plan_check(folder: str) -> PlanCheck:
 def plan_check(plan: TrackingPlan) -> PlanCheck:
     """Returns the check against a plan."""
 
-    def check(event: Event) -> Violation | None:
+    def check(event: Event) -> PlanViolation | None:
         violations = plan.violations(event.name, event.message) if event.name in plan else ()
-        return Violation(plan.on_violation(event.name), told(violations)) if violations else None
+        return PlanViolation(plan.on_violation(event.name), told(violations)) if violations else None
 
     return check

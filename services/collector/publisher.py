@@ -1,8 +1,7 @@
-"""Publishes to Pub/Sub: waits for its word on every message, and holds only so much meanwhile.
+"""Publishes to Pub/Sub: waits for its acknowledgement of every message, with a limit on the bytes that wait.
 
-The publisher of google-cloud-pubsub that gathers messages by itself costs a lock, a future and a hand-over between
-threads for each message. This one gathers on the event loop, a request's messages at a time, and calls the same
-package's asynchronous client.
+The batching publisher of google-cloud-pubsub costs a lock, a future and a switch of threads for each message. This one
+batches on the event loop, a request's messages at a time, and calls the same package's asynchronous client.
 """
 
 import asyncio
@@ -22,10 +21,10 @@ from google.pubsub_v1.types import PublishRequest, PubsubMessage
 from services.collector.errors import Unavailable
 
 GATHER_SECONDS = 0.005
-"""How long the first message of a call waits for others."""
+"""How long the first message of a publish call waits for more messages."""
 MAX_CALL_MESSAGES = 1000
 MAX_CALL_BYTES = 9_000_000
-"""Pub/Sub takes 1,000 messages and 10 MB in one call."""
+"""Pub/Sub accepts at most 1,000 messages and 10 MB in one call."""
 _MESSAGE_OVERHEAD_BYTES = 32
 _CHANNEL_OPTIONS = [
     ("grpc.max_send_message_length", -1),
@@ -47,7 +46,7 @@ _TRANSIENT = if_exception_type(
 
 _PublishRequest = type(PublishRequest.pb(PublishRequest()))
 _PubsubMessage = type(PubsubMessage.pb(PubsubMessage()))
-"""The messages themselves: Google's wrappers around them cost more than the publishing."""
+"""The raw protobuf classes: Google's wrappers cost more than publishing itself."""
 _LOGGER = logging.getLogger("collector")
 
 
@@ -55,12 +54,12 @@ class PubSub:
     """A connection to Pub/Sub, or to the emulator that PUBSUB_EMULATOR_HOST names.
 
     Args:
-      publish_seconds: how long a call may take, tries again included.
+      publish_seconds: the time limit of a publish call, including retries.
     """
 
     def __init__(self, publish_seconds: float) -> None:
         self._publish_seconds = publish_seconds
-        self._is_away = False
+        self._is_unavailable = False
         emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
         if emulator:
             self._channel = grpc.aio.insecure_channel(emulator, options=_CHANNEL_OPTIONS)
@@ -71,10 +70,12 @@ class PubSub:
         self._retry = AsyncRetry(_TRANSIENT, initial=0.1, maximum=1.0, timeout=publish_seconds)
 
     async def publish(self, topic: str, messages: list[bytes]) -> None:
-        """Returns when Pub/Sub has taken every message.
+        """Publishes messages in one call, and returns when Pub/Sub has accepted every message.
+
+        Transient errors are retried within the time limit.
 
         Raises:
-          Unavailable: it has not, or not in time; some may be there.
+          Unavailable: Pub/Sub failed or was too slow; it may have accepted some messages.
         """
         request = _PublishRequest(
             topic=topic, messages=[_PubsubMessage(data=message) for message in messages]
@@ -86,16 +87,18 @@ class PubSub:
                 )
         except (exceptions.GoogleAPIError, GoogleAuthError, TimeoutError) as error:
             cause = type(error).__name__
-            if not self._is_away:
-                self._is_away = True
-                _LOGGER.warning("Pub/Sub does not take messages (%s); clients are told to try again", cause)
-            raise Unavailable("pubsub_unavailable", f"Pub/Sub did not take it ({cause}); try again") from None
-        if self._is_away:
-            self._is_away = False
-            _LOGGER.info("Pub/Sub takes messages again")
+            if not self._is_unavailable:
+                self._is_unavailable = True
+                _LOGGER.warning("Pub/Sub does not accept messages (%s); requests get 503", cause)
+            raise Unavailable(
+                "pubsub_unavailable", f"Pub/Sub did not accept the events ({cause}); try again"
+            ) from None
+        if self._is_unavailable:
+            self._is_unavailable = False
+            _LOGGER.info("Pub/Sub accepts messages again")
 
     async def is_reachable(self, wait_seconds: float) -> bool:
-        """Tells whether there is a connection, after waiting a moment for one."""
+        """Returns whether there is a connection, after waiting for one for at most `wait_seconds`."""
         state = self._channel.get_state(try_to_connect=True)
         try:
             async with asyncio.timeout(wait_seconds):
@@ -107,25 +110,25 @@ class PubSub:
         return True
 
     async def close(self) -> None:
-        """Ends the connection."""
+        """Closes the connection."""
         await self._channel.close()
 
 
 class _Chunk(NamedTuple):
-    """Messages of one request that go in one call."""
+    """Messages of one request that are published in one call."""
 
     messages: list[bytes]
-    size: int
-    taken: asyncio.Future[None]
+    size_bytes: int
+    accepted: asyncio.Future[None]
 
 
 class TopicPublisher:
-    """Publishes to one topic, gathering the messages of several requests.
+    """Publishes to one topic, with the messages of several requests in one call.
 
     Args:
       pubsub: the connection.
       topic: projects/P/topics/T.
-      max_pending_bytes: how much may wait for Pub/Sub's word; more is refused.
+      max_pending_bytes: the most bytes that may wait for Pub/Sub's acknowledgement; more are refused.
     """
 
     def __init__(self, pubsub: PubSub, topic: str, max_pending_bytes: int) -> None:
@@ -140,36 +143,36 @@ class TopicPublisher:
 
     @property
     def pending_bytes(self) -> int:
-        """How much waits for Pub/Sub's word."""
+        """The bytes that wait for Pub/Sub's acknowledgement."""
         return self._pending_bytes
 
     async def publish(self, messages: list[bytes]) -> None:
-        """Returns when Pub/Sub has taken every message.
+        """Publishes messages, and returns when Pub/Sub has accepted every message.
 
         Raises:
-          Unavailable: it has not; too much is waiting already, or Pub/Sub is away. Some of the messages may be there.
+          Unavailable: too many bytes are waiting, or Pub/Sub failed; it may have accepted some messages.
         """
         chunks = _chunks(messages)
-        size = sum(chunk.size for chunk in chunks)
-        if self._pending_bytes + size > self._max_pending_bytes:
-            raise Unavailable("queue_full", "too much is waiting for Pub/Sub; try again")
-        self._pending_bytes += size
+        size_bytes = sum(chunk.size_bytes for chunk in chunks)
+        if self._pending_bytes + size_bytes > self._max_pending_bytes:
+            raise Unavailable("queue_full", "too many bytes wait for Pub/Sub; try again")
+        self._pending_bytes += size_bytes
         for chunk in chunks:
             self._waiting.append(chunk)
-            self._waiting_bytes += chunk.size
-        self._gather()
-        results = await asyncio.gather(*(chunk.taken for chunk in chunks), return_exceptions=True)
+            self._waiting_bytes += chunk.size_bytes
+        self._send_soon()
+        results = await asyncio.gather(*(chunk.accepted for chunk in chunks), return_exceptions=True)
         for error in results:
             if error is not None:
                 raise error
 
     async def flush(self) -> None:
-        """Publishes what waits, and returns when Pub/Sub's word on everything is there."""
+        """Publishes the waiting messages, and returns when no call is in progress."""
         self._send_waiting()
         while self._calls:
             await asyncio.wait(self._calls)
 
-    def _gather(self) -> None:
+    def _send_soon(self) -> None:
         if self._waiting_bytes >= MAX_CALL_BYTES:
             self._send_waiting()
         elif self._timer is None and self._waiting:
@@ -181,11 +184,11 @@ class TopicPublisher:
             self._timer = None
         while self._waiting:
             call = [self._waiting.popleft()]
-            count, size = len(call[0].messages), call[0].size
+            count, size_bytes = len(call[0].messages), call[0].size_bytes
             while self._waiting:
                 following = self._waiting[0]
-                count, size = count + len(following.messages), size + following.size
-                if count > MAX_CALL_MESSAGES or size > MAX_CALL_BYTES:
+                count, size_bytes = count + len(following.messages), size_bytes + following.size_bytes
+                if count > MAX_CALL_MESSAGES or size_bytes > MAX_CALL_BYTES:
                     break
                 call.append(self._waiting.popleft())
             task = asyncio.create_task(self._send(call))
@@ -197,31 +200,31 @@ class TopicPublisher:
         failure: Exception | None = None
         try:
             await self._pubsub.publish(self._topic, [message for chunk in call for message in chunk.messages])
-        except Exception as error:  # noqa: BLE001 -- it is raised where the messages are waited for
+        except Exception as error:  # noqa: BLE001 -- `publish` raises it to each waiting request
             failure = error
-        self._pending_bytes -= sum(chunk.size for chunk in call)
+        self._pending_bytes -= sum(chunk.size_bytes for chunk in call)
         for chunk in call:
-            if chunk.taken.done():  # who waited was cancelled
+            if chunk.accepted.done():  # the waiting request was cancelled
                 continue
             if failure is None:
-                chunk.taken.set_result(None)
+                chunk.accepted.set_result(None)
             else:
-                chunk.taken.set_exception(failure)
+                chunk.accepted.set_exception(failure)
 
 
 def _chunks(messages: list[bytes]) -> list[_Chunk]:
-    """Cuts a request's messages into pieces that fit into a call."""
+    """Splits a request's messages into chunks that each fit into one call."""
     loop: Any = asyncio.get_running_loop()
     chunks: list[_Chunk] = []
     piece: list[bytes] = []
-    size = 0
+    size_bytes = 0
     for message in messages:
-        message_size = len(message) + _MESSAGE_OVERHEAD_BYTES
-        if piece and (len(piece) == MAX_CALL_MESSAGES or size + message_size > MAX_CALL_BYTES):
-            chunks.append(_Chunk(piece, size, loop.create_future()))
-            piece, size = [], 0
+        message_bytes = len(message) + _MESSAGE_OVERHEAD_BYTES
+        if piece and (len(piece) == MAX_CALL_MESSAGES or size_bytes + message_bytes > MAX_CALL_BYTES):
+            chunks.append(_Chunk(piece, size_bytes, loop.create_future()))
+            piece, size_bytes = [], 0
         piece.append(message)
-        size += message_size
+        size_bytes += message_bytes
     if piece:
-        chunks.append(_Chunk(piece, size, loop.create_future()))
+        chunks.append(_Chunk(piece, size_bytes, loop.create_future()))
     return chunks

@@ -1,4 +1,4 @@
-"""The settings file: who may send events, named by write keys. docs/collector.md describes it."""
+"""The settings file: the sources that may send events, and their write keys. docs/collector.md describes it."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,7 +13,7 @@ _Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s*]+)$")]
 
 
 class SettingsError(ValueError):
-    """The file cannot be read, or breaks its rules; the message says where and how."""
+    """The file cannot be read or is invalid; the message has the lines and the mistakes."""
 
 
 class _Strict(BaseModel):
@@ -21,20 +21,20 @@ class _Strict(BaseModel):
 
 
 class Source(_Strict):
-    """One tracker of the shop, such as its web pages, and what it may do."""
+    """One sender of events, such as the shop's web pages, and its settings."""
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
-    """Stands in metrics and logs, where the write key never does."""
+    """Names the source in metrics and logs, which never contain the write key."""
     write_key: Annotated[str, Field(pattern=r"^[A-Za-z0-9._~-]{8,128}$", repr=False)]
     enabled: bool = True
     allowed_origins: list[_Origin] = []
-    """Of pages, such as https://shop.example; `*` is any. Requests without an Origin come from no page."""
+    """The origins of pages, such as https://shop.example; `*`: any. Requests without an Origin are always allowed."""
     events_per_second: Annotated[float, Field(gt=0, strict=False)] | None = None
-    """For each instance of the collector; None: no limit."""
+    """The limit for each instance of the collector; None: no limit."""
     ip: IpSetting = "keep"
 
     def allows_origin(self, origin: str) -> bool:
-        """Tells whether a page of this origin may send events."""
+        """Returns whether a page of this origin may send events."""
         return origin in self.allowed_origins or "*" in self.allowed_origins
 
 
@@ -57,7 +57,7 @@ def load_settings(path: Path) -> Settings:
     """Returns the settings in a YAML file.
 
     Raises:
-      SettingsError: it cannot be read, or breaks a rule.
+      SettingsError: the file cannot be read or is invalid.
     """
     try:
         document = read_document(path.read_text(encoding="utf-8"))
@@ -72,7 +72,7 @@ def _validated(document: Document) -> Settings:
     """Returns the settings in a document.
 
     Raises:
-      Problems: it breaks a rule. No problem shows a value, which may be a write key.
+      Problems: the document is invalid. No problem contains a value, because it may be a write key.
     """
     if document.problems:
         raise Problems(document.problems)

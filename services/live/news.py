@@ -1,4 +1,4 @@
-"""What happens in the live system, as readable lines: changes of membership, and dead letters."""
+"""Reads membership changes and dead letters of the live system, and formats them as lines."""
 
 import base64
 import json
@@ -10,28 +10,28 @@ import redis
 from stores.segments.keys import DEFAULT_KEY_PREFIX
 from stores.segments.reader import SegmentReader
 
-_CHANGES_AT_ONCE = 1000
+_MAX_CHANGES = 1000
 _TIMEOUT_SECONDS = 10
 
 
 class Changes:
-    """The changes of membership in a Redis stream, from its beginning on.
+    """Reads the membership changes in a Redis stream, from its first entry on.
 
     Args:
-      url: the Redis.
-      key_prefix: begins its keys.
+      url: the URL of Redis.
+      key_prefix: the prefix of all keys.
     """
 
     def __init__(self, url: str, key_prefix: str = DEFAULT_KEY_PREFIX) -> None:
         self._client = redis.Redis.from_url(url, protocol=2)
         self._reader = SegmentReader(self._client, key_prefix)
-        self._last = "0"
+        self._last_id = "0"
 
     def lines(self, wait_ms: int) -> list[str]:
-        """Returns new changes, each as a line; waits for the first of them at most so long."""
-        entries = self._reader.changes_after(self._last, _CHANGES_AT_ONCE, wait_ms)
+        """Returns a line for each new change; waits at most `wait_ms` for the first one."""
+        entries = self._reader.changes_after(self._last_id, _MAX_CHANGES, wait_ms)
         if entries:
-            self._last = entries[-1][0]
+            self._last_id = entries[-1][0]
         return [change_line(fields) for _, fields in entries]
 
     def close(self) -> None:
@@ -40,7 +40,7 @@ class Changes:
 
 
 def change_line(fields: dict[str, str]) -> str:
-    """Returns a change as a line, such as `12:00:00  ada  entered  visitor  until 2026-03-02 12:30:00`."""
+    """Formats a change, such as `12:00:00  ada  entered  visitor  until 2026-03-02 12:30:00`."""
     line = (
         f"{_time(fields['event_time'])[11:]}  {fields['profile_id']}  {fields['change']}  {fields['segment']}"
     )
@@ -53,10 +53,10 @@ def _time(timestamp: str) -> str:
 
 
 class DeadLetters:
-    """The dead letters in a subscription of the Pub/Sub emulator.
+    """Pulls dead letters from a subscription of the Pub/Sub emulator.
 
     Args:
-      emulator: a value of PUBSUB_EMULATOR_HOST.
+      emulator: HOST:PORT, the value of PUBSUB_EMULATOR_HOST.
       subscription: projects/P/subscriptions/S.
     """
 
@@ -64,7 +64,7 @@ class DeadLetters:
         self._address = f"http://{emulator}/v1/{subscription}"
 
     def take(self) -> list[dict[str, Any]]:
-        """Returns the dead letters that came since the last time."""
+        """Returns and acknowledges up to 100 new dead letters."""
         answer = post(f"{self._address}:pull", {"maxMessages": 100, "returnImmediately": True})
         received = answer.get("receivedMessages", [])
         if received:
@@ -73,15 +73,15 @@ class DeadLetters:
 
 
 def dead_letter_line(letter: dict[str, Any]) -> str:
-    """Returns a dead letter as a line."""
+    """Formats a dead letter."""
     return f"{_time(letter['received_at'])[11:]}  dead letter  {letter['reason']}  {letter['message']}"
 
 
 def post(address: str, body: dict[str, Any], method: str = "POST") -> dict[str, Any]:
-    """Sends a JSON object to the emulator, and returns its answer.
+    """Sends a JSON object to the emulator, and returns the response.
 
     Raises:
-      OSError: it refuses, or does not answer.
+      OSError: the response is an error, or there is none.
     """
     request = urllib.request.Request(
         address, json.dumps(body).encode(), {"Content-Type": "application/json"}, method=method

@@ -1,4 +1,7 @@
-"""Replays a log to the collector through Segment's Python SDK, faster than it happened, as if it began now."""
+"""Replays a log: sends its messages to the collector through Segment's Python SDK, as if the log began now.
+
+The replay can be faster than the log. Dead letters are replayed by commands/replay.py.
+"""
 
 import argparse
 import gzip
@@ -15,19 +18,21 @@ from segment.analytics.client import Client
 from segmentation.timestamps import parse_timestamp
 
 
-class Due(NamedTuple):
-    """A message of a log, and when it is to be sent."""
+class ScheduledMessage(NamedTuple):
+    """A message of a log, and its times in the replay, in Unix milliseconds."""
 
     message: dict[str, Any]
     send_at_ms: float
     timestamp_ms: float
-    """When it happens, in the replay."""
+    """The event time."""
 
 
-def schedule(messages: Iterator[dict[str, Any]], speed: float, start_ms: float) -> Iterator[Due]:
-    """Yields messages in their order, with times that pass `speed` times as fast as in the log, from `start_ms` on.
+def schedule_log(
+    messages: Iterator[dict[str, Any]], speed: float, start_ms: float
+) -> Iterator[ScheduledMessage]:
+    """Yields the messages of a log in order; their times begin at `start_ms` and pass at `speed` times the log's pace.
 
-    What was delivered late is late in the replay too: a message is sent when the log received it.
+    A message is sent at its `receivedAt`, so a late message is late in the replay too.
     """
     first_ms: int | None = None
     for message in messages:
@@ -35,21 +40,23 @@ def schedule(messages: Iterator[dict[str, Any]], speed: float, start_ms: float) 
         received_ms = parse_timestamp(message.get("receivedAt") or message["timestamp"])
         if first_ms is None:
             first_ms = received_ms
-        yield Due(
+        yield ScheduledMessage(
             message,
             start_ms + (received_ms - first_ms) / speed,
             start_ms + (happened_ms - first_ms) / speed,
         )
 
 
-def replay(due: Iterator[Due], client: Client, sleep: Callable[[float], None] = time.sleep) -> int:
-    """Sends messages when they are due; returns how many, when the collector has taken them."""
+def replay_log(
+    scheduled: Iterator[ScheduledMessage], client: Client, sleep: Callable[[float], None] = time.sleep
+) -> int:
+    """Sends each message at its time; returns their number when the collector has answered for all of them."""
     sent = 0
-    for sent, (message, send_at_ms, timestamp_ms) in enumerate(due, 1):  # noqa: B007
+    for sent, (message, send_at_ms, timestamp_ms) in enumerate(scheduled, 1):  # noqa: B007
         wait_ms = send_at_ms - time.time() * 1000
         if wait_ms > 0:
             sleep(wait_ms / 1000)
-        while client.queue.full():  # the SDK would drop it
+        while client.queue.full():  # the SDK drops a message if its queue is full
             sleep(0.01)
         _send(client, message, datetime.fromtimestamp(timestamp_ms / 1000, UTC))
     client.flush()
@@ -88,12 +95,12 @@ def read_messages(path: Path) -> Iterator[dict[str, Any]]:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the replay; returns the exit status: 1 where the collector refused something."""
+    """Replays a log; returns the exit status: 1 if the collector refused messages."""
     parser = argparse.ArgumentParser(prog="python -m services.live.replay", description=__doc__)
     parser.add_argument("log", type=Path, help="A gzipped log of JSON lines.")
-    parser.add_argument("--speed", type=float, required=True, help="How many seconds of it pass in one.")
-    parser.add_argument("--collector", required=True, metavar="URL", help="Where the collector listens.")
-    parser.add_argument("--write_key", required=True, help="Of one of its sources.")
+    parser.add_argument("--speed", type=float, required=True, help="The seconds of the log that pass in 1 s.")
+    parser.add_argument("--collector", required=True, metavar="URL", help="The collector's URL.")
+    parser.add_argument("--write_key", required=True, help="The write key of one of its sources.")
     options = parser.parse_args(argv)
     refused: list[str] = []
     client = Client(
@@ -102,11 +109,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         on_error=lambda error, batch: refused.append(f"{len(batch)} messages were refused: {error}"),
         gzip=True,
     )
-    began = time.time()
-    sent = replay(schedule(read_messages(options.log), options.speed, began * 1000), client)
+    started = time.time()
+    sent = replay_log(schedule_log(read_messages(options.log), options.speed, started * 1000), client)
     for refusal in refused:
         print(refusal, file=sys.stderr)
-    print(f"{sent:,} messages of {options.log.name} sent in {time.time() - began:.0f} s", flush=True)
+    print(f"{sent:,} messages of {options.log.name} sent in {time.time() - started:.0f} s", flush=True)
     return 1 if refused else 0
 
 

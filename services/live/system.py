@@ -1,4 +1,4 @@
-"""The whole system on one machine: which programs, in which order, and when each is ready."""
+"""Runs the whole system on one machine: its programs, their order, and a check of readiness for each."""
 
 import contextlib
 import shutil
@@ -27,26 +27,26 @@ _JOB_IS_READY = "live: taking messages"
 
 
 class LiveFiles(NamedTuple):
-    """What the system is run with, and where it writes."""
+    """The files that the system reads, and the folder that it writes."""
 
     segments: Path
     tracking_plan: Path
     settings: Path
-    """The collector's."""
+    """The collector's settings file."""
     output: Path
-    """A folder for the history, dead letters and logs; what an earlier run left in it goes."""
+    """The folder for the history, dead letters and logs; files of an earlier run are deleted."""
 
 
 class LiveSystem:
-    """The Pub/Sub emulator, a Redis, the job and the collector, as long as a `with` block. Nothing of it is durable.
+    """Runs the Pub/Sub emulator, Redis, the job and the collector for a `with` block. The data is not durable.
 
     Args:
-      files: what it is run with.
-      port: on which the collector listens.
-      replay: arguments of `services.live.replay`, beside the collector's address; None: no replay.
+      files: the files and the output folder.
+      port: the collector's port.
+      log_replay: arguments of `services.live.replay` without `--collector`; None: no log is replayed.
     """
 
-    def __init__(self, files: LiveFiles, port: int, replay: Sequence[str] | None = None) -> None:
+    def __init__(self, files: LiveFiles, port: int, log_replay: Sequence[str] | None = None) -> None:
         self._files = files
         self.url = f"http://{_HOST}:{port}"
         emulator_port = free_port()
@@ -96,15 +96,15 @@ class LiveSystem:
                 ],
             ),
         ]
-        self._replays = replay is not None
-        if replay is not None:
-            command = [*python, "services.live.replay", *replay, f"--collector={self.url}"]
+        self._replays_log = log_replay is not None
+        if log_replay is not None:
+            command = [*python, "services.live.replay", *log_replay, f"--collector={self.url}"]
             programs.append(Program("replay", command, may_end=True))
         self.programs = Programs(programs, files.output, {"PUBSUB_EMULATOR_HOST": self.emulator})
 
     @property
     def redis_url(self) -> str:
-        """Where Redis listens."""
+        """The URL of Redis."""
         return f"redis://{_HOST}:{self.redis_port}/0"
 
     def __enter__(self) -> Self:
@@ -121,17 +121,17 @@ class LiveSystem:
         self.programs.__exit__(error_type, error, traceback)
 
     def start(self) -> None:
-        """Starts everything, each program when those that it needs are ready, and returns when all are.
+        """Starts each program when the ones before it are ready, and returns when all are ready.
 
         Raises:
-          ProgramError: one ended, or did not become ready.
+          ProgramError: a program ended, or did not become ready in time.
         """
         self.programs.start("emulator", lambda: answers(self.emulator))
         self._make_topics()
         self.programs.start("redis", self._redis_answers)
         self.programs.start("job", self._job_takes_messages)
         self.programs.start("collector", self._collector_is_ready)
-        if self._replays:
+        if self._replays_log:
             self.programs.start("replay", lambda: True)
 
     def _make_topics(self) -> None:
@@ -158,7 +158,7 @@ class LiveSystem:
 
 
 def is_free(port: int) -> bool:
-    """Tells whether nothing listens on a port of this machine."""
+    """Returns whether no program listens on a port of this machine."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:

@@ -78,7 +78,7 @@ def start(tmp_path: Path) -> Iterator[Callable[..., System]]:
 
 def without_what_differs(screen: str) -> str:
     """Returns the greeting with its ports and the folder masked."""
-    greeting = screen[screen.index("live: ready.") : screen.index("Ctrl-C stops everything:")]
+    greeting = screen[screen.index("live: ready,") : screen.index("Ctrl-C stops everything:")]
     greeting = re.sub(r"127\.0\.0\.1:\d+|port=\d+", "PORT", greeting)
     return re.sub(r"\S+/(\S+\.jsonl|\*\.log)$", r"FOLDER/\1", greeting, flags=re.MULTILINE)
 
@@ -103,9 +103,9 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     assert "big_basket_now" in (system.output / "history.jsonl").read_text()
     system.process.send_signal(signal.SIGINT)
     assert system.wait() == 0
-    assert system.screen.endswith("live: stopping …\nlive: stopped, nothing runs any more\n")
+    assert system.screen.endswith("live: stopping …\nlive: stopped, all programs have ended\n")
     assert "live: ended; what was taken in is written" in (system.output / "job.log").read_text()
-    assert "ended; everything that was taken is published" in (system.output / "collector.log").read_text()
+    assert "ended; all accepted events are published" in (system.output / "collector.log").read_text()
 
 
 @pytest.mark.long
@@ -173,4 +173,4 @@ def test_says_how_to_get_the_emulator_where_it_is_missing(
 def test_says_which_port_is_taken(refused: Callable[..., str]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert refused(f"--port={port}") == f"live: port {port} is taken: give another one with --port\n"
+        assert refused(f"--port={port}") == f"live: port {port} is in use: choose another one with --port\n"

@@ -32,15 +32,15 @@ def test_there_is_a_target_for_each() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in COMMANDS if name != "replay"])
-def test_says_what_it_will_do_before_it_does_it(name: str, cloud: Cloud, give: Give, capfd: Shown) -> None:
+def test_describes_its_steps_before_it_runs_them(name: str, cloud: Cloud, give: Give, capfd: Shown) -> None:
     assert start(name, cloud, give) == 0
     heading, *lines = capfd.readouterr().out.splitlines()
     assert heading == f"make {name} will"
-    says = [line for line in lines if line.startswith("- ")]
-    assert lines[: len(says)] == says
-    assert len(says) == len(COMMANDS[name])
-    assert not re.search(r"\{\w+\}", "".join(says))
-    assert lines[len(says)].startswith("$ ")
+    descriptions = [line for line in lines if line.startswith("- ")]
+    assert lines[: len(descriptions)] == descriptions
+    assert len(descriptions) == len(COMMANDS[name])
+    assert not re.search(r"\{\w+\}", "".join(descriptions))
+    assert lines[len(descriptions)].startswith("$ ")
     assert cloud.calls
 
 
@@ -59,7 +59,7 @@ def test_refuses_without_a_variable_that_it_needs(name: str, cloud: Cloud, capfd
     assert shown.out == ""
     needs = {need for step in COMMANDS[name] for need in step.needs}
     assert set(re.findall(r"^  (\w+): .{10,}", shown.err, re.MULTILINE)) == needs
-    assert "`make infrastructure` keeps what it made in deployment.json" in shown.err
+    assert "There is no deployment.json; `make infrastructure` writes it." in shown.err
     assert cloud.calls == []
 
 
@@ -107,7 +107,7 @@ def test_a_refusal_is_not_taken_for_a_thing_that_is_not_there(cloud: Cloud, give
 def test_a_version_must_fit_a_tag_and_a_label(version: str, cloud: Cloud, give: Give, capfd: Shown) -> None:
     give(VERSION=version)
     assert main(["image"]) == 2
-    assert "VERSION must be of small letters, digits, - and _" in capfd.readouterr().err
+    assert "VERSION: expected lower-case letters, digits, - and _" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize("name", ["drain", "destroy"])
@@ -116,15 +116,15 @@ def test_what_cannot_be_undone_is_confirmed_by_the_jobs_name(
 ) -> None:
     give(**{**ALL[name][0], "CONFIRM": "yes"})
     assert main([name]) == 2
-    assert capfd.readouterr().err == f"make {name}: CONFIRM must be segments-live, not yes\n"
+    assert capfd.readouterr().err == f"make {name}: CONFIRM: expected segments-live, not yes\n"
     assert cloud.calls == []
 
 
-def test_a_damaged_file_is_told(cloud: Cloud, capfd: Shown) -> None:
+def test_a_damaged_deployment_file_is_an_error(cloud: Cloud, capfd: Shown) -> None:
     for damaged in ("{", "[]", "3"):
         cloud.deployment.write_text(damaged)
         assert main(["drain"]) == 2
-        assert "deployment.json holds no JSON object" in capfd.readouterr().err
+        assert "deployment.json: expected a JSON object" in capfd.readouterr().err
 
 
 def test_the_environment_goes_before_the_file(cloud: Cloud, give: Give) -> None:
@@ -134,13 +134,13 @@ def test_the_environment_goes_before_the_file(cloud: Cloud, give: Give) -> None:
     assert all("--region=europe-north1" in call for call in cloud.calls)
 
 
-def test_terraform_tells_all_that_the_commands_look_up() -> None:
+def test_terraform_outputs_all_variables_of_the_installation() -> None:
     document = hcl2.loads((ROOT / "terraform" / "outputs.tf").read_text(encoding="utf-8"))
     (output,) = (
         body for block in document["output"] for key, body in block.items() if key.strip('"') == "deployment"
     )
-    told = {key.strip('"') for key in output["value"] if not key.startswith("__")}
-    assert told == {name.lower() for name in INSTALLATION} == INSTALLED.keys()
+    outputs = {key.strip('"') for key in output["value"] if not key.startswith("__")}
+    assert outputs == {name.lower() for name in INSTALLATION} == INSTALLED.keys()
 
 
 def test_they_need_nothing_but_the_standard_library() -> None:

@@ -68,7 +68,7 @@ def test_a_base_without_a_digest_is_not_built_on(
     give(VERSION="v1")
     cloud.answer(NO_IMAGE, ("docker image inspect", 0, "<no value>"))
     assert main(["image"]) == 1
-    assert "docker tells no digest of apache/beam_python" in capfd.readouterr().err
+    assert "docker image inspect apache/beam_python" in capfd.readouterr().err
     assert cloud.called("docker", "build") == []
     assert not (tmp_path / "bases.lock").exists()
 
@@ -78,7 +78,7 @@ def test_what_was_pushed_is_not_built_again(cloud: Cloud, give: Give, capfd: Sho
     cloud.answer(HAS_IMAGE, HAS_TEMPLATE)
     assert main(["image"]) == main(["template"]) == 0
     assert cloud.called("docker") == cloud.called("gcloud", "storage", "cp") == []
-    assert f"{IMAGE} is there." in capfd.readouterr().out
+    assert f"{IMAGE} exists." in capfd.readouterr().out
 
 
 def test_an_earlier_commit_is_not_built_from_what_is_checked_out(
@@ -87,7 +87,10 @@ def test_an_earlier_commit_is_not_built_from_what_is_checked_out(
     commits = {"v1^{commit}": "1111", "HEAD": "2222"}
     monkeypatch.setattr("templates.image.git", lambda *arguments: commits[arguments[-1]])
     assert start("image", cloud, give) == 2
-    assert "the image of v1 is not there, and another commit is checked out: 2222" in capfd.readouterr().err
+    assert (
+        "the image of v1 does not exist, and cannot be built: another commit is checked out, 2222"
+        in capfd.readouterr().err
+    )
     commits["HEAD"] = "1111"
     assert main(["image"]) == 0
 
@@ -99,11 +102,11 @@ def test_the_version_is_the_commit_if_nothing_that_goes_in_is_changed(
     monkeypatch.setattr("templates.settings.git", lambda *arguments: said[arguments[0]])
     cloud.answer(HAS_IMAGE)
     assert main(["image"]) == 0
-    assert "live-segments:0123456789ab is there." in capfd.readouterr().out
+    assert "live-segments:0123456789ab exists." in capfd.readouterr().out
     for changed in (" M pipeline/graph.py", None):
         said["status"] = changed
         assert main(["image"]) == 2
-        assert "VERSION: what names image and template" in capfd.readouterr().err
+        assert "VERSION: the tag of image and template" in capfd.readouterr().err
 
 
 def test_all_that_is_copied_into_the_image_decides_the_version() -> None:
@@ -129,4 +132,7 @@ def test_there_is_no_template_without_an_image(cloud: Cloud, give: Give, capfd: 
     give(VERSION="v1")
     cloud.answer(NO_IMAGE, NO_TEMPLATE)
     assert main(["template"]) == 1
-    assert capfd.readouterr().err == f"make template: there is no image {IMAGE}: `make image` pushes it\n"
+    assert (
+        capfd.readouterr().err
+        == f"make template: image {IMAGE} does not exist: `make image` builds and pushes it\n"
+    )

@@ -51,7 +51,7 @@ def test_values_of_ones_own_come_first(
 ) -> None:
     (tmp_path / "terraform" / "terraform.tfvars").unlink()
     assert start(name, cloud, give) == 2
-    assert "copy terraform/example.tfvars, and change it" in capfd.readouterr().err
+    assert "copy terraform/example.tfvars and change it" in capfd.readouterr().err
     assert cloud.called("terraform") == []
 
 
@@ -59,7 +59,7 @@ def test_nothing_is_destroyed_under_a_running_job(cloud: Cloud, give: Give, capf
     give(**ALL["destroy"][0])
     cloud.answer(RUNNING)
     assert main(["destroy"]) == 1
-    assert "segments-live is running: `make drain`, and wait until it has ended" in capfd.readouterr().err
+    assert "segments-live is running: run `make drain`, and wait until it has ended" in capfd.readouterr().err
     assert cloud.called("terraform") == []
     cloud.answer()
     assert main(["destroy"]) == 0

@@ -92,7 +92,7 @@ def test_what_dataflow_refuses_is_not_replaced(cloud: Cloud, give: Give, capfd: 
     assert main(["update"]) == 1
     assert len(cloud.called("gcloud", "dataflow", "flex-template", "run")) == 1
     error = capfd.readouterr().err
-    assert "segments-live cannot be replaced by version v1: the log of job 2026-11-24_job says why" in error
+    assert "version v1 cannot replace segments-live: see the log of job 2026-11-24_job" in error
 
 
 def test_the_answer_is_waited_for(cloud: Cloud, give: Give, monkeypatch: pytest.MonkeyPatch) -> None:

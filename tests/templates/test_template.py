@@ -220,7 +220,7 @@ def test_an_image_that_may_change_is_refused(image: str, capsys: pytest.CaptureF
     assert main([image]) == 2
     shown = capsys.readouterr()
     assert shown.out == ""
-    assert shown.err.startswith("templates.spec: name the image by its digest")
+    assert shown.err.startswith("templates.spec: image: expected NAME@sha256:DIGEST")
 
 
 def test_the_command_prints_the_spec(capsys: pytest.CaptureFixture[str]) -> None:

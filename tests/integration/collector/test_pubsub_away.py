@@ -71,8 +71,8 @@ def test_silence_is_answered_with_503_and_nothing_that_was_taken_is_lost(
         resume(own_emulator)
     until(lambda: send() == 200, "answer of 200")
     assert set(taken) <= {message["messageId"] for message in collector.published(user)}
-    assert "Pub/Sub does not take messages" in collector.log
-    assert "Pub/Sub takes messages again" in collector.log
+    assert "Pub/Sub does not accept messages" in collector.log
+    assert "Pub/Sub accepts messages again" in collector.log
     assert user not in collector.log
 
 

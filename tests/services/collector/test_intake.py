@@ -12,7 +12,7 @@ from segmentation.timestamps import parse_timestamp
 from services.collector.bodies import MAX_BODY_BYTES, MAX_EVENTS, READ_SECONDS
 from services.collector.errors import RefusedRequest, Unavailable
 from services.collector.intake import MAX_REQUESTS, Answer, Intake
-from services.collector.messages import Violation
+from services.collector.messages import PlanViolation
 from services.collector.metrics import Metrics
 from services.collector.publisher import TopicPublisher
 from services.collector.settings import Settings, Source
@@ -25,7 +25,7 @@ SERVER = Source(name="server", write_key="server-key-1")
 OFF = Source(name="off", write_key="off-key-1", enabled=False)
 SLOW = Source(name="slow", write_key="slow-key-1", events_per_second=2)
 SOURCES = [WEB, SERVER, OFF, SLOW]
-AWAY = Unavailable("pubsub_unavailable", "Pub/Sub did not take it; try again")
+UNAVAILABLE = Unavailable("pubsub_unavailable", "Pub/Sub did not accept the events; try again")
 EVENT = {"type": "track", "messageId": "m1", "userId": "ann", "event": "Product Added"}
 BAD = {**EVENT, "type": "click"}
 
@@ -180,8 +180,8 @@ def test_a_topic_without_messages_is_not_called(events: list[Any], calls: tuple[
 
 
 def test_the_tracking_plan_rejects_or_flags() -> None:
-    def check(event: Event) -> Violation | None:
-        return {"Wrong": Violation("reject", "no"), "Odd": Violation("flag", "hm")}.get(event.name)
+    def check(event: Event) -> PlanViolation | None:
+        return {"Wrong": PlanViolation("reject", "no"), "Odd": PlanViolation("flag", "hm")}.get(event.name)
 
     collector = Collector(plan_check=check)
     events = [{**EVENT, "event": name} for name in ("Wrong", "Odd", "Right")]
@@ -221,8 +221,8 @@ def test_it_answers_only_when_both_topics_took_all() -> None:
 
 @pytest.mark.parametrize("failing", ["events", "dead_letters"])
 def test_where_one_topic_fails_the_request_fails_and_counts_as_nothing(failing: str) -> None:
-    collector = Collector(**{failing: FakePublisher(AWAY)})
-    assert collector.refusal(request_of(batch(EVENT, BAD))) is AWAY
+    collector = Collector(**{failing: FakePublisher(UNAVAILABLE)})
+    assert collector.refusal(request_of(batch(EVENT, BAD))) is UNAVAILABLE
     assert (len(collector.events.calls), len(collector.dead_letters.calls)) == (1, 1), "both were tried"
     assert collector.counted == {}
 
@@ -236,7 +236,7 @@ def test_where_one_topic_fails_the_other_is_waited_for() -> None:
         with pytest.raises(Unavailable):
             await taking
 
-    run(take(Collector(FakePublisher(AWAY), FakePublisher(is_silent=True))))
+    run(take(Collector(FakePublisher(UNAVAILABLE), FakePublisher(is_silent=True))))
 
 
 # Whose the request is
@@ -413,4 +413,4 @@ def test_every_end_of_a_request_makes_room_for_another(end: str) -> None:
         for _ in range(MAX_REQUESTS + 1):
             await end_one(collector)
 
-    run(end_many(Collector(FakePublisher(AWAY))))
+    run(end_many(Collector(FakePublisher(UNAVAILABLE))))

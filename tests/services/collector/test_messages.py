@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from segmentation.events import MAX_PAYLOAD_BYTES, parse_event
 from segmentation.timestamps import format_timestamp, parse_timestamp
 from services.collector.bodies import MAX_BODY_BYTES, open_object
-from services.collector.messages import STEP, Received, Violation, to_messages
+from services.collector.messages import STEP, PlanViolation, Received, to_messages
 
 NOON = parse_timestamp("2026-03-02T12:00:00Z")
 EVENT = {
@@ -226,8 +226,8 @@ def test_of_a_key_that_stands_twice_the_last_counts():
 def test_the_tracking_plan_rejects_or_flags_valid_events_only():
     def plan_check(event):
         return {
-            "reject": Violation("reject", "properties.price: expected a text"),
-            "flag": Violation("flag", "properties.price: expected a text"),
+            "reject": PlanViolation("reject", "properties.price: expected a text"),
+            "flag": PlanViolation("flag", "properties.price: expected a text"),
         }.get(event.name)
 
     events = [{**EVENT, "event": name} for name in ("fine", "reject", "flag")]

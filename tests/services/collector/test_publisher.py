@@ -14,7 +14,7 @@ from services.collector.publisher import (
 from tests.services.collector.virtual_time import others_have_run, run
 
 TOPIC = "projects/p/topics/events"
-AWAY = Unavailable("pubsub_unavailable", "Pub/Sub did not take it; try again")
+UNAVAILABLE = Unavailable("pubsub_unavailable", "Pub/Sub did not accept the events; try again")
 OVERHEAD_BYTES = 32
 """What a message counts beside its own bytes."""
 
@@ -159,13 +159,13 @@ def test_it_returns_only_with_pubsubs_word() -> None:
 
 
 def test_a_failed_call_fails_every_request_in_it_and_no_other() -> None:
-    pubsub = FakePubSub(AWAY, None)
-    assert published(pubsub, [b"a"] * 500, [b"b"] * 500, [b"c"]) == [AWAY, AWAY, None]
+    pubsub = FakePubSub(UNAVAILABLE, None)
+    assert published(pubsub, [b"a"] * 500, [b"b"] * 500, [b"c"]) == [UNAVAILABLE, UNAVAILABLE, None]
 
 
 def test_a_request_in_two_calls_fails_if_one_of_them_does() -> None:
-    pubsub = FakePubSub(None, AWAY)
-    assert published(pubsub, [b"a"] * (MAX_CALL_MESSAGES + 1)) == [AWAY]
+    pubsub = FakePubSub(None, UNAVAILABLE)
+    assert published(pubsub, [b"a"] * (MAX_CALL_MESSAGES + 1)) == [UNAVAILABLE]
     assert len(pubsub.calls) == 2
 
 
@@ -185,7 +185,7 @@ def test_it_does_not_try_again_by_itself_and_takes_what_is_sent_again() -> None:
         await publisher.publish([b"a"])
         assert pubsub.calls == [[b"a"], [b"a"]]
 
-    run(publish(FakePubSub(AWAY)))
+    run(publish(FakePubSub(UNAVAILABLE)))
 
 
 # What may wait
@@ -206,7 +206,7 @@ def test_what_waits_for_pubsub_is_counted_until_its_word() -> None:
     run(publish(FakePubSub(is_silent=True)))
 
 
-@pytest.mark.parametrize("failure", [None, AWAY])
+@pytest.mark.parametrize("failure", [None, UNAVAILABLE])
 def test_a_full_queue_refuses_at_once_and_takes_again_after_pubsubs_word(failure: Exception | None) -> None:
     async def publish(pubsub: FakePubSub) -> None:
         publisher = publisher_to(pubsub, max_pending_bytes=2 * (10 + OVERHEAD_BYTES))
@@ -261,7 +261,7 @@ def test_who_is_cancelled_during_a_call_that_fails_harms_no_other() -> None:
         assert gone.cancelled()
         assert publisher.pending_bytes == 0
 
-    run(publish(FakePubSub(AWAY, is_silent=True)))
+    run(publish(FakePubSub(UNAVAILABLE, is_silent=True)))
 
 
 def test_a_flush_sends_at_once_and_returns_with_pubsubs_word() -> None:
@@ -291,7 +291,7 @@ def test_a_flush_outlives_a_call_that_fails() -> None:
         await publisher.flush()
         return await waiting
 
-    assert run(publish(FakePubSub(AWAY))) == [AWAY]
+    assert run(publish(FakePubSub(UNAVAILABLE))) == [UNAVAILABLE]
 
 
 def test_a_flush_of_nothing_returns() -> None:

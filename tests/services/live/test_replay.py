@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from services.live.replay import Due, schedule
+from services.live.replay import ScheduledMessage, schedule_log
 from tests.events import START_MS, message
 
 NOW_MS = START_MS + 1e10
@@ -15,18 +15,18 @@ def received(seconds: float, at: float, user: str) -> dict[str, Any]:
 
 def test_time_passes_faster_and_begins_now():
     log = [message(0, "A"), message(60, "B"), message(150, "C")]
-    assert list(schedule(iter(log), 60, NOW_MS)) == [
-        Due(log[0], NOW_MS, NOW_MS),
-        Due(log[1], NOW_MS + 1000, NOW_MS + 1000),
-        Due(log[2], NOW_MS + 2500, NOW_MS + 2500),
+    assert list(schedule_log(iter(log), 60, NOW_MS)) == [
+        ScheduledMessage(log[0], NOW_MS, NOW_MS),
+        ScheduledMessage(log[1], NOW_MS + 1000, NOW_MS + 1000),
+        ScheduledMessage(log[2], NOW_MS + 2500, NOW_MS + 2500),
     ]
 
 
 def test_what_was_late_is_late_again():
     log = [received(0, 0, "a"), received(30, 600, "b")]
-    (_, late) = schedule(iter(log), 10, NOW_MS)
+    (_, late) = schedule_log(iter(log), 10, NOW_MS)
     assert (late.send_at_ms, late.timestamp_ms) == (NOW_MS + 60_000, NOW_MS + 3000)
 
 
 def test_an_empty_log():
-    assert list(schedule(iter([]), 60, NOW_MS)) == []
+    assert list(schedule_log(iter([]), 60, NOW_MS)) == []
