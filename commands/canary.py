@@ -22,7 +22,7 @@ from redis.exceptions import RedisClusterException, RedisError
 from pipeline.cloud_files import CloudFiles
 from pipeline.config import ConfigError, redis_of, topic_in
 from pipeline.flags.pubsub import require_topic
-from pipeline.flags.redis import add_redis_flags
+from pipeline.flags.redis import add_redis_flags, with_flag
 from segmentation.events import Event, parse_event
 from segmentation.profile.replay import Replay
 from segmentation.rules.compiled import Rules
@@ -223,7 +223,7 @@ class Look:
         """Prepares the next look; what does not pass by itself is mended once, such as by a secret's new version."""
         is_lasting = not found.transient and found.code in self._mended
         if is_lasting or not self._access.recover(found):
-            raise CanaryError(f"Redis cannot be used: {found}")
+            raise CanaryError(f"Redis cannot be used: {with_flag(found)}")
         self._mended.add(found.code)
 
 

@@ -182,7 +182,8 @@ def test_reads_what_redis_holds(redis_url: str, key: Callable[..., str]) -> None
     key(updated_at=at, segments="{}")
     assert look() == Held(START_MS, None)
     end = format_timestamp(START_MS + STAY_MS)
-    key(updated_at=at, segments=json.dumps({"canary": {"entered_at": at, "expires_at": end}, "vip": {}}))
+    other = {"entered_at": at, "expires_at": None}
+    key(updated_at=at, segments=json.dumps({"canary": {"entered_at": at, "expires_at": end}, "vip": other}))
     assert look() == Held(START_MS, START_MS + STAY_MS)
     key(segments=json.dumps({"canary": {"entered_at": at, "expires_at": None}}))
     assert look() == Held(START_MS, None)
@@ -194,7 +195,7 @@ def test_a_redis_out_of_reach_may_come_back() -> None:
 
 def test_a_redis_that_never_will_do_is_told(redis_url: str, redis_client: redis.Redis) -> None:
     redis_client.set("segments:profile:canary:7", "a text")
-    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGTYPE"):
+    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGTYPE: .*; see --redis_key_prefix$"):
         Look(RedisTarget(redis_url), "segments:", "canary:7")()
 
 
@@ -203,8 +204,8 @@ def locked(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     """A Redis that wants a password, with a synthetic profile in it."""
     with EmbeddedRedis(tmp_path / "redis", password="sesame") as server:
         with redis.Redis.from_url(server.url) as admin:
-            admin.hset("key", "updated_at", format_timestamp(START_MS))
-            admin.hset("key", "segments", "{}")
+            fields = {"updated_at": format_timestamp(START_MS), "segments": "{}"}
+            admin.hset("segments:profile:canary:1", mapping=fields)
         yield server
 
 
