@@ -68,7 +68,7 @@ def test_other_spaces_are_part_of_it(manager, secrets):
         (exceptions.ResourceExhausted("much"), "ResourceExhausted: Secret Manager does not answer", True),
         (b"", "it is empty", False),
         (b"\n", "it is empty", False),
-        (b"\xffsesame", "it holds no UTF-8 text", False),
+        (b"\xffsesame", "it is not UTF-8", False),
     ],
 )
 def test_one_that_cannot_be_read_is_named_with_what_to_do(manager, secrets, held, expected, transient):

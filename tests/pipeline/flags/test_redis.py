@@ -176,8 +176,8 @@ def test_a_secret_that_cannot_be_read_is_named(
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     message = run_in_vain([*flags, f"--redis_auth_secret={AUTH}"], redis_url, monkeypatch, capsys)
     assert message == (
-        f"segments run: {AUTH} cannot be read: DefaultCredentialsError: this machine has no Google"
-        " credentials that are valid\n"
+        f"segments run: {AUTH} cannot be read: DefaultCredentialsError: this machine has no valid"
+        " Google credentials\n"
     )
 
 
