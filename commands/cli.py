@@ -1,4 +1,4 @@
-"""The command `segments`, which gathers the commands."""
+"""The command `segments`: runs its subcommands."""
 
 import difflib
 import importlib
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """A command: a module with `main(argv) -> int`, imported when asked for, because Beam takes seconds."""
+    """A subcommand: a module with `main(argv) -> int`. It is imported only when called, because Beam takes seconds."""
 
     module: str
     purpose: str
@@ -25,7 +25,7 @@ COMMANDS = {
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that the first argument names, with the others; returns its exit status."""
+    """Runs the subcommand in the first argument with the other arguments; returns its exit status."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
     if name in COMMANDS:
         try:
@@ -55,7 +55,7 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {command.purpose}" for name, command in COMMANDS.items()]
     return "\n".join(
-        ["usage: segments COMMAND …", "", *lines, "", "segments COMMAND --help tells a command's flags."]
+        ["usage: segments COMMAND …", "", *lines, "", "segments COMMAND --help lists the flags of a command."]
     )
 
 

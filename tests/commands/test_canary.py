@@ -13,9 +13,9 @@ from commands.canary import (
     EVENT,
     PROFILE_PREFIX,
     CanaryError,
+    CanaryResult,
     Held,
     Look,
-    Outcome,
     expected_exit_ms,
     main,
     new_event,
@@ -57,7 +57,7 @@ class World:
         return held
 
 
-def outcome(*stages: tuple[int, Held | None]) -> Outcome:
+def outcome(*stages: tuple[int, Held | None]) -> CanaryResult:
     """Returns what a canary says that was sent at the start, where Redis holds these, each after some ms."""
     world = World(*stages)
     return watch(START_MS, START_MS + STAY_MS, world.look, TIMEOUT_MS, world.clock, world.pause)
@@ -77,19 +77,19 @@ BEFORE = Held(START_MS - 86_400_000, None)
 
 @pytest.mark.parametrize("before", [None, BEFORE])
 def test_measures_the_way_in_and_the_way_out(before: Held | None) -> None:
-    assert outcome((0, before), (700, member()), (10_250, gone())) == Outcome(700, 250)
+    assert outcome((0, before), (700, member()), (10_250, gone())) == CanaryResult(700, 250)
 
 
 def test_a_look_is_all_that_a_figure_may_be_off() -> None:
-    assert outcome((710, member()), (10_260, gone())) == Outcome(750, 300)
+    assert outcome((710, member()), (10_260, gone())) == CanaryResult(750, 300)
 
 
 def test_an_event_that_takes_longer_than_the_stay_is_measured_too() -> None:
-    assert outcome((0, BEFORE), (30_000, gone())) == Outcome(30_000, 20_000)
+    assert outcome((0, BEFORE), (30_000, gone())) == CanaryResult(30_000, 20_000)
 
 
 def test_the_end_is_the_one_that_redis_holds() -> None:
-    assert outcome((700, member(until_ms=12_000)), (12_100, gone(at_ms=12_000))) == Outcome(700, 100)
+    assert outcome((700, member(until_ms=12_000)), (12_100, gone(at_ms=12_000))) == CanaryResult(700, 100)
 
 
 @pytest.mark.parametrize("there", [[], [(0, BEFORE)], [(60_050, member())]])
@@ -108,7 +108,7 @@ def test_what_does_not_go_out_is_a_failure(after: list[tuple[int, Held | None]])
 
 
 def test_the_last_instant_of_waiting_counts() -> None:
-    assert outcome((60_000, member()), (70_000, gone())) == Outcome(60_000, 60_000)
+    assert outcome((60_000, member()), (70_000, gone())) == CanaryResult(60_000, 60_000)
 
 
 def test_a_job_that_lacks_the_segment_is_told_at_once() -> None:
@@ -120,9 +120,12 @@ def test_a_job_that_lacks_the_segment_is_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     "found, severity, word",
-    [(Outcome(700, 250), "INFO", "passed"), (Outcome(700, failure="it did not come"), "ERROR", "failed")],
+    [
+        (CanaryResult(700, 250), "INFO", "passed"),
+        (CanaryResult(700, failure="it did not come"), "ERROR", "failed"),
+    ],
 )
-def test_says_one_line_of_json_without_the_profile(found: Outcome, severity: str, word: str) -> None:
+def test_says_one_line_of_json_without_the_profile(found: CanaryResult, severity: str, word: str) -> None:
     line = found.line()
     assert "\n" not in line
     said = json.loads(line)

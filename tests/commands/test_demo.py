@@ -207,12 +207,12 @@ def test_the_second_run_shows_what_an_edited_rule_changed(shop: Shop, views: lis
     assert len(cells(third, "window_shopper")) == 3
 
 
-def printed_with(finished: SampleRun, **outcome: Any) -> str:
+def printed_with(finished: SampleRun, **result: Any) -> str:
     """Returns the report of a run of which something is different."""
-    before = outcome.pop("before", finished.before)
+    before = result.pop("before", finished.before)
     console = Console(width=100, file=io.StringIO())
-    changed = dataclasses.replace(finished.outcome, **outcome)
-    print_report(dataclasses.replace(finished, before=before, outcome=changed), console)
+    changed = dataclasses.replace(finished.result, **result)
+    print_report(dataclasses.replace(finished, before=before, result=changed), console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 

@@ -111,7 +111,7 @@ def test_one_may_end_if_nothing_is_wrong(programs: Programs) -> None:
     with programs:
         programs.start("brief", lambda: programs.has_ended("brief"))
         programs.check()
-        assert programs.last_words("brief").startswith("100% ready")
+        assert programs.log_tail("brief").startswith("100% ready")
 
 
 def test_one_that_may_end_must_end_well(tmp_path: Path) -> None:
