@@ -16,11 +16,15 @@ class Command(NamedTuple):
 
 _INTERRUPTED = 130
 COMMANDS = {
-    "run": Command("pipeline.main", "Turn events into segments: a log, or a subscription"),
-    "check": Command("commands.check", "Check a file of definitions: every mistake in it, or what it holds"),
-    "canary": Command("commands.canary", "Send a synthetic profile through the live system, and time it"),
+    "run": Command("pipeline.main", "Turn the events of a log or a subscription into segments"),
+    "check": Command(
+        "commands.check", "Check a file of definitions or a tracking plan: print every mistake, or a summary"
+    ),
+    "canary": Command(
+        "commands.canary", "Send a synthetic profile through the live system, and measure how long it takes"
+    ),
     "replay": Command("commands.replay", "Send dead letters through the job again"),
-    "demo": Command("commands.demo.command", "Process a sample log and show what comes out"),
+    "demo": Command("commands.demo.command", "Process a sample log and print the result"),
 }
 
 

@@ -22,7 +22,7 @@ class SampleLog(NamedTuple):
 
 
 LOGS = {
-    # Half an hour after the log's end, so that carts from its last half hour count as abandoned.
+    # 40 minutes after the log's last event, so that carts from its last half hour count as abandoned.
     "views": SampleLog(
         "shop_views_2019-10-01.jsonl.gz",
         "2019-10-01T03:30:00Z",

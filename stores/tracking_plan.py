@@ -39,14 +39,12 @@ def read_tracking_plan(folder: str, remote: RemoteFiles = LOCAL_ONLY) -> Trackin
         raise TrackingPlanError(f"{_join(folder, misnamed[0])}: a plan's files end in {SUFFIX}: rename it")
     names = [name for name in names if name.endswith(SUFFIX)]
     if not names:
-        raise TrackingPlanError(
-            f"{folder} holds no *{SUFFIX}: give the folder that holds a file for each event"
-        )
+        raise TrackingPlanError(f"{folder} has no *{SUFFIX}: give the folder with one file per event")
     if len(names) > _MAX_FILES:
-        raise TrackingPlanError(f"{folder} holds {len(names)} files: at most {_MAX_FILES} are taken")
+        raise TrackingPlanError(f"{folder} has {len(names)} files; the limit is {_MAX_FILES}")
     texts = {name: _read_text(_join(folder, name), remote) for name in names}
     if sum(len(text.encode()) for text in texts.values()) > _MAX_BYTES:
-        raise TrackingPlanError(f"{folder} holds more than {_MAX_BYTES} bytes: make its files smaller")
+        raise TrackingPlanError(f"{folder} has more than {_MAX_BYTES} bytes; make its files smaller")
     try:
         return TrackingPlanFolder(tuple(texts.items()), load_tracking_plan(texts))
     except TrackingPlanError as error:

@@ -93,13 +93,13 @@ class _InsertRowsFn(beam.DoFn):
     def _flush(self) -> list[WindowedValue]:
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         started = time.monotonic()
-        refusals = self._table.insert([_row(element.value) for element in batch])
+        rejected = self._table.insert([_row(element.value) for element in batch])
         self._metrics.observe("bigquery_insert_ms", round((time.monotonic() - started) * 1000))
-        self._metrics.count("rows_inserted", len(batch) - len(refusals))
-        self._metrics.count("rows_refused", len(refusals))
+        self._metrics.count("rows_inserted", len(batch) - len(rejected))
+        self._metrics.count("rows_refused", len(rejected))
         return [
             batch[position].with_value(self._dead_letter(batch[position].value, columns))
-            for position, columns in refusals
+            for position, columns in rejected
         ]
 
     def _dead_letter(self, payload: bytes, columns: tuple[str, ...]) -> DeadLetter:

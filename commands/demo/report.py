@@ -77,13 +77,17 @@ def _print_counts(run: SampleRun, console: Console) -> None:
     grid.add_column(justify="right")
     grid.add_column(style="dim")
     grid.add_row("  events read", f"{read:,}")
-    grid.add_row("  dead letters", f"{dead:,}", "could not be processed, and are kept whole")
-    grid.add_row("  late", f"{counts.get('events_late', 0):,}", "came after a later event of their profile")
+    grid.add_row("  dead letters", f"{dead:,}", "could not be processed; stored whole, with the reason")
     grid.add_row(
-        "  repeated", f"{counts.get('events_repeated', 0):,}", "had been taken in before, and changed nothing"
+        "  late", f"{counts.get('events_late', 0):,}", "came after a later event of the same profile"
+    )
+    grid.add_row(
+        "  repeated",
+        f"{counts.get('events_repeated', 0):,}",
+        "had the messageId of an earlier event; dropped",
     )
     if after := counts.get("events_after_as_of"):
-        grid.add_row("  after as_of", f"{after:,}", "have not happened yet, and were left out")
+        grid.add_row("  after as_of", f"{after:,}", "have a timestamp after the as-of instant; dropped")
     grid.add_row("  seconds", f"{run.seconds:.1f}", f"on {run.runner}, with its start")
     grid.add_row("  events per second", f"{read / run.seconds:,.0f}")
     console.print(grid)
@@ -109,7 +113,7 @@ def _print_segments(run: SampleRun, console: Console) -> None:
         table.add_row(f"  {name}", *_cells(numbers, previous, differs, with_word=before is not None))
     console.print(table)
     if before is None:
-        console.print("  The next run will show the difference from this one.", style="dim")
+        console.print("  The next run prints the differences from this run.", style="dim")
     elif differs:
         console.print("  Beside each number: the difference from the run before.", style="dim")
     else:

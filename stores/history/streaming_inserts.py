@@ -18,7 +18,7 @@ from google.cloud import bigquery
 
 ANSWER_SECONDS = 60.0
 """The timeout of a request. An answer usually takes less than one second."""
-_ROW_AT_FAULT = "invalid"
+_INVALID_ROW = "invalid"
 _FAILURES = (GoogleAPIError, GoogleAuthError, OSError)  # the errors of `requests` are OSErrors
 _HINTS = {
     401: "check the credentials",
@@ -35,7 +35,7 @@ class Row(NamedTuple):
     values: Mapping[str, Any]
 
 
-class Refusal(NamedTuple):
+class RejectedRow(NamedTuple):
     """A row that BigQuery rejected as invalid."""
 
     position: int
@@ -85,22 +85,22 @@ class BigQueryTable:
         except GoogleAuthError as error:
             raise InsertError(f"no rows can be sent to {name}: {error}") from None
 
-    def insert(self, rows: Sequence[Row]) -> list[Refusal]:
+    def insert(self, rows: Sequence[Row]) -> list[RejectedRow]:
         """Inserts the rows; returns those that BigQuery rejected as invalid.
 
         Raises:
           InsertError: some rows were neither inserted nor rejected. The inserted ones stay in the table.
         """
         waiting = dict(enumerate(rows))
-        refusals: list[Refusal] = []
+        rejected: list[RejectedRow] = []
         try:
-            self._retrying()(self._send, waiting, refusals)
-        except (*_FAILURES, _RowsWait) as error:
+            self._retrying()(self._send, waiting, rejected)
+        except (*_FAILURES, _RowsLeft) as error:
             done = len(rows) - len(waiting)
             raise InsertError(
                 f"{self._name} took {done} of {len(rows)} rows, then: {_reason(error)}"
             ) from None
-        return sorted(refusals)
+        return sorted(rejected)
 
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
@@ -115,7 +115,7 @@ class BigQueryTable:
         self._sleep(seconds)
         self._on_throttled(seconds)
 
-    def _send(self, waiting: dict[int, Row], refusals: list[Refusal]) -> None:
+    def _send(self, waiting: dict[int, Row], rejected: list[RejectedRow]) -> None:
         """Sends the waiting rows once, and removes from `waiting` those that were inserted or rejected."""
         positions = list(waiting)
         answers = self._client.insert_rows_json(
@@ -129,16 +129,16 @@ class BigQueryTable:
         errors = {positions[answer["index"]]: answer["errors"] for answer in answers}
         for position in positions:
             reasons = {error["reason"] for error in errors.get(position, ())}
-            if _ROW_AT_FAULT in reasons:
+            if _INVALID_ROW in reasons:
                 columns = {error.get("location") for error in errors[position]} - {"", None}
-                refusals.append(Refusal(position, tuple(sorted(columns))))
-            if not reasons or _ROW_AT_FAULT in reasons:
+                rejected.append(RejectedRow(position, tuple(sorted(columns))))
+            if not reasons or _INVALID_ROW in reasons:
                 del waiting[position]
         if waiting:
-            raise _RowsWait(errors[next(iter(waiting))][0]["reason"])
+            raise _RowsLeft(errors[next(iter(waiting))][0]["reason"])
 
 
-class _RowsWait(Exception):
+class _RowsLeft(Exception):
     """Some rows were neither inserted nor rejected; the message is BigQuery's reason."""
 
 
@@ -148,7 +148,7 @@ def _is_transient(error: BaseException) -> bool:
         return quota or error.code in (408, 429) or (error.code or 0) >= 500
     if isinstance(error, GoogleAuthError):
         return isinstance(error, TransportError) or bool(error.retryable)
-    return isinstance(error, (OSError, _RowsWait))
+    return isinstance(error, (OSError, _RowsLeft))
 
 
 def _reason(error: BaseException) -> str:
@@ -156,7 +156,7 @@ def _reason(error: BaseException) -> str:
     if isinstance(error, GoogleAPICallError):
         hint = _HINTS.get(error.code or 0)
         return f"HTTP {error.code:d} {_cause(error)}" + (f"; {hint}" if hint else "")
-    return str(error) if isinstance(error, _RowsWait) else type(error).__name__
+    return str(error) if isinstance(error, _RowsLeft) else type(error).__name__
 
 
 def _cause(error: GoogleAPICallError) -> str:

@@ -1,4 +1,4 @@
-"""The canary's waiting, with a clock of the test's own, and what it asks of its flags."""
+"""The canary: how it waits, with a simulated clock, and how it checks its flags."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -38,7 +38,7 @@ LOOK_MS = 50
 
 
 class World:
-    """A clock that only pauses move on, and a Redis that changes at instants."""
+    """A clock that advances only in pauses, and a Redis that changes at given times."""
 
     def __init__(self, *stages: tuple[int, Held | None]) -> None:
         self.now_ms = START_MS
@@ -58,7 +58,7 @@ class World:
 
 
 def outcome(*stages: tuple[int, Held | None]) -> CanaryResult:
-    """Returns what a canary says that was sent at the start, where Redis holds these, each after some ms."""
+    """Returns the canary's result if Redis has each of these states after so many milliseconds."""
     world = World(*stages)
     return watch(START_MS, START_MS + STAY_MS, world.look, TIMEOUT_MS, world.clock, world.pause)
 
@@ -111,7 +111,7 @@ def test_the_last_instant_of_waiting_counts() -> None:
     assert outcome((60_000, member()), (70_000, gone())) == CanaryResult(60_000, 60_000)
 
 
-def test_a_job_that_lacks_the_segment_is_told_at_once() -> None:
+def test_a_job_without_the_segment_fails_at_once() -> None:
     found = outcome((700, Held(START_MS, None)))
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (700, None)
     assert found.failure is not None
@@ -125,14 +125,14 @@ def test_a_job_that_lacks_the_segment_is_told_at_once() -> None:
         (CanaryResult(700, failure="it did not come"), "ERROR", "failed"),
     ],
 )
-def test_says_one_line_of_json_without_the_profile(found: CanaryResult, severity: str, word: str) -> None:
+def test_prints_one_line_of_json_without_the_profile(found: CanaryResult, severity: str, word: str) -> None:
     line = found.line()
     assert "\n" not in line
-    said = json.loads(line)
-    assert (said["severity"], said["canary"]) == (severity, word)
-    assert (said["event_to_redis_ms"], said["exit_lag_ms"]) == found[:2]
-    assert said.keys() == {"severity", "message", "canary", "event_to_redis_ms", "exit_lag_ms"}
-    assert said["message"] == f"canary: {found.failure or 'passed'}"
+    written = json.loads(line)
+    assert (written["severity"], written["canary"]) == (severity, word)
+    assert (written["event_to_redis_ms"], written["exit_lag_ms"]) == found[:2]
+    assert written.keys() == {"severity", "message", "canary", "event_to_redis_ms", "exit_lag_ms"}
+    assert written["message"] == f"canary: {found.failure or 'passed'}"
 
 
 # What it sends
@@ -196,7 +196,7 @@ def test_a_redis_out_of_reach_may_come_back() -> None:
     assert Look(RedisTarget("redis://127.0.0.1:1/0"), "segments:", "canary:1")() is None
 
 
-def test_a_redis_that_never_will_do_is_told(redis_url: str, redis_client: redis.Redis) -> None:
+def test_a_permanent_error_of_redis_is_reported(redis_url: str, redis_client: redis.Redis) -> None:
     redis_client.set("segments:profile:canary:7", "a text")
     with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGTYPE: .*; see --redis_key_prefix$"):
         Look(RedisTarget(redis_url), "segments:", "canary:7")()
@@ -204,7 +204,7 @@ def test_a_redis_that_never_will_do_is_told(redis_url: str, redis_client: redis.
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A Redis that wants a password, with a synthetic profile in it."""
+    """A Redis with a password, and with a synthetic profile in it."""
     with EmbeddedRedis(tmp_path / "redis", password="sesame") as server:
         with redis.Redis.from_url(server.url) as admin:
             fields = {"updated_at": format_timestamp(START_MS), "segments": "{}"}
@@ -212,7 +212,7 @@ def locked(tmp_path: Path) -> Iterator[EmbeddedRedis]:
         yield server
 
 
-def test_a_password_that_was_changed_is_read_again_and_a_wrong_one_is_told(locked: EmbeddedRedis) -> None:
+def test_a_changed_password_is_read_again_and_a_wrong_one_is_reported(locked: EmbeddedRedis) -> None:
     manager = FakeSecretManager()
     manager.held[PASSWORD_SECRET] = b"yesterday's"
     url = f"unix://{urlsplit(locked.url).path}"
@@ -226,13 +226,13 @@ def test_a_password_that_was_changed_is_read_again_and_a_wrong_one_is_told(locke
     )
     secrets_of(manager.make_client).forget(PASSWORD_SECRET)
     assert look() is None
-    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGPASS") as told:
+    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGPASS") as raised:
         look()
-    assert "tomorrow" not in str(told.value)
+    assert "tomorrow" not in str(raised.value)
     assert len(manager.reads) == 4
 
 
-def test_a_secret_that_cannot_be_read_is_told() -> None:
+def test_an_unreadable_secret_is_reported() -> None:
     manager = FakeSecretManager()
     look = Look(
         RedisTarget("redis://h", PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
@@ -245,7 +245,7 @@ def test_a_secret_that_cannot_be_read_is_told() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong, said",
+    "wrong, message",
     [
         ("--events_topic=events", "--events_topic must look like projects/P/topics/T"),
         ("--events_topic=", "--events_topic is empty"),
@@ -257,7 +257,11 @@ def test_a_secret_that_cannot_be_read_is_told() -> None:
     ],
 )
 def test_a_wrong_flag_ends_it_before_anything_is_sent(
-    wrong: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    wrong: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("commands.canary._publish", lambda *_: pytest.fail("it was sent"))
     (tmp_path / "segments.yaml").write_text(RULES)
@@ -268,5 +272,5 @@ def test_a_wrong_flag_ends_it_before_anything_is_sent(
         status = int(end.code or 0)
     shown = capsys.readouterr()
     assert (status, shown.out) == (2, "")
-    assert said in shown.err
+    assert message in shown.err
     assert "sesame" not in shown.err

@@ -97,7 +97,7 @@ def test_a_client_that_cannot_be_made_is_made_again(manager):
     assert secrets.read(PASSWORD_SECRET) == "sesame"
 
 
-def test_without_credentials_the_real_client_says_so(monkeypatch, tmp_path):
+def test_the_real_client_reports_missing_credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)

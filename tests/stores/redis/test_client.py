@@ -116,7 +116,7 @@ class TestCommands:
         with pytest.raises(redis.DataError):
             make_client(redis_url).set("key", value)
 
-    def test_names_of_two_words_are_told_apart(self, redis_url):
+    def test_commands_of_two_words_are_split(self, redis_url):
         assert make_client(redis_url).config_get("save") == {"save": ""}
 
 
@@ -152,14 +152,14 @@ class TestFault:
         assert [found.code for found in FAULTS.values() if "--" in found.check] == []
 
     @pytest.mark.parametrize("code", sorted(FAULTS.keys() - SEEN_HERE))
-    def test_what_a_script_says_is_understood(self, code):
+    def test_an_error_inside_a_script_is_classified(self, code):
         """Redis 6 gives a script's error as text."""
         error = redis.ResponseError(
             f"Error running script (call to f_1): @user_script:9: -{code} no", status_code="ERR"
         )
         assert fault(error) is FAULTS[code]
 
-    def test_of_an_unknown_one_only_the_kind_is_told(self):
+    def test_of_an_unknown_error_only_the_type_is_reported(self):
         found = fault(redis.ResponseError("unknown command, with args beginning with: alice"))
         assert str(found) == "ResponseError: see the server's log"
         assert not found.transient

@@ -122,7 +122,7 @@ def test_a_server_that_has_read_its_data_is_written_to(own_server):
 
 
 def forgetting_relay(server, admin):
-    """Empties the server's script cache in the middle of each pipeline, as often as it is told."""
+    """Empties the server's script cache in the middle of each pipeline, up to `times` times."""
 
     def pass_on(data, upstream, client):
         begin, separator, rest = data.partition(b"EVALSHA")
