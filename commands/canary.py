@@ -54,7 +54,7 @@ class CanaryError(Exception):
     """The check cannot continue. The message has no address and no password."""
 
 
-class Held(NamedTuple):
+class StoredProfile(NamedTuple):
     """The synthetic profile as Redis stores it."""
 
     updated_at_ms: int
@@ -97,11 +97,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, DefinitionsError) as error:
         print(f"segments canary: {error}", file=sys.stderr)
         return 2
-    look = Look(target, flags.redis_key_prefix, event.profile_id)
+    read_profile = ProfileReader(target, flags.redis_key_prefix, event.profile_id)
     try:
         _publish(events_topic, payload)
         result = watch(
-            event.timestamp_ms, expires_at_ms, look, flags.timeout_seconds * 1000, system_clock_ms, _pause
+            event.timestamp_ms,
+            expires_at_ms,
+            read_profile,
+            flags.timeout_seconds * 1000,
+            system_clock_ms,
+            _pause,
         )
     except CanaryError as error:
         result = CanaryResult(failure=str(error))
@@ -142,7 +147,7 @@ def expected_exit_ms(rules: Rules, event: Event) -> int:
 def watch(
     sent_at_ms: int,
     expires_at_ms: int,
-    look: Callable[[], Held | None],
+    read_profile: Callable[[], StoredProfile | None],
     timeout_ms: int,
     clock: Clock,
     pause: Callable[[], None],
@@ -155,18 +160,18 @@ def watch(
     Args:
       sent_at_ms: the event's timestamp.
       expires_at_ms: when the membership should end.
-      look: reads the profile from Redis.
+      read_profile: reads the profile from Redis.
       timeout_ms: how long to wait for the event after it was sent, and for the exit after `expires_at_ms`.
       clock: returns the time in Unix milliseconds.
-      pause: waits between two calls of `look`.
+      pause: waits between two calls of `read_profile`.
 
     Raises:
-      CanaryError: `look` raised it.
+      CanaryError: `read_profile` raised it.
     """
 
-    def until(due_ms: int, found: Callable[[Held], bool]) -> Held | None:
+    def until(due_ms: int, found: Callable[[StoredProfile], bool]) -> StoredProfile | None:
         while True:
-            held = look()
+            held = read_profile()
             if held is not None and found(held):
                 return held
             if clock() >= due_ms + timeout_ms:
@@ -193,7 +198,7 @@ def watch(
     return CanaryResult(event_to_redis_ms, exit_lag_ms=clock() - expires_at_ms)
 
 
-class Look:
+class ProfileReader:
     """Reads one profile from Redis. A transient error counts as a missing profile."""
 
     def __init__(self, target: RedisTarget, key_prefix: str, profile_id: str) -> None:
@@ -202,7 +207,7 @@ class Look:
         self._profile_id = profile_id
         self._retried: set[str] = set()
 
-    def __call__(self) -> Held | None:
+    def __call__(self) -> StoredProfile | None:
         """Returns the stored profile; None if there is none, or if Redis does not answer right now.
 
         Raises:
@@ -218,7 +223,7 @@ class Look:
         if stored is None:
             return None
         membership = stored.segments.get(SEGMENT)
-        return Held(stored.updated_at_ms, None if membership is None else membership.expires_at_ms)
+        return StoredProfile(stored.updated_at_ms, None if membership is None else membership.expires_at_ms)
 
     def _recover(self, found: Fault) -> None:
         """Prepares the next call. A permanent error is retried once, with a new version of the secret for example."""

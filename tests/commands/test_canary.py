@@ -14,8 +14,8 @@ from commands.canary import (
     PROFILE_PREFIX,
     CanaryError,
     CanaryResult,
-    Held,
-    Look,
+    ProfileReader,
+    StoredProfile,
     expected_exit_ms,
     main,
     new_event,
@@ -34,13 +34,13 @@ from tests.stores.secret_manager import PASSWORD_SECRET, FakeSecretManager
 RULES = f"version: 1\nsegments:\n{DEFINITION}"
 STAY_MS = 10_000
 TIMEOUT_MS = 60_000
-LOOK_MS = 50
+POLL_MS = 50
 
 
 class World:
     """A clock that advances only in pauses, and a Redis that changes at given times."""
 
-    def __init__(self, *stages: tuple[int, Held | None]) -> None:
+    def __init__(self, *stages: tuple[int, StoredProfile | None]) -> None:
         self.now_ms = START_MS
         self._stages = [(START_MS + after_ms, held) for after_ms, held in stages]
 
@@ -48,39 +48,39 @@ class World:
         return self.now_ms
 
     def pause(self) -> None:
-        self.now_ms += LOOK_MS
+        self.now_ms += POLL_MS
 
-    def look(self) -> Held | None:
+    def read_profile(self) -> StoredProfile | None:
         held = None
         for at_ms, then in self._stages:
             held = then if at_ms <= self.now_ms else held
         return held
 
 
-def outcome(*stages: tuple[int, Held | None]) -> CanaryResult:
+def outcome(*stages: tuple[int, StoredProfile | None]) -> CanaryResult:
     """Returns the canary's result if Redis has each of these states after so many milliseconds."""
     world = World(*stages)
-    return watch(START_MS, START_MS + STAY_MS, world.look, TIMEOUT_MS, world.clock, world.pause)
+    return watch(START_MS, START_MS + STAY_MS, world.read_profile, TIMEOUT_MS, world.clock, world.pause)
 
 
-def member(until_ms: int = STAY_MS) -> Held:
-    return Held(START_MS, START_MS + until_ms)
+def member(until_ms: int = STAY_MS) -> StoredProfile:
+    return StoredProfile(START_MS, START_MS + until_ms)
 
 
-def gone(at_ms: int = STAY_MS) -> Held:
-    return Held(START_MS + at_ms, None)
+def gone(at_ms: int = STAY_MS) -> StoredProfile:
+    return StoredProfile(START_MS + at_ms, None)
 
 
-BEFORE = Held(START_MS - 86_400_000, None)
+BEFORE = StoredProfile(START_MS - 86_400_000, None)
 """What an earlier check with the same profile has left."""
 
 
 @pytest.mark.parametrize("before", [None, BEFORE])
-def test_measures_the_way_in_and_the_way_out(before: Held | None) -> None:
+def test_measures_the_way_in_and_the_way_out(before: StoredProfile | None) -> None:
     assert outcome((0, before), (700, member()), (10_250, gone())) == CanaryResult(700, 250)
 
 
-def test_a_look_is_all_that_a_figure_may_be_off() -> None:
+def test_a_figure_is_too_long_by_at_most_one_poll() -> None:
     assert outcome((710, member()), (10_260, gone())) == CanaryResult(750, 300)
 
 
@@ -93,14 +93,14 @@ def test_the_end_is_the_one_that_redis_holds() -> None:
 
 
 @pytest.mark.parametrize("there", [[], [(0, BEFORE)], [(60_050, member())]])
-def test_what_does_not_come_in_is_a_failure(there: list[tuple[int, Held | None]]) -> None:
+def test_what_does_not_come_in_is_a_failure(there: list[tuple[int, StoredProfile | None]]) -> None:
     found = outcome(*there)
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (None, None)
     assert found.failure == "the event was not in Redis within 60 s"
 
 
 @pytest.mark.parametrize("after", [[], [(5_000, None)], [(5_000, BEFORE)], [(70_050, gone())]])
-def test_what_does_not_go_out_is_a_failure(after: list[tuple[int, Held | None]]) -> None:
+def test_what_does_not_go_out_is_a_failure(after: list[tuple[int, StoredProfile | None]]) -> None:
     found = outcome((700, member()), *after)
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (700, None)
     assert found.failure is not None
@@ -112,7 +112,7 @@ def test_the_last_instant_of_waiting_counts() -> None:
 
 
 def test_a_job_without_the_segment_fails_at_once() -> None:
-    found = outcome((700, Held(START_MS, None)))
+    found = outcome((700, StoredProfile(START_MS, None)))
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (700, None)
     assert found.failure is not None
     assert "the job runs other definitions" in found.failure
@@ -177,29 +177,29 @@ def key(redis_client: redis.Redis) -> Callable[..., str]:
 
 
 def test_reads_what_redis_holds(redis_url: str, key: Callable[..., str]) -> None:
-    look = Look(RedisTarget(redis_url), "segments:", "canary:7")
-    assert look() is None
+    read_profile = ProfileReader(RedisTarget(redis_url), "segments:", "canary:7")
+    assert read_profile() is None
     key(version="1")
-    assert look() is None, "of a deleted profile only the version is left"
+    assert read_profile() is None, "of a deleted profile only the version is left"
     at = format_timestamp(START_MS)
     key(updated_at=at, segments="{}")
-    assert look() == Held(START_MS, None)
+    assert read_profile() == StoredProfile(START_MS, None)
     end = format_timestamp(START_MS + STAY_MS)
     other = {"entered_at": at, "expires_at": None}
     key(updated_at=at, segments=json.dumps({"canary": {"entered_at": at, "expires_at": end}, "vip": other}))
-    assert look() == Held(START_MS, START_MS + STAY_MS)
+    assert read_profile() == StoredProfile(START_MS, START_MS + STAY_MS)
     key(segments=json.dumps({"canary": {"entered_at": at, "expires_at": None}}))
-    assert look() == Held(START_MS, None)
+    assert read_profile() == StoredProfile(START_MS, None)
 
 
 def test_a_redis_out_of_reach_may_come_back() -> None:
-    assert Look(RedisTarget("redis://127.0.0.1:1/0"), "segments:", "canary:1")() is None
+    assert ProfileReader(RedisTarget("redis://127.0.0.1:1/0"), "segments:", "canary:1")() is None
 
 
 def test_a_permanent_error_of_redis_is_reported(redis_url: str, redis_client: redis.Redis) -> None:
     redis_client.set("segments:profile:canary:7", "a text")
     with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGTYPE: .*; see --redis_key_prefix$"):
-        Look(RedisTarget(redis_url), "segments:", "canary:7")()
+        ProfileReader(RedisTarget(redis_url), "segments:", "canary:7")()
 
 
 @pytest.fixture
@@ -216,29 +216,31 @@ def test_a_changed_password_is_read_again_and_a_wrong_one_is_reported(locked: Em
     manager = FakeSecretManager()
     manager.held[PASSWORD_SECRET] = b"yesterday's"
     url = f"unix://{urlsplit(locked.url).path}"
-    look = Look(RedisTarget(url, PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1")
-    assert look() is None
+    read_profile = ProfileReader(
+        RedisTarget(url, PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
+    )
+    assert read_profile() is None
     manager.held[PASSWORD_SECRET] = b"sesame"
-    assert look() == Held(START_MS, None)
+    assert read_profile() == StoredProfile(START_MS, None)
     manager.held[PASSWORD_SECRET] = b"tomorrow's"
-    look = Look(
+    read_profile = ProfileReader(
         RedisTarget(url + "?db=0", PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
     )
     secrets_of(manager.make_client).forget(PASSWORD_SECRET)
-    assert look() is None
+    assert read_profile() is None
     with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGPASS") as raised:
-        look()
+        read_profile()
     assert "tomorrow" not in str(raised.value)
     assert len(manager.reads) == 4
 
 
 def test_an_unreadable_secret_is_reported() -> None:
     manager = FakeSecretManager()
-    look = Look(
+    read_profile = ProfileReader(
         RedisTarget("redis://h", PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
     )
     with pytest.raises(CanaryError, match="cannot be read: NotFound"):
-        look()
+        read_profile()
 
 
 # Its flags
@@ -250,7 +252,10 @@ def test_an_unreadable_secret_is_reported() -> None:
         ("--events_topic=events", "--events_topic must look like projects/P/topics/T"),
         ("--events_topic=", "--events_topic is empty"),
         ("--redis_url=http://shop", "--redis_url must be redis://"),
-        ("--redis_auth_secret=sesame", "--redis_auth_secret must look like projects/P/secrets/S/versions/V"),
+        (
+            "--redis_auth_secret=sesame",
+            "--redis_auth_secret must look like projects/P/secrets/S/versions/V",
+        ),
         ("--segments=nowhere.yaml", "nowhere.yaml cannot be read"),
         ("--timeout_seconds=0", "give 1 to 3600 whole seconds"),
         ("--timeout_seconds=soon", "--timeout_seconds"),

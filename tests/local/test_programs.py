@@ -1,4 +1,4 @@
-"""Programs under supervisord: started in order, stopped in reverse, and never left behind."""
+"""Programs under supervisord: they start in order, stop in reverse order, and never outlive this process."""
 
 import functools
 import os

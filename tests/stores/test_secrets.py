@@ -1,4 +1,4 @@
-"""Secrets are read once, again when asked to, and shown to no one."""
+"""Secrets are read once, read again after `forget`, and never printed."""
 
 import logging
 import pickle

@@ -1,4 +1,4 @@
-"""Rows on their way into a BigQuery table, over HTTP, while the service refuses, fails and stalls."""
+"""Inserts of rows into a BigQuery table over HTTP, with a service that rejects rows, fails and stalls."""
 
 import json
 import re

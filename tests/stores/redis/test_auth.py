@@ -1,4 +1,4 @@
-"""Passwords, users and what they may do; from the URL, or from a secret that changes."""
+"""Passwords, users and their rights, from the URL or from a secret that is rotated."""
 
 import traceback
 from urllib.parse import urlsplit

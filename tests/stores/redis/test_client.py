@@ -1,4 +1,4 @@
-"""How Redis is reached."""
+"""The Redis client: URLs, options, encoding of commands, and errors."""
 
 import multiprocessing
 import ssl

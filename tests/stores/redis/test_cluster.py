@@ -1,4 +1,4 @@
-"""A cluster: found out by its first refusal, followed when it changes, one script per key."""
+"""Redis clusters: the client detects one at the first MOVED and follows its changes; one script per key."""
 
 import os
 import signal

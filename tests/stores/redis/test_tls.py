@@ -1,4 +1,4 @@
-"""TLS with certificates of one's own: a relay speaks it, in front of the server, whose build has none."""
+"""TLS with private certificates. A relay in front of the server terminates TLS, because the server's build lacks it."""
 
 import ssl
 import traceback

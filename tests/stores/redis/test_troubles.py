@@ -1,4 +1,4 @@
-"""A server in trouble: writes wait for its end and are whole then, or fail with its name; nothing is dropped."""
+"""Server errors: writes are retried until the error ends, or fail with its code; nothing is dropped."""
 
 import select
 import traceback

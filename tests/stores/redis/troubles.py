@@ -1,4 +1,4 @@
-"""What may happen to a server, and how it passes: each a context in which the server is in trouble."""
+"""Server errors: each is a context manager in which the server has the error."""
 
 import contextlib
 import os

@@ -1,4 +1,4 @@
-"""The segment store and a server that is away, full, a replica, or loses replies."""
+"""The segment store if the server is stopped, full or a replica, or if replies are lost."""
 
 import contextlib
 import traceback
