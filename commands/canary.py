@@ -1,7 +1,7 @@
-"""The command `segments canary`: sends a synthetic profile through the live system, and times it.
+"""The command `segments canary`: sends a synthetic profile through the live system, and measures how long it takes.
 
-It publishes one event, waits until Redis holds the profile, and then until time alone has taken the profile out of
-its segment again. All instants are of this machine's clock, so that no two clocks are compared.
+It publishes one event, waits until the profile is in Redis, and then until time alone ends the profile's membership.
+All times are measured with this machine's clock.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from pipeline.cloud_files import CloudFiles
 from pipeline.config import redis_of, topic_in
 from pipeline.flags.forms import ConfigError
 from pipeline.flags.pubsub import require_topic
-from pipeline.flags.redis import add_redis_flags
+from pipeline.flags.redis import add_redis_flags, with_flag
 from segmentation.events import Event, parse_event
 from segmentation.profile.replay import Replay
 from segmentation.rules.compiled import Rules
@@ -38,9 +38,9 @@ from stores.segments.reader import SegmentReader
 SEGMENT = "canary"
 EVENT = "Canary Checked"
 PROFILE_PREFIX = "canary:"
-"""Begins the id of every synthetic profile, so that counts can leave them out."""
+"""The start of every synthetic profile's id, so that statistics can exclude them."""
 PROFILES = 1000
-"""They take turns, by chance: a new one for every check would stay in state and in Redis until it is forgotten."""
+"""Each check uses one of them at random, because a new profile per check would fill the state and Redis."""
 DEFINITION = f"""\
   {SEGMENT}:
     description: Synthetic profiles that check the live system; they have no user
@@ -52,26 +52,27 @@ _PUBLISH_SECONDS = 30
 
 
 class CanaryError(Exception):
-    """The check cannot go on; the message has no address and no password."""
+    """The check cannot continue. The message has no address and no password."""
 
 
-class Held(NamedTuple):
-    """What Redis holds of the synthetic profile."""
+class StoredProfile(NamedTuple):
+    """The synthetic profile as Redis stores it."""
 
     updated_at_ms: int
+    """The profile time of the snapshot."""
     expires_at_ms: int | None
-    """When its membership ends; None where it is no member."""
+    """When the membership ends; None if the profile is not in the segment."""
 
 
-class Outcome(NamedTuple):
-    """What a check has found. A figure is None where what it measures did not come."""
+class CanaryResult(NamedTuple):
+    """The result of a check. A figure is None if the event or the exit did not arrive."""
 
     event_to_redis_ms: int | None = None
     exit_lag_ms: int | None = None
     failure: str | None = None
 
     def line(self) -> str:
-        """Returns one line of JSON, with the fields that Cloud Logging knows, and no profile in it."""
+        """Returns one line of JSON with the fields that Cloud Logging reads. It does not contain the profile."""
         passed = self.failure is None
         return json.dumps(
             {
@@ -85,7 +86,7 @@ class Outcome(NamedTuple):
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 1 where something did not come, 2 where a flag is wrong."""
+    """Runs the command. Returns the exit status: 1 if the event or the exit did not arrive, 2 if a flag is wrong."""
     flags = parser().parse_args(argv)
     try:
         target = redis_of(flags, may_hold_password=True)
@@ -97,20 +98,25 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (ConfigError, DefinitionsError) as error:
         print(f"segments canary: {error}", file=sys.stderr)
         return 2
-    look = Look(target, flags.redis_key_prefix, event.profile_id)
+    read_profile = ProfileReader(target, flags.redis_key_prefix, event.profile_id)
     try:
         _publish(events_topic, payload)
-        outcome = watch(
-            event.timestamp_ms, expires_at_ms, look, flags.timeout_seconds * 1000, system_clock_ms, _pause
+        result = watch(
+            event.timestamp_ms,
+            expires_at_ms,
+            read_profile,
+            flags.timeout_seconds * 1000,
+            system_clock_ms,
+            _pause,
         )
     except CanaryError as error:
-        outcome = Outcome(failure=str(error))
-    print(outcome.line(), flush=True)
-    return 0 if outcome.failure is None else 1
+        result = CanaryResult(failure=str(error))
+    print(result.line(), flush=True)
+    return 0 if result.failure is None else 1
 
 
 def new_event(profile_id: str, now_ms: int) -> bytes:
-    """Returns the message of a synthetic profile that enters the canary's segment now."""
+    """Returns a message by which a synthetic profile enters the canary's segment now."""
     return json.dumps(
         {
             "type": "track",
@@ -123,10 +129,10 @@ def new_event(profile_id: str, now_ms: int) -> bytes:
 
 
 def expected_exit_ms(rules: Rules, event: Event) -> int:
-    """Returns when time alone takes the event's profile out of the canary's segment, by the definitions.
+    """Returns when the membership of the event's profile ends by time alone, in Unix milliseconds.
 
     Raises:
-      ConfigError: the definitions have no such segment, or it does not end within a minute.
+      ConfigError: the definitions lack the canary's segment, or a membership lasts longer than a minute.
     """
     snapshot = Replay(event.profile_id, rules).fold([event], event.timestamp_ms).snapshot
     membership = None if snapshot is None else snapshot.segments.get(SEGMENT)
@@ -142,31 +148,31 @@ def expected_exit_ms(rules: Rules, event: Event) -> int:
 def watch(
     sent_at_ms: int,
     expires_at_ms: int,
-    look: Callable[[], Held | None],
+    read_profile: Callable[[], StoredProfile | None],
     timeout_ms: int,
     clock: Clock,
     pause: Callable[[], None],
-) -> Outcome:
-    """Waits for a profile to be in Redis, and for its exit; returns how long both took.
+) -> CanaryResult:
+    """Waits until a profile is in Redis, then until its membership has ended; returns how long both took.
 
-    Where the event takes longer than the profile's stay, Redis never shows the membership. The profile's own clock
-    then tells that the event has come and the exit too, and both figures are right all the same.
+    If the event takes longer than the membership lasts, Redis never has the membership. The profile time in Redis then
+    shows that the event and the exit were processed, so both figures are still right.
 
     Args:
       sent_at_ms: the event's timestamp.
       expires_at_ms: when the membership should end.
-      look: reads what Redis holds of the profile now.
-      timeout_ms: for how long to wait for each of the two, after the instant at which it is due.
-      clock: the time in milliseconds since the epoch.
-      pause: lets some time pass between two looks.
+      read_profile: reads the profile from Redis.
+      timeout_ms: how long to wait for the event after it was sent, and for the exit after `expires_at_ms`.
+      clock: returns the time in Unix milliseconds.
+      pause: waits between two calls of `read_profile`.
 
     Raises:
-      CanaryError: as `look` does.
+      CanaryError: `read_profile` raised it.
     """
 
-    def until(due_ms: int, found: Callable[[Held], bool]) -> Held | None:
+    def until(due_ms: int, found: Callable[[StoredProfile], bool]) -> StoredProfile | None:
         while True:
-            held = look()
+            held = read_profile()
             if held is not None and found(held):
                 return held
             if clock() >= due_ms + timeout_ms:
@@ -175,7 +181,7 @@ def watch(
 
     arrived = until(sent_at_ms, lambda held: held.updated_at_ms >= sent_at_ms)
     if arrived is None:
-        return Outcome(failure=f"the event was not in Redis within {timeout_ms / 1000:g} s")
+        return CanaryResult(failure=f"the event was not in Redis within {timeout_ms / 1000:g} s")
     event_to_redis_ms = clock() - sent_at_ms
     if arrived.expires_at_ms is not None:
         expires_at_ms = arrived.expires_at_ms
@@ -183,27 +189,27 @@ def watch(
         failure = (
             f"the event came to Redis, but not into the segment {SEGMENT}: the job runs other definitions"
         )
-        return Outcome(event_to_redis_ms, failure=failure)
+        return CanaryResult(event_to_redis_ms, failure=failure)
     left = until(
         expires_at_ms, lambda held: held.updated_at_ms >= expires_at_ms and held.expires_at_ms is None
     )
     if left is None:
         failure = f"{timeout_ms / 1000:g} s after its end the membership still stood in Redis, or the profile was gone"
-        return Outcome(event_to_redis_ms, failure=failure)
-    return Outcome(event_to_redis_ms, exit_lag_ms=clock() - expires_at_ms)
+        return CanaryResult(event_to_redis_ms, failure=failure)
+    return CanaryResult(event_to_redis_ms, exit_lag_ms=clock() - expires_at_ms)
 
 
-class Look:
-    """Reads what Redis holds of one profile; a fault that may pass counts as nothing."""
+class ProfileReader:
+    """Reads one profile from Redis. A transient error counts as a missing profile."""
 
     def __init__(self, target: RedisTarget, key_prefix: str, profile_id: str) -> None:
         self._access = access_to(target)
         self._key_prefix = key_prefix
         self._profile_id = profile_id
-        self._mended: set[str] = set()
+        self._retried: set[str] = set()
 
-    def __call__(self) -> Held | None:
-        """Returns what Redis holds; None if it holds nothing, or does not answer right now.
+    def __call__(self) -> StoredProfile | None:
+        """Returns the stored profile; None if there is none, or if Redis does not answer right now.
 
         Raises:
           CanaryError: Redis cannot be used, or a secret cannot be read.
@@ -218,14 +224,14 @@ class Look:
         if stored is None:
             return None
         membership = stored.segments.get(SEGMENT)
-        return Held(stored.updated_at_ms, None if membership is None else membership.expires_at_ms)
+        return StoredProfile(stored.updated_at_ms, None if membership is None else membership.expires_at_ms)
 
     def _recover(self, found: Fault) -> None:
-        """Prepares the next look; what does not pass by itself is mended once, such as by a secret's new version."""
-        is_lasting = not found.transient and found.code in self._mended
+        """Prepares the next call. A permanent error is retried once, with a new version of the secret for example."""
+        is_lasting = not found.transient and found.code in self._retried
         if is_lasting or not self._access.recover(found):
-            raise CanaryError(f"Redis cannot be used: {found}")
-        self._mended.add(found.code)
+            raise CanaryError(f"Redis cannot be used: {with_flag(found)}")
+        self._retried.add(found.code)
 
 
 def _events_topic(flags: argparse.Namespace) -> str:
@@ -259,15 +265,16 @@ def _seconds(text: str) -> int:
 
 
 def parser() -> argparse.ArgumentParser:
-    """Returns what reads the command's flags."""
+    """Returns the parser of the command's flags."""
     reader = argparse.ArgumentParser(
         prog="segments canary",
         description="Sends a synthetic profile through the live system, and prints one line of JSON: how long its"
-        " event took to Redis, and how late time alone took it out again. Exit status 1: something did not come.",
+        " event took to arrive in Redis, and how late its membership ended. Exit status 1: the event or the exit did"
+        " not arrive.",
         allow_abbrev=False,
     )
     add = reader.add_argument
-    topic = "The topic that the job's subscription is of."
+    topic = "The topic of the job's subscription."
     add("--events_topic", metavar="projects/P/topics/T", required=True, help=topic)
     add("--segments", metavar="FILE", required=True, help="The definitions that the job runs with.")
     add_redis_flags(reader, required=True)

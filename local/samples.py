@@ -1,4 +1,4 @@
-"""The sample logs of data/, in a checkout of the project."""
+"""The sample logs in data/, which only a checkout of the project has."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -8,20 +8,21 @@ DEFINITIONS = ROOT / "definitions" / "segments.yaml"
 
 
 class SampleLog(NamedTuple):
-    """A log of data/, and an edit of the definitions whose effect it shows well."""
+    """A log in data/, and a suggested edit of the definitions that changes its result visibly."""
 
     file: str
     as_of: str | None
-    """The end of time; None: the job's default."""
+    """The as-of instant; None for the job's default."""
     segment: str
     line: str
-    """What stands on the line to edit."""
+    """A text that identifies the line to edit."""
     text: str
+    """The text to replace on that line."""
     instead: str
 
 
 LOGS = {
-    # Who put goods into the cart in the log's last half hour is seen to abandon it only after the log's end.
+    # 40 minutes after the log's last event, so that carts from its last half hour count as abandoned.
     "views": SampleLog(
         "shop_views_2019-10-01.jsonl.gz",
         "2019-10-01T03:30:00Z",
@@ -49,6 +50,6 @@ LOGS = {
 }
 
 
-def shown_path(path: Path) -> str:
-    """Returns a path as the user would type it here."""
+def displayed_path(path: Path) -> str:
+    """Returns a path for messages: relative if it is below the current folder."""
     return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)

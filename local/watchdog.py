@@ -1,14 +1,14 @@
-"""Ends a program when the one that started it has ended, however that ends."""
+"""Ends a program when the process that started it has ended, even if that process was killed."""
 
 import subprocess
 from typing import Literal
 
 
 def start_watchdog(pid: int, signal: Literal["KILL", "TERM"] = "KILL") -> subprocess.Popen[bytes]:
-    """Starts what signals a child of this process when this process has ended: the pipe between them is closed then.
+    """Starts a watchdog that signals a child of this process when this process has ended.
 
-    A child whose end was not waited for keeps its pid, so that no other process is meant. Kill the watchdog before
-    waiting for the child.
+    The watchdog notices the end because the pipe from this process closes. A child that ended keeps its process id
+    until it is waited for. Kill the watchdog before that, so that it cannot signal another process.
     """
     script = f'read -r line; kill -{signal} "$0"'
     return subprocess.Popen(
@@ -16,5 +16,5 @@ def start_watchdog(pid: int, signal: Literal["KILL", "TERM"] = "KILL") -> subpro
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
-        start_new_session=True,  # an interrupt from the keyboard is not for it
+        start_new_session=True,  # so that Ctrl-C does not reach it
     )

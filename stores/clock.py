@@ -1,12 +1,12 @@
-"""The processing clock: the only place where steps ask for the time, so that tests can give another."""
+"""The clock for processing time. Steps get the time only from here, so that tests can replace it."""
 
 import time
 from collections.abc import Callable
 
 Clock = Callable[[], int]
-"""Returns the processing time in milliseconds since the epoch; must be picklable."""
+"""Returns the processing time in Unix milliseconds. It must be picklable."""
 
 
 def system_clock_ms() -> int:
-    """Returns the machine's time in milliseconds since the epoch."""
+    """Returns this machine's time in Unix milliseconds."""
     return time.time_ns() // 1_000_000

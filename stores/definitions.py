@@ -9,21 +9,24 @@ from stores.files import LOCAL_ONLY, RemoteFiles, read_file
 
 
 class DefinitionsError(ValueError):
-    """The file cannot be read, or its rules are wrong; the message has every mistake on a line of its own."""
+    """The file cannot be read, or its definitions are invalid. The message lists every mistake, one per line."""
 
 
-class Definitions(NamedTuple):
-    """A file's text, and what it means."""
+class LoadedDefinitions(NamedTuple):
+    """The text of a file of definitions, and the rules compiled from it."""
 
     text: str
     rules: Rules
 
 
-def read_definitions(path: str, remote: RemoteFiles = LOCAL_ONLY) -> Definitions:
-    """Returns the definitions in a file.
+Definitions = LoadedDefinitions  # the name that pipeline/config.py still imports
+
+
+def read_definitions(path: str, remote: RemoteFiles = LOCAL_ONLY) -> LoadedDefinitions:
+    """Reads and compiles a file of definitions.
 
     Raises:
-      DefinitionsError: the file cannot be read, or its rules are wrong.
+      DefinitionsError: the file cannot be read, or its definitions are invalid.
     """
     try:
         text = read_file(path, remote).decode()
@@ -32,7 +35,7 @@ def read_definitions(path: str, remote: RemoteFiles = LOCAL_ONLY) -> Definitions
     except UnicodeDecodeError:
         raise DefinitionsError(f"{path} is not UTF-8") from None
     try:
-        return Definitions(text, load_rules(text))
+        return LoadedDefinitions(text, load_rules(text))
     except Problems as problems:
         number = len(problems.problems)
         heading = f"{path} has {number} mistake{'s' if number > 1 else ''}:"

@@ -1,4 +1,4 @@
-"""Reads files and folders: on this machine, or remote ones through a reader that is handed in."""
+"""Reads local files and folders, and remote ones through a reader that the caller passes."""
 
 from pathlib import Path
 from typing import Protocol
@@ -7,25 +7,25 @@ CLOUD = "gs://"
 
 
 class RemoteFiles(Protocol):
-    """Reads addresses that begin with gs://. Only a job has such a reader: it comes with Beam."""
+    """Reads files at gs:// addresses. The implementation needs Beam, so only programs with Beam have one."""
 
     def read(self, address: str) -> bytes:
-        """Returns what a file holds.
+        """Returns the content of a file.
 
         Raises:
-          OSError: it cannot be read.
+          OSError: the file cannot be read.
         """
 
     def match(self, pattern: str) -> list[str]:
-        """Returns the addresses of the files that match a pattern, in no order.
+        """Returns the addresses of the files that match a pattern, in any order.
 
         Raises:
-          OSError: they cannot be listed.
+          OSError: the files cannot be listed.
         """
 
 
 class NoRemoteFiles:
-    """Refuses every address: for programs that read files of their own machine only."""
+    """Raises for every address, for programs that read only local files."""
 
     def read(self, address: str) -> bytes:
         raise OSError(f"{CLOUD} is not read here: give a local path")
@@ -38,19 +38,19 @@ LOCAL_ONLY = NoRemoteFiles()
 
 
 def read_file(path: str, remote: RemoteFiles = LOCAL_ONLY) -> bytes:
-    """Returns what a file holds.
+    """Returns the content of a file.
 
     Raises:
-      OSError: it cannot be read.
+      OSError: the file cannot be read.
     """
     return remote.read(path) if path.startswith(CLOUD) else Path(path).read_bytes()
 
 
 def list_folder(folder: str, remote: RemoteFiles = LOCAL_ONLY) -> list[str]:
-    """Returns the names of the files that stand in a folder itself, in no order.
+    """Returns the names of the files in a folder, without those in its subfolders, in any order.
 
     Raises:
-      OSError: there is no such folder, or it cannot be read.
+      OSError: the folder does not exist or cannot be read.
     """
     if not folder.startswith(CLOUD):
         return [entry.name for entry in Path(folder).iterdir() if entry.is_file()]

@@ -1,4 +1,4 @@
-"""Logs: files of JSON lines, packed with gzip or not."""
+"""Reads logs: files of JSON lines, optionally compressed with gzip."""
 
 import gzip
 from collections.abc import Iterator
@@ -6,14 +6,14 @@ from typing import BinaryIO
 
 
 def log_lines(file: BinaryIO, *, packed: bool) -> Iterator[bytes]:
-    """Yields the lines of an open file that are not blank, without their ends.
+    """Yields the lines of an open file without their line ends; skips blank lines.
 
     Args:
-      file: the file's bytes as they are stored.
-      packed: whether it is packed with gzip.
+      file: the open file, not decompressed.
+      packed: whether the file is compressed with gzip.
 
     Raises:
-      OSError, EOFError, zlib.error: the file cannot be read, or is no whole gzip file.
+      OSError, EOFError, zlib.error: the file cannot be read, or is not a complete gzip file.
     """
     for line in gzip.GzipFile(fileobj=file) if packed else file:
         line = line.removesuffix(b"\n").removesuffix(b"\r")

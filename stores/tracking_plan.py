@@ -1,4 +1,4 @@
-"""Reads the folder of a tracking plan."""
+"""Reads a folder with a tracking plan."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -11,24 +11,24 @@ SUFFIX = ".yaml"
 _MISNAMED = (".yml", ".json")
 _MAX_FILES = 1000
 _MAX_BYTES = 1024 * 1024
-"""Of all files together: the plan travels to every worker with the job's description, which is bounded."""
+"""The limit for all files together. The plan is part of the job's description, whose size is limited."""
 
 TrackingPlanTexts = tuple[tuple[str, str], ...]
-"""The names of a plan's files, and their texts; what steps receive."""
+"""The name and the text of each file of a plan. Steps receive the plan in this form."""
 
 
 class TrackingPlanFolder(NamedTuple):
-    """A folder's texts, and what they mean."""
+    """The texts in a folder, and the tracking plan loaded from them."""
 
     texts: TrackingPlanTexts
     plan: TrackingPlan
 
 
 def read_tracking_plan(folder: str, remote: RemoteFiles = LOCAL_ONLY) -> TrackingPlanFolder:
-    """Returns the tracking plan in a folder's *.yaml files.
+    """Reads and checks the tracking plan in a folder's *.yaml files.
 
     Raises:
-      TrackingPlanError: the folder or a file cannot be read, or a file is wrong. The message begins with the folder.
+      TrackingPlanError: the folder or a file cannot be read, or a file is invalid. The message starts with the folder.
     """
     try:
         names = sorted(list_folder(folder, remote))
@@ -39,14 +39,12 @@ def read_tracking_plan(folder: str, remote: RemoteFiles = LOCAL_ONLY) -> Trackin
         raise TrackingPlanError(f"{_join(folder, misnamed[0])}: a plan's files end in {SUFFIX}: rename it")
     names = [name for name in names if name.endswith(SUFFIX)]
     if not names:
-        raise TrackingPlanError(
-            f"{folder} holds no *{SUFFIX}: give the folder that holds a file for each event"
-        )
+        raise TrackingPlanError(f"{folder} has no *{SUFFIX}: give the folder with one file per event")
     if len(names) > _MAX_FILES:
-        raise TrackingPlanError(f"{folder} holds {len(names)} files: at most {_MAX_FILES} are taken")
+        raise TrackingPlanError(f"{folder} has {len(names)} files; the limit is {_MAX_FILES}")
     texts = {name: _read_text(_join(folder, name), remote) for name in names}
     if sum(len(text.encode()) for text in texts.values()) > _MAX_BYTES:
-        raise TrackingPlanError(f"{folder} holds more than {_MAX_BYTES} bytes: make its files smaller")
+        raise TrackingPlanError(f"{folder} has more than {_MAX_BYTES} bytes; make its files smaller")
     try:
         return TrackingPlanFolder(tuple(texts.items()), load_tracking_plan(texts))
     except TrackingPlanError as error:

@@ -18,18 +18,18 @@ from transforms.step_metrics import StepMetrics
 
 @dataclasses.dataclass
 class AppendRows(beam.PTransform):
-    """Appends rows of the history to an existing table; emits those that BigQuery refuses, as dead letters.
+    """Appends rows of the history to an existing table; emits the rows that BigQuery rejects, as dead letters.
 
-    The same as `InsertRows`, in all that is promised, for a lower price by the byte. Beam's own step does the work; it
-    runs in Java, beside Python, which takes a runner that has both, such as Dataflow's. At least once: to the default
-    stream, which takes rows at once.
+    At least once, with the guarantees of `InsertRows`, at a lower price per byte. Rows are written to the table's
+    default stream, so they are visible at once. Beam's own step runs in Java, so this needs a runner with both Python
+    and Java, such as Dataflow's. Counts `rows_refused`.
 
     Args:
       table: PROJECT:DATASET.TABLE.
-      schema: the table's columns, as in its schema file; rows have them all, in that order.
-      expansion_service: what describes the Java step to Beam: HOST:PORT, or a jar on this machine.
-      step: in whose name rows are refused. Counts `rows_refused`.
-      clock: the processing time.
+      schema: the table's columns, as in its schema file. Every row has all of them, in this order.
+      expansion_service: the expansion service of the Java step: HOST:PORT, or a jar on this machine.
+      step: name of the step, for metrics and dead letters.
+      clock: returns the processing time.
     """
 
     table: str
@@ -76,7 +76,7 @@ class _RefusedFn(beam.DoFn):
     def process(self, failed: dict[str, Any]) -> list[DeadLetter]:
         self._metrics.count("rows_refused")
         payload = orjson.dumps(textual_row(failed["failed_row"], self._timestamps))
-        # BigQuery's own words may quote the row.
+        # BigQuery's own message can quote the row.
         return [
             DeadLetter(payload, self._step, "row_refused", "row: BigQuery finds it invalid", self._clock())
         ]
@@ -86,7 +86,7 @@ class _RefusedFn(beam.DoFn):
 
 
 def typed_row(row: dict[str, Any], timestamps: tuple[str, ...]) -> dict[str, Any]:
-    """Returns a row with Beam's timestamps in some columns, instead of text; null stays null."""
+    """Returns a row in which the given columns are Beam timestamps instead of text; null stays null."""
     return {
         name: Timestamp(micros=parse_timestamp(value) * 1000)
         if name in timestamps and value is not None
@@ -96,7 +96,7 @@ def typed_row(row: dict[str, Any], timestamps: tuple[str, ...]) -> dict[str, Any
 
 
 def textual_row(row: dict[str, Any], timestamps: tuple[str, ...]) -> dict[str, Any]:
-    """Returns the row that `typed_row` was given."""
+    """Reverses `typed_row`."""
     return {
         name: format_timestamp(value.micros // 1000) if name in timestamps and value is not None else value
         for name, value in row.items()

@@ -1,8 +1,8 @@
-"""How values travel between steps: msgspec's msgpack for the types that it describes.
+"""Encodes values between steps, with msgspec's msgpack.
 
-A coder is submitted as a URN and the name of its type, never as a pickle: a pickle holds the path of a module, and
-Dataflow compares coders when a running job is updated, so that moving a module would break the job. A worker knows
-the URN once it has imported this module, which `PLUGIN` makes it do at its start.
+A coder is submitted as a URN and the name of its type, never as a pickle. A pickle contains the path of a module, and
+Dataflow compares coders when it updates a running job, so moving a module would break the update. A worker knows the
+URN after it imports this module; `PLUGIN` makes it do so at its start.
 """
 
 import functools
@@ -18,7 +18,7 @@ from segmentation.memberships import Change, Snapshot
 from segmentation.messages import Message
 
 URN = "live-segments:coder:msgpack:v1"
-"""Names the encoding of `MsgspecCoder`. Public interface, with the names in `STRUCT_TYPES`."""
+"""The URN of `MsgspecCoder`'s encoding. Public interface, like the names in `STRUCT_TYPES`."""
 STRUCT_TYPES: dict[str, type[Any]] = {
     "Message": Message,
     "Event": Event,
@@ -26,20 +26,19 @@ STRUCT_TYPES: dict[str, type[Any]] = {
     "Change": Change,
     "Snapshot": Snapshot,
 }
-"""The types that travel, by the names under which running jobs know them."""
+"""The types of values between steps, by the names that running jobs know."""
 PLUGIN = __name__
-"""A value of Beam's option `--beam_plugins`: workers import these modules before they decode anything."""
+"""A value for Beam's option `--beam_plugins`. Workers import these modules before they decode any value."""
 _NAMES = {struct_type: name for name, struct_type in STRUCT_TYPES.items()}
 _TEXT_INTEGER_BITS = 14_000
-"""Python writes longer integers out only when told to (4300 digits)."""
+"""The longest integer that Python formats by default has 4300 digits; this is about 4200."""
 
 
 class MsgspecCoder(coders.Coder):
-    """Codes one msgspec Struct type; the order of names in a dict does not show in the bytes.
+    """Encodes one msgspec Struct type. The order of names in a dict does not change the bytes.
 
-    What msgpack cannot hold (an integer beyond 64 bits, half a surrogate pair) makes the value
-    travel as JSON text: its first byte is one that begins no Struct in msgpack. An integer of more
-    than 4200 digits comes out as infinite.
+    A value that msgpack cannot encode (an integer beyond 64 bits, an unpaired surrogate) is encoded as JSON text. Its
+    first byte never starts a Struct in msgpack. An integer of more than 4200 digits is decoded as infinite.
     """
 
     def __init__(self, struct_type: type[Any]) -> None:

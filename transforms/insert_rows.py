@@ -18,25 +18,27 @@ from transforms.write_batches import shard_of
 
 _MAX_BATCH_ROWS = 500
 _MAX_BATCH_BYTES = 1_000_000
-"""BigQuery takes 10 MB, in which a character may stand for six bytes."""
+"""BigQuery accepts 10 MB per request, in which one character can take six bytes."""
 
 
 @dataclasses.dataclass
 class InsertRows(beam.PTransform):
-    """Streams rows of the history into an existing table; emits those that BigQuery refuses, as dead letters.
+    """Streams rows of the history into an existing table; emits the rows that BigQuery rejects, as dead letters.
 
-    At least once: rows come through a shuffle, a retried bundle inserts the same rows again, and the table's views
-    drop repeats. Rows may arrive in any order; time and watermarks play no part. A row that BigQuery finds invalid
-    is emitted once, whole, with the reason `row_refused`.
+    At least once: a retried bundle inserts the same rows again, because they come through a shuffle, and the table's
+    views drop repeats. Rows can arrive in any order; time and watermarks have no effect. A row that BigQuery finds
+    invalid is emitted once, whole, with the reason `row_refused`.
 
-    A bundle fails, and is retried by the runner, when BigQuery stays busy or out of reach, or when no row is at
-    fault: the table or a permission is missing, a quota is used up.
+    A bundle fails, and the runner retries it, if BigQuery stays busy or unreachable, or if the cause is not a row: the
+    table or a permission is missing, or a quota is used up.
+
+    Counts `rows_inserted` and `rows_refused`; the distribution `bigquery_insert_ms` has the time per batch.
 
     Args:
       table: PROJECT:DATASET.TABLE.
-      step: in whose name rows are refused. Counts `rows_inserted`, `rows_refused` and `bigquery_insert_ms`.
-      clock: the processing time.
-      sleep: pauses for so many seconds before an insert is tried again.
+      step: name of the step, for metrics and dead letters.
+      clock: returns the processing time.
+      sleep: waits before an insert is retried; the argument is in seconds.
     """
 
     table: str
@@ -55,7 +57,7 @@ class InsertRows(beam.PTransform):
 
 
 class _InsertRowsFn(beam.DoFn):
-    """Gathers the rows of a bundle, as JSON, and inserts them in batches."""
+    """Collects the rows of a bundle, as JSON, and inserts them in batches."""
 
     def __init__(self, table: str, step: str, clock: Clock, sleep: Callable[[float], None]) -> None:
         self._table_name = table
@@ -91,13 +93,13 @@ class _InsertRowsFn(beam.DoFn):
     def _flush(self) -> list[WindowedValue]:
         batch, self._batch, self._batch_bytes = self._batch, [], 0
         started = time.monotonic()
-        refusals = self._table.insert([_row(element.value) for element in batch])
+        rejected = self._table.insert([_row(element.value) for element in batch])
         self._metrics.observe("bigquery_insert_ms", round((time.monotonic() - started) * 1000))
-        self._metrics.count("rows_inserted", len(batch) - len(refusals))
-        self._metrics.count("rows_refused", len(refusals))
+        self._metrics.count("rows_inserted", len(batch) - len(rejected))
+        self._metrics.count("rows_refused", len(rejected))
         return [
             batch[position].with_value(self._dead_letter(batch[position].value, columns))
-            for position, columns in refusals
+            for position, columns in rejected
         ]
 
     def _dead_letter(self, payload: bytes, columns: tuple[str, ...]) -> DeadLetter:
@@ -110,6 +112,6 @@ def _by_shard(row: dict[str, Any]) -> tuple[int, bytes]:
 
 
 def _row(payload: bytes) -> Row:
-    """A second run tells the same changes again under other versions, and the views need its rows whole."""
+    """The version is part of the id: a second run has the same changes with other versions, and the views need all."""
     values = orjson.loads(payload)
     return Row(f"{values['change_id']}-{values['profile_version']}", values)

@@ -1,4 +1,4 @@
-"""Refuses what is no event, so that nothing after it can fail on data."""
+"""Parses messages into events, and makes invalid ones dead letters, so that no later step can fail on data."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -29,17 +29,17 @@ class ParsedEvents(NamedTuple):
 
 @dataclasses.dataclass
 class ParseEvents(beam.PTransform):
-    """To `ParsedEvents`: emits each valid message as an event at once, and each other one as a dead letter, whole.
+    """Emits each valid message as an event, and each other message as a dead letter, whole: see `ParsedEvents`.
 
-    Events after `as_of_ms` have not happened yet: they are counted and left out. Heartbeats are dropped. An
-    event that breaks the tracking plan is a dead letter, or passes and is counted, as the plan says.
-    Counts `events_read`, `events_parsed`, `events_flagged`, `events_after_as_of`, `heartbeats` and, by reason,
+    Events after `as_of_ms` are counted and dropped. Heartbeats are dropped. An event that violates the tracking plan
+    becomes a dead letter, or is counted and emitted, as its `on_violation` requires. Counts `events_read`,
+    `events_parsed`, `events_flagged`, `events_after_as_of`, `heartbeats` and, by reason,
     `events_dead_lettered_REASON`.
 
     Args:
-      as_of_ms: bounded, the end of time; None live.
-      clock: the processing time.
-      tracking_plan: the names and texts of the plan's files, valid; None where there is none.
+      as_of_ms: the as-of instant of a bounded run; None in a live run.
+      clock: returns the processing time.
+      tracking_plan: the names and texts of the plan's files, which must be valid; None without a tracking plan.
     """
 
     as_of_ms: int | None = None
@@ -73,7 +73,7 @@ class _ParseEventsFn(beam.DoFn):
         metrics.count("events_read")
         try:
             if message.attributes and CONTROL_ATTRIBUTE in message.attributes:
-                self._take_control(message)
+                self._handle_control(message)
                 return
             event, content = parse_event_and_message(message.payload, message.publish_time_ms)
             if self._as_of_ms is not None and event.timestamp_ms > self._as_of_ms:
@@ -99,7 +99,7 @@ class _ParseEventsFn(beam.DoFn):
             raise InvalidEvent("tracking_plan", told(violations))
         self._metrics.count("events_flagged")
 
-    def _take_control(self, message: Message) -> None:
+    def _handle_control(self, message: Message) -> None:
         control = message.attributes[CONTROL_ATTRIBUTE]
         if control != HEARTBEAT:
             raise InvalidEvent("bad_type", "attribute control: this version knows heartbeat only")
@@ -111,5 +111,5 @@ class _ParseEventsFn(beam.DoFn):
 
 @lru_cache(maxsize=4)
 def _plan_of(texts: tuple[tuple[str, str], ...]) -> TrackingPlan | None:
-    """Returns the compiled plan of its files' texts, compiled once in a process; None where there are none."""
+    """Returns the plan compiled from its files' texts, once per process; None if there are no files."""
     return load_tracking_plan(dict(texts)) if texts else None

@@ -8,17 +8,17 @@ import orjson
 from apache_beam.io.gcp.pubsub import PubsubMessage
 
 MAX_ATTRIBUTE_BYTES = 1024
-"""Pub/Sub refuses a message that has a longer one."""
+"""Pub/Sub rejects a message with a longer attribute."""
 
 
 @dataclasses.dataclass
 class PublishRows(beam.PTransform):
-    """Publishes each row as a JSON message, at once; emits nothing. At least once.
+    """Publishes each row as a JSON message; emits nothing. At least once.
 
     Args:
       topic: projects/P/topics/T.
-      filter_fields: fields that the message carries as attributes too, for subscriptions to filter on; null
-        becomes the empty text, and what is too long for an attribute stands in the message only.
+      filter_fields: fields that are also attributes of the message, so that subscriptions can filter by them. Null
+        becomes the empty string. A value that is too long for an attribute is only in the message.
     """
 
     topic: str

@@ -1,4 +1,4 @@
-"""Reads messages: a bounded log, in order, or a subscription."""
+"""Reads messages from a bounded log or from a subscription."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -15,10 +15,10 @@ from stores.logs import log_lines
 
 @dataclasses.dataclass
 class ReadLog(beam.PTransform):
-    """Emits each line of a log once; one reader reads all files, in the order given.
+    """Emits each line of a log once. One reader reads all files, in the given order.
 
-    Blank lines are skipped, and files that end in .gz are unpacked. On a local runner the lines keep their
-    order; a distributed runner keeps none.
+    Blank lines are skipped, and .gz files are decompressed. A local runner keeps the order of the lines; a distributed
+    runner does not.
 
     Args:
       paths: local paths or gs:// addresses.
@@ -42,10 +42,10 @@ class _ReadLinesFn(beam.DoFn):
 
 
 def read_lines(path: str) -> Iterator[bytes]:
-    """Yields the lines of a file that are not blank, without their ends; a .gz file is unpacked.
+    """Yields the lines of a file without their line ends; skips blank lines, and decompresses a .gz file.
 
     Raises:
-      OSError, EOFError, zlib.error: the file cannot be read, or is no whole gzip file.
+      OSError, EOFError, zlib.error: the file cannot be read, or is not a complete gzip file.
     """
     with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
         yield from log_lines(raw, packed=path.endswith(".gz"))
@@ -53,7 +53,7 @@ def read_lines(path: str) -> Iterator[bytes]:
 
 @dataclasses.dataclass
 class ReadSubscription(beam.PTransform):
-    """Emits each Pub/Sub message; at least once, in no order. The watermark follows publish time.
+    """Emits each Pub/Sub message, at least once and in any order. The watermark follows publish time.
 
     Args:
       subscription: projects/P/subscriptions/S.

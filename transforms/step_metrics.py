@@ -1,8 +1,8 @@
-"""Counters and distributions of a step, kept until the bundle finishes, then handed to Beam.
+"""Collects the counters and distributions of a step, and passes them to Beam when the bundle finishes.
 
-Beam's own call for each counter of each element would cost a microsecond. The process keeps totals besides,
-because BundleBasedDirectRunner (Beam 2.77) reports only what the first bundle of each step counted: a local
-run shows these totals, while on Dataflow Beam's metrics are the ones to read.
+A call of Beam for each counter of each element would take a microsecond. The process also keeps totals, because
+BundleBasedDirectRunner (Beam 2.77) reports only the counts of each step's first bundle. A local run prints these
+totals; on Dataflow, read Beam's metrics.
 """
 
 import threading
@@ -13,7 +13,7 @@ from apache_beam.metrics import Metrics
 
 
 class Observed(NamedTuple):
-    """What a distribution was told."""
+    """The summary of a distribution's values."""
 
     values: int
     total: int
@@ -39,7 +39,7 @@ class StepMetrics:
     """The metrics of one step in one bundle."""
 
     def __init__(self, step: str) -> None:
-        """`step` is the namespace under which Beam shows them."""
+        """`step` is the namespace of the metrics in Beam."""
         self._step = step
         self._counts: Counter[str] = Counter()
         self._observations: defaultdict[str, list[int]] = defaultdict(list)
@@ -49,11 +49,11 @@ class StepMetrics:
         self._counts[name] += increment
 
     def observe(self, name: str, value: int) -> None:
-        """Adds a value to a distribution, whose name ends in its unit."""
+        """Adds a value to a distribution. The name ends with the unit."""
         self._observations[name].append(value)
 
     def flush(self) -> None:
-        """Hands everything to Beam; to be called when the bundle finishes."""
+        """Passes all metrics to Beam. Call this when the bundle finishes."""
         for name, count in self._counts.items():
             Metrics.counter(self._step, name).inc(count)
         for name, values in self._observations.items():
@@ -71,9 +71,9 @@ class StepMetrics:
 
 
 class Throttling:
-    """Counts a step's seconds of waiting in `cumulativeThrottlingSeconds`, as they pass.
+    """Counts the seconds of a step's pauses in `cumulativeThrottlingSeconds`.
 
-    By that name Dataflow knows that more workers would not help.
+    Dataflow reads this counter, and adds no workers while it grows.
     """
 
     def __init__(self, step: str) -> None:
@@ -81,7 +81,7 @@ class Throttling:
         self._uncounted_seconds = 0.0
 
     def count(self, seconds: float) -> None:
-        """Counts whole seconds, and keeps the rest for the next time."""
+        """Adds a pause. The counter gets whole seconds; the fraction is kept for the next call."""
         self._uncounted_seconds += seconds
         whole = int(self._uncounted_seconds)
         if whole:
@@ -90,19 +90,19 @@ class Throttling:
 
 
 def total_counts() -> dict[str, int]:
-    """Returns by name what this process counted since `reset_totals`."""
+    """Returns this process's counters by name, since `reset_totals`."""
     with _lock:
         return dict(_total_counts)
 
 
 def total_observations() -> dict[str, Observed]:
-    """Returns by name what this process observed since `reset_totals`."""
+    """Returns this process's distributions by name, since `reset_totals`."""
     with _lock:
         return dict(_total_observations)
 
 
 def reset_totals() -> None:
-    """Forgets the process's totals: a run begins."""
+    """Resets the process's totals, at the start of a run."""
     with _lock:
         _total_counts.clear()
         _total_observations.clear()

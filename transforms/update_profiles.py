@@ -1,4 +1,4 @@
-"""Keeps each profile, and decides which segments it is in."""
+"""Keeps the state of each profile, and decides which segments the profile is in."""
 
 import dataclasses
 import logging
@@ -15,7 +15,7 @@ from apache_beam.transforms.userstate import (
     on_timer,
 )
 
-import transforms.coders  # noqa: F401  it registers those of events, changes and snapshots
+import transforms.coders  # noqa: F401 (registers the coders of Event, Change and Snapshot)
 from segmentation.events import Event
 from segmentation.memberships import Change, Snapshot
 from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
@@ -43,19 +43,19 @@ class UpdatedProfiles(NamedTuple):
 class UpdateProfiles(beam.PTransform):
     """Keeps one state cell and one event-time timer per profile; emits membership changes and snapshots.
 
-    To `UpdatedProfiles`. Emits with an event, at once, and with the profile's timer, when the watermark
-    passes its instant: the changes, in order, and one snapshot if anything that is served differs. An event
-    first lets time run up to it. A late event (before the profile's clock) is added to the past; what that
-    changes is emitted at the clock, as a correction. A repeated event emits nothing.
+    The outputs are `UpdatedProfiles`. Each event, and each timer when the watermark passes its instant, emits the
+    changes in order, and one snapshot if a served value changed. An event first advances the profile time to its
+    timestamp. A late event is added to the past; the changes that it causes are emitted at the profile time, as
+    corrections. A repeated event emits nothing.
 
-    Bounded, time ends at `as_of_ms`. Live, a timer that fires more than five minutes ahead of the clock is
-    fired by a drain: it changes nothing and arms nothing.
+    A bounded run ends at `as_of_ms`. In a live run, a timer that fires more than five minutes ahead of processing time
+    is fired by a drain: it changes nothing and sets no timer.
 
     Args:
-      rules_text: the file of definitions, valid.
-      profile_ttl_ms: how long a silent profile is kept; never shorter than the longest window.
-      as_of_ms: bounded, the end of time; None live.
-      clock: the processing time.
+      rules_text: the text of the definitions, which must be valid.
+      profile_ttl_ms: how long a profile without events is kept; never shorter than the longest window.
+      as_of_ms: the as-of instant of a bounded run; None in a live run.
+      clock: returns the processing time.
     """
 
     rules_text: str = dataclasses.field(repr=False)
@@ -67,7 +67,7 @@ class UpdateProfiles(beam.PTransform):
         update = _UpdateProfilesFn(self.rules_text, self.profile_ttl_ms, self.as_of_ms, self.clock)
         decide = beam.ParDo(update)
         decide.label = (
-            "Decide"  # by default its class's name, which the state of running jobs would depend on
+            "Decide"  # the default is the class's name, and running jobs' state depends on the label
         )
         updated = events | "Update" >> decide.with_outputs(_CHANGES, main="snapshots")
         return UpdatedProfiles(updated[_CHANGES], updated.snapshots)
@@ -136,7 +136,7 @@ class _UpdateProfilesFn(beam.DoFn):
         outcome = profile.advance(self._timers.time_runs_to_ms(fired_ms))
         if self._as_of_ms is None:
             for change in outcome.changes:
-                # not of new rules: those exits stand at the profile's clock, which may be long past
+                # exits by new rules are excluded: they are at the profile time, which can be long ago
                 if change.change == "exited" and change.cause == "time":
                     self._metrics.observe("exit_lag_ms", now_ms - change.event_time_ms)
         self._keep(profile, cell, timer)
@@ -164,7 +164,7 @@ class _UpdateProfilesFn(beam.DoFn):
             self._metrics.count("events_forgotten", outcome.dropped_events)
             self._metrics.count("profiles_capped")
         if outcome.snapshot is None:
-            return ()  # nothing changes without a snapshot
+            return ()  # without a snapshot there are no changes
         if not outcome.changes:
             return (outcome.snapshot,)
         for change in outcome.changes:
@@ -181,5 +181,5 @@ class _UpdateProfilesFn(beam.DoFn):
 
 @lru_cache(maxsize=4)
 def rules_of(rules_text: str) -> Rules:
-    """Returns the compiled rules of a text, compiled once in a process."""
+    """Returns the rules compiled from a text, once per process."""
     return load_rules(rules_text)

@@ -1,4 +1,4 @@
-"""What the steps that write to Redis share: shards, and the batches of a bundle."""
+"""The base of the steps that write to Redis: shards, and batches within a bundle."""
 
 import time
 import zlib
@@ -12,25 +12,25 @@ from stores.segments.writer import SegmentStore
 from transforms.step_metrics import StepMetrics, Throttling
 
 SHARDS = 32
-"""How many keys the writers' input has: enough to spread them, few enough for full batches."""
+"""The number of keys of the writers' input: enough to use all workers, few enough for full batches."""
 
 
 def shard_of(profile_id: str) -> int:
-    """Returns the shard that a profile always falls into, whichever process asks."""
+    """Returns the shard of a profile, which is the same in every process."""
     return zlib.crc32(profile_id.encode("utf-8", "surrogatepass")) % SHARDS
 
 
 class WriteBatchesFn(beam.DoFn):
-    """Gathers the (shard, value) pairs of a bundle and writes them in batches; emits nothing.
+    """Writes the values of a bundle's (shard, value) pairs in batches; emits nothing.
 
-    A bundle is done when all its values are written, and fails otherwise: at least once. The client
-    is the process's own, because a local runner sets its DoFns up anew for every bundle.
+    At least once: a bundle succeeds only if all its values are written. All instances in a process share one client,
+    because a local runner sets up its DoFns again for every bundle.
 
     Args:
-      name: of the step, as its metrics' namespace.
-      target: where Redis is.
-      max_batch_size: how many values go into one write at most.
-      store_options: of `SegmentStore`.
+      name: the step's name, which is the namespace of its metrics.
+      target: the address of Redis.
+      max_batch_size: the most values per write.
+      store_options: further arguments of `SegmentStore`.
     """
 
     def __init__(self, name: str, target: RedisTarget, max_batch_size: int, **store_options: Any) -> None:
@@ -41,7 +41,7 @@ class WriteBatchesFn(beam.DoFn):
         self._throttling = Throttling(name)
 
     def write(self, store: SegmentStore, batch: list[Any]) -> None:
-        """Writes the batch and counts what came of it."""
+        """Writes the batch and counts the results."""
         raise NotImplementedError
 
     def setup(self) -> None:

@@ -17,19 +17,18 @@ from transforms.write_batches import WriteBatchesFn, shard_of
 class WriteChanges(beam.PTransform):
     """Appends every change to the Redis stream; emits nothing.
 
-    At least once: what is retried may be appended again, with the same `change_id`, by which
-    consumers drop it. Order in the stream is not promised, not even within a profile: consumers
-    go by `profile_version`.
+    At least once: a retry can append a change again, with the same `change_id`, by which consumers drop repeats. The
+    order in the stream is not guaranteed, not even within a profile; consumers order changes by `profile_version`.
 
-    A bundle fails, and is retried by the runner, when Redis stays full or out of reach.
+    A bundle fails, and the runner retries it, if Redis stays full or unreachable.
 
     Args:
-      target: where Redis is, and which secrets open it.
-      key_prefix: begins the stream's key.
-      ttl_ms: how long the stream stays after its last entry.
-      max_length: about how many changes the stream keeps.
-      max_batch_size: how many changes go into one round trip at most.
-      sleep: pauses for so many seconds before a write is tried again.
+      target: the address of Redis and the names of its secrets.
+      key_prefix: the start of the stream's key.
+      ttl_ms: the TTL of the stream after its last entry.
+      max_length: approximately how many changes the stream keeps.
+      max_batch_size: the most changes per round trip.
+      sleep: waits before a write is retried; the argument is in seconds.
     """
 
     target: RedisTarget

@@ -1,4 +1,4 @@
-"""Writes rows as JSON lines: to whole files in a bounded run, appended to one in an unbounded one."""
+"""Writes rows as JSON lines: in a bounded run to new files, in a live run appended to one file."""
 
 import dataclasses
 from collections.abc import Iterator
@@ -10,14 +10,14 @@ import orjson
 
 @dataclasses.dataclass
 class WriteJsonLines(beam.PTransform):
-    """Writes each row as one line; emits nothing. At least once: a retried bundle may repeat its lines.
+    """Writes each row as one line; emits nothing. At least once: a retried bundle can repeat its lines.
 
-    Bounded, files `PREFIX-RUN-00000-of-00001.jsonl` appear when all rows are in, whole. Unbounded, lines are
-    appended to `PREFIX.jsonl` on this machine when a bundle finishes.
+    A bounded run writes files `PREFIX-RUN-00000-of-00001.jsonl`, which appear complete, after the last row. A live run
+    appends lines to the local file `PREFIX.jsonl` when a bundle finishes.
 
     Args:
-      prefix: how the files' names begin.
-      run: tells the files of one bounded run from those of another; None in an unbounded one.
+      prefix: the start of the files' names.
+      run: a name that distinguishes the files of bounded runs; None in a live run.
     """
 
     prefix: str

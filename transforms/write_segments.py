@@ -1,4 +1,4 @@
-"""Writes profiles' snapshots to the segment store."""
+"""Writes the snapshots of profiles to the segment store."""
 
 import dataclasses
 import time
@@ -15,25 +15,25 @@ from stores.segments.writer import SegmentStore
 from transforms.write_batches import WriteBatchesFn, shard_of
 
 _MAX_KEPT_PROFILES = 10_000
-"""What a bundle may hold back: the bundle of a bounded run has no end."""
+"""The most snapshots that are kept in memory, because a bounded run can be one large bundle."""
 
 
 @dataclasses.dataclass
 class WriteSegments(beam.PTransform):
     """Writes each profile's newest snapshot to Redis; emits nothing.
 
-    At least once and idempotent: a snapshot is taken only if its version is higher than the stored
-    one, and a bundle that is retried writes the same snapshots, because they come through a shuffle.
-    Snapshots may arrive in any order. Time and watermarks play no part.
+    At least once and idempotent: a snapshot is written only if its version is higher than the stored version, and a
+    retried bundle writes the same snapshots, because they come through a shuffle. Snapshots can arrive in any order.
+    Time and watermarks have no effect.
 
-    A bundle fails, and is retried by the runner, when Redis stays full or out of reach.
+    A bundle fails, and the runner retries it, if Redis stays full or unreachable.
 
     Args:
-      target: where Redis is, and which secrets open it.
-      key_prefix: begins every key.
-      ttl_ms: how long a profile stays after its last write.
-      max_batch_size: how many snapshots go into one round trip at most.
-      sleep: pauses for so many seconds before a write is tried again.
+      target: the address of Redis and the names of its secrets.
+      key_prefix: the start of every key.
+      ttl_ms: the TTL of a profile after its last write.
+      max_batch_size: the most snapshots per round trip.
+      sleep: waits before a write is retried; the argument is in seconds.
     """
 
     target: RedisTarget
@@ -60,7 +60,7 @@ class WriteSegments(beam.PTransform):
 
 
 class _KeepNewestFn(beam.DoFn):
-    """Emits a bundle's newest snapshot of each profile, by shard: a log read in one bundle has many."""
+    """Emits only the newest snapshot of each profile in a bundle, because a log read as one bundle has many."""
 
     def start_bundle(self) -> None:
         self._newest: dict[str, WindowedValue] = {}

@@ -1,4 +1,4 @@
-"""The command `segments demo`, which `make run` calls: a sample log through the whole job."""
+"""The command `segments demo`, which `make run` calls: runs the whole job on a sample log."""
 
 import argparse
 import contextlib
@@ -17,7 +17,7 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from commands.demo.outcome import SegmentNumbers, collect
 from commands.demo.report import SampleRun, print_report, report_console
 from local.embedded_redis import EmbeddedRedis, EmbeddedRedisError
-from local.samples import DEFINITIONS, LOGS, ROOT, shown_path
+from local.samples import DEFINITIONS, LOGS, ROOT, displayed_path
 from pipeline.flags.forms import ConfigError
 from pipeline.main import LOCAL_RUNNER, run
 from stores.definitions import DefinitionsError, read_definitions
@@ -27,7 +27,7 @@ OUTPUT = ROOT / "build" / "run"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the command; returns the exit status: 1 where Redis and the history disagree, 2 for a mistake."""
+    """Runs the command. Returns the exit status: 1 if Redis and the history disagree, 2 if the input is wrong."""
     arguments = _parser().parse_args(argv)
     events = ROOT / "data" / LOGS[arguments.log].file
     if not events.exists():
@@ -48,14 +48,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         )
         return 2
     print_report(finished, report_console())
-    return 1 if finished.outcome.disagreements else 0
+    return 1 if finished.result.disagreements else 0
 
 
 def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> SampleRun:
-    """Runs the main job on a log into a Redis of its own; its files replace those of the run before.
+    """Runs the job on a log, into a new embedded Redis. Its files replace those of the previous run.
 
     Raises:
-      ConfigError, DefinitionsError: a file cannot be read, or is wrong; the files of the run before stay.
+      ConfigError, DefinitionsError: a file cannot be read or is invalid. The files of the previous run stay.
     """
     sample, rules = LOGS[log], read_definitions(str(definitions)).rules
     old = _files(folder, "history") + _files(folder, "dead-letters")
@@ -70,13 +70,13 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
         flags += [] if sample.as_of is None else [f"--as_of={sample.as_of}"]
         reset_totals()
         began = time.perf_counter()
-        with _progress(f"Processing {shown_path(events)}"):
+        with _progress(f"Processing {displayed_path(events)}"):
             run(flags)
         seconds = time.perf_counter() - began
         _remove(folder, old)
         history = _files(folder, "history")
         with redis.Redis.from_url(server.url) as client:
-            outcome = collect(rules, history, client)
+            result = collect(rules, history, client)
     return SampleRun(
         events=events,
         definitions=definitions,
@@ -84,8 +84,8 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
         counts=total_counts(),
         seconds=seconds,
         runner=LOCAL_RUNNER.rpartition(".")[2],
-        outcome=outcome,
-        before=_replace_numbers(folder / "numbers.json", outcome.numbers),
+        result=result,
+        before=_replace_numbers(folder / "numbers.json", result.numbers),
         history=history,
         dead_letters=_files(folder, "dead-letters"),
         numbers=folder / "numbers.json",
@@ -96,8 +96,8 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="segments demo",
-        description="Processes a sample log into an embedded Redis and prints what came out, and how that"
-        " differs from the run before.",
+        description="Processes a sample log into an embedded Redis, prints the result, and compares it with the"
+        " previous run.",
     )
     parser.add_argument(
         "--log", choices=sorted(LOGS), default="views", help="Which log of data/. Default: views"
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
         type=_absolute,
         default=OUTPUT,
         metavar="FOLDER",
-        help="Files go into a folder of the log's name in here. Default: build/run",
+        help="Files are written to FOLDER/LOG. Default: build/run",
     )
     return parser
 
@@ -128,7 +128,7 @@ def _files(folder: Path, kind: str) -> list[Path]:
 
 
 def _remove(folder: Path, old: list[Path]) -> None:
-    """Removes the files of the runs before, and what one that was interrupted left unfinished."""
+    """Removes the files of earlier runs, and temporary files of an interrupted run."""
     for file in old:
         file.unlink(missing_ok=True)
     for unfinished in folder.glob("beam-temp-*"):
@@ -136,7 +136,7 @@ def _remove(folder: Path, old: list[Path]) -> None:
 
 
 def _replace_numbers(path: Path, numbers: dict[str, SegmentNumbers]) -> dict[str, SegmentNumbers] | None:
-    """Keeps a run's numbers; returns those of the run before, None if there are none."""
+    """Writes a run's numbers; returns those of the previous run, or None."""
     try:
         before = msgspec.json.decode(path.read_bytes(), type=dict[str, SegmentNumbers])
     except (FileNotFoundError, msgspec.DecodeError):
@@ -146,7 +146,7 @@ def _replace_numbers(path: Path, numbers: dict[str, SegmentNumbers]) -> dict[str
 
 
 def _next_steps(log: str, definitions: Path) -> list[str]:
-    sample, file = LOGS[log], shown_path(definitions)
+    sample, file = LOGS[log], displayed_path(definitions)
     again = "make run" if log == "views" else f"make run LOG={log}"
     if definitions != DEFINITIONS:
         again = f"segments demo --log {log} --segments {file}"
@@ -161,7 +161,7 @@ def _next_steps(log: str, definitions: Path) -> list[str]:
 
 @contextlib.contextmanager
 def _progress(what: str) -> Iterator[None]:
-    """Shows on standard error that something is going on: a live line in a terminal, else plain lines."""
+    """Prints progress to standard error: one live line in a terminal, otherwise plain lines."""
     console = Console(stderr=True, markup=False, highlight=False)
     if not console.is_terminal:
         console.print(what, soft_wrap=True)
@@ -177,7 +177,7 @@ def _progress(what: str) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _log_to(show: Callable[[str], None], console: Console) -> Iterator[None]:
-    """Shows what the job's steps report, and warnings whoever they are from; nothing else."""
+    """Shows log messages of the job's steps, and warnings of all loggers."""
     root, steps = logging.getLogger(), logging.getLogger("transforms")
     levels = root.level, steps.level
     handler = _Handler(show, console)

@@ -1,4 +1,4 @@
-"""What a bounded run left in Redis and in its history, put side by side."""
+"""Reads the results of a bounded run from Redis and from its history, and compares them."""
 
 import dataclasses
 import json
@@ -18,50 +18,56 @@ from stores.segments.reader import SegmentReader
 Row = dict[str, Any]
 """A row of the history."""
 Memberships = dict[tuple[str, str], str]
-"""(profile, segment) to the time of entry."""
+"""Maps (profile id, segment) to the time of entry."""
 
 
 class SegmentNumbers(msgspec.Struct, frozen=True):
-    """What a run made of one segment."""
+    """The numbers of one segment after a run."""
 
     version: str
-    """A hash of what its condition means."""
+    """The fingerprint of the segment's condition."""
     members: int
     entered: int
     exited: int
 
 
 @dataclasses.dataclass(frozen=True)
-class Outcome:
-    """What a run left behind."""
+class RunResult:
+    """The results of a run."""
 
     numbers: dict[str, SegmentNumbers]
-    """By segment, each after those that it refers to."""
+    """By segment. A segment comes after those that it refers to."""
     rows: list[Row]
-    """The history's rows, each once, in order of event time."""
+    """The rows of the history without repeats, ordered by event time."""
     disagreements: list[str]
-    """Memberships that Redis and the history do not tell alike."""
+    """A line for each membership that differs between Redis and the history."""
     profiles: int
-    """How many profiles Redis holds."""
+    """The number of profiles in Redis."""
     busiest: str | None
-    """The profile in the most segments; None if there are no members."""
+    """The id of the profile in the most segments; None if no segment has members."""
     snapshot: dict[str, str]
-    """That profile as Redis holds it."""
+    """The fields of the profile `busiest` in Redis."""
 
 
-def collect(rules: Rules, history: Iterable[Path], client: redis.Redis) -> Outcome:
-    """Reads the history's files, and Redis through a client that returns bytes."""
+def collect(rules: Rules, history: Iterable[Path], client: redis.Redis) -> RunResult:
+    """Reads the results of a run.
+
+    Args:
+      rules: the rules of the run.
+      history: the files of the history.
+      client: a client of the run's Redis that returns bytes.
+    """
     rows = read_history(history)
-    told = memberships_of(rows)
+    recorded = memberships_of(rows)
     reader = SegmentReader(client, DEFAULT_KEY_PREFIX)
     profile_ids = list(reader.profile_ids())
     stored = _stored_memberships(reader, profile_ids)
     segments_of = Counter(profile for profile, _ in stored)
     busiest = min(segments_of, key=lambda profile: (-segments_of[profile], profile), default=None)
-    return Outcome(
+    return RunResult(
         numbers=_numbers(rules, rows, stored),
         rows=rows,
-        disagreements=disagreements(told, stored),
+        disagreements=disagreements(recorded, stored),
         profiles=len(profile_ids),
         busiest=busiest,
         snapshot={} if busiest is None else reader.fields(busiest),
@@ -69,7 +75,7 @@ def collect(rules: Rules, history: Iterable[Path], client: redis.Redis) -> Outco
 
 
 def read_history(files: Iterable[Path]) -> list[Row]:
-    """Returns the rows in JSON lines, each once, in order of event time."""
+    """Returns the rows in files of JSON lines, without repeats, ordered by event time."""
     rows = {}
     for file in files:
         with file.open("rb") as lines:
@@ -81,7 +87,7 @@ def read_history(files: Iterable[Path]) -> list[Row]:
 
 
 def memberships_of(rows: Iterable[Row]) -> Memberships:
-    """Returns who is a member at the end of a history, since when."""
+    """Returns the memberships at the end of a history."""
     members: Memberships = {}
     for row in sorted(rows, key=lambda row: row["profile_version"]):
         key = row["profile_id"], row["segment"]
@@ -92,11 +98,11 @@ def memberships_of(rows: Iterable[Row]) -> Memberships:
     return members
 
 
-def disagreements(told: Memberships, stored: Memberships) -> list[str]:
-    """Returns a line for each membership that is not the same in the history and in Redis."""
+def disagreements(recorded: Memberships, stored: Memberships) -> list[str]:
+    """Returns a line for each membership that differs between the history and Redis."""
     lines = []
-    for profile, segment in sorted(told.keys() | stored.keys()):
-        by_history, by_redis = told.get((profile, segment)), stored.get((profile, segment))
+    for profile, segment in sorted(recorded.keys() | stored.keys()):
+        by_history, by_redis = recorded.get((profile, segment)), stored.get((profile, segment))
         if by_history != by_redis:
             lines.append(
                 f"{profile} in {segment}: {_since(by_history)} by the history, {_since(by_redis)} by Redis"
@@ -105,7 +111,7 @@ def disagreements(told: Memberships, stored: Memberships) -> list[str]:
 
 
 def pick_changes(rows: Sequence[Row], limit: int) -> list[Row]:
-    """Returns a few rows of many kinds: corrections first, and each segment before one again."""
+    """Returns at most `limit` rows of different kinds: corrections first, then the segments in turn."""
     kinds = Counter((row["segment"], row["change"], row["cause"]) for row in rows)
     first: dict[tuple[str, str, str], Row] = {}
     for row in rows:

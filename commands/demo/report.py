@@ -1,4 +1,4 @@
-"""Prints what a sample run came to."""
+"""Prints the report of a sample run."""
 
 import dataclasses
 import json
@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from commands.demo.outcome import Outcome, SegmentNumbers, pick_changes
-from local.samples import shown_path
+from commands.demo.outcome import RunResult, SegmentNumbers, pick_changes
+from local.samples import displayed_path
 from stores.segments.keys import DEFAULT_KEY_PREFIX, profile_key
 
 WIDTH = 100
@@ -20,19 +20,19 @@ _MAX_DISAGREEMENTS = 10
 
 @dataclasses.dataclass(frozen=True)
 class SampleRun:
-    """A finished run, and what is said of it."""
+    """A finished run, with the content of its report."""
 
     events: Path
     definitions: Path
     as_of: str | None
-    """The end of time; None: the job's default."""
+    """The as-of instant; None for the job's default."""
     counts: Mapping[str, int]
-    """The job's own metrics."""
+    """The job's counters by name."""
     seconds: float
     runner: str
-    outcome: Outcome
+    result: RunResult
     before: Mapping[str, SegmentNumbers] | None
-    """The numbers of the run before, if there was one."""
+    """The numbers of the previous run; None for the first run."""
     history: list[Path]
     dead_letters: list[Path]
     numbers: Path
@@ -40,7 +40,7 @@ class SampleRun:
 
 
 def report_console() -> Console:
-    """Returns where reports go: standard output, at most 100 columns wide, plain if it is no terminal."""
+    """Returns the console for reports: standard output, at most 100 columns wide, without styles if not a terminal."""
     console = Console(markup=False, highlight=False, emoji=False)
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
     return console
@@ -50,8 +50,8 @@ def print_report(run: SampleRun, console: Console) -> None:
     """Prints the whole report."""
     _print_counts(run, console)
     _print_segments(run, console)
-    _print_changes(run.outcome, console)
-    _print_snapshot(run.outcome, console)
+    _print_changes(run.result, console)
+    _print_snapshot(run.result, console)
     _print_files(run, console)
     _heading(console, "Next")
     for step in run.next_steps:
@@ -68,33 +68,39 @@ def _print_counts(run: SampleRun, console: Console) -> None:
     read = counts.get("events_read", 0)
     dead = sum(count for name, count in counts.items() if name.startswith("events_dead_lettered_"))
     until = run.as_of or "its latest event"
-    _heading(console, shown_path(run.events))
-    console.print(f"  decided by {shown_path(run.definitions)}, as of {until}", style="dim", soft_wrap=True)
+    _heading(console, displayed_path(run.events))
+    console.print(
+        f"  decided by {displayed_path(run.definitions)}, as of {until}", style="dim", soft_wrap=True
+    )
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(justify="right")
     grid.add_column(style="dim")
     grid.add_row("  events read", f"{read:,}")
-    grid.add_row("  dead letters", f"{dead:,}", "could not be processed, and are kept whole")
-    grid.add_row("  late", f"{counts.get('events_late', 0):,}", "came after a later event of their profile")
+    grid.add_row("  dead letters", f"{dead:,}", "could not be processed; stored whole, with the reason")
     grid.add_row(
-        "  repeated", f"{counts.get('events_repeated', 0):,}", "had been taken in before, and changed nothing"
+        "  late", f"{counts.get('events_late', 0):,}", "came after a later event of the same profile"
+    )
+    grid.add_row(
+        "  repeated",
+        f"{counts.get('events_repeated', 0):,}",
+        "had the messageId of an earlier event; dropped",
     )
     if after := counts.get("events_after_as_of"):
-        grid.add_row("  after as_of", f"{after:,}", "have not happened yet, and were left out")
+        grid.add_row("  after as_of", f"{after:,}", "have a timestamp after the as-of instant; dropped")
     grid.add_row("  seconds", f"{run.seconds:.1f}", f"on {run.runner}, with its start")
     grid.add_row("  events per second", f"{read / run.seconds:,.0f}")
     console.print(grid)
 
 
 def _print_segments(run: SampleRun, console: Console) -> None:
-    before, now = run.before, run.outcome.numbers
+    before, now = run.before, run.result.numbers
     rows = [(name, now.get(name), before.get(name) if before is not None else None) for name in _names(run)]
     differs = before is not None and any(numbers != previous for _, numbers, previous in rows)
-    if run.outcome.disagreements:
-        _print_disagreements(run.outcome.disagreements, console)
+    if run.result.disagreements:
+        _print_disagreements(run.result.disagreements, console)
     remark = "members by Redis, entered and exited by the history"
-    _heading(console, "Segments", f"{remark}; both agree" if not run.outcome.disagreements else remark)
+    _heading(console, "Segments", f"{remark}; both agree" if not run.result.disagreements else remark)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("  segment")
     for column in ("members", "entered", "exited"):
@@ -107,7 +113,7 @@ def _print_segments(run: SampleRun, console: Console) -> None:
         table.add_row(f"  {name}", *_cells(numbers, previous, differs, with_word=before is not None))
     console.print(table)
     if before is None:
-        console.print("  The next run will show the difference from this one.", style="dim")
+        console.print("  The next run prints the differences from this run.", style="dim")
     elif differs:
         console.print("  Beside each number: the difference from the run before.", style="dim")
     else:
@@ -115,7 +121,7 @@ def _print_segments(run: SampleRun, console: Console) -> None:
 
 
 def _names(run: SampleRun) -> list[str]:
-    return list(dict.fromkeys([*run.outcome.numbers, *(run.before or {})]))
+    return list(dict.fromkeys([*run.result.numbers, *(run.before or {})]))
 
 
 def _cells(
@@ -153,11 +159,11 @@ def _print_disagreements(lines: list[str], console: Console) -> None:
         console.print(f"  and {len(lines) - _MAX_DISAGREEMENTS:,} more", style="red")
 
 
-def _print_changes(outcome: Outcome, console: Console) -> None:
-    picked = pick_changes(outcome.rows, _MAX_CHANGES)
+def _print_changes(result: RunResult, console: Console) -> None:
+    picked = pick_changes(result.rows, _MAX_CHANGES)
     if not picked:
         return
-    _heading(console, "Changes", f"{len(picked)} of {len(outcome.rows):,}, one of each kind")
+    _heading(console, "Changes", f"{len(picked)} of {len(result.rows):,}, one of each kind")
     table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("  time (UTC)", no_wrap=True)
     table.add_column("who", max_width=14, no_wrap=True, overflow="ellipsis")
@@ -174,20 +180,20 @@ def _time(timestamp: str | None) -> str:
     return "" if timestamp is None else timestamp[:19].replace("T", " ")
 
 
-def _print_snapshot(outcome: Outcome, console: Console) -> None:
-    if outcome.busiest is None:
+def _print_snapshot(result: RunResult, console: Console) -> None:
+    if result.busiest is None:
         return
-    number = len(json.loads(outcome.snapshot["segments"]))
+    number = len(json.loads(result.snapshot["segments"]))
     _heading(
         console,
         "One member as Redis holds it",
-        f"of {outcome.profiles:,} profiles, one in the most segments ({number})",
+        f"of {result.profiles:,} profiles, one in the most segments ({number})",
     )
-    key = profile_key(DEFAULT_KEY_PREFIX, outcome.busiest).decode(errors="replace")
+    key = profile_key(DEFAULT_KEY_PREFIX, result.busiest).decode(errors="replace")
     console.print(f"  HGETALL {key}", soft_wrap=True)
-    width = max(map(len, outcome.snapshot))
-    for field in sorted(outcome.snapshot):
-        text = Text.assemble((f"  {field:<{width}}  ", "cyan"), outcome.snapshot[field])
+    width = max(map(len, result.snapshot))
+    for field in sorted(result.snapshot):
+        text = Text.assemble((f"  {field:<{width}}  ", "cyan"), result.snapshot[field])
         console.print(text, soft_wrap=True)
 
 
@@ -195,5 +201,5 @@ def _print_files(run: SampleRun, console: Console) -> None:
     _heading(console, "Files", "replaced by the next run")
     for files, what in ((run.history, "membership changes"), (run.dead_letters, "dead letters")):
         for file in files:
-            console.print(f"  {shown_path(file)}  {what}", soft_wrap=True)
-    console.print(f"  {shown_path(run.numbers)}  numbers to compare the next run with", soft_wrap=True)
+            console.print(f"  {displayed_path(file)}  {what}", soft_wrap=True)
+    console.print(f"  {displayed_path(run.numbers)}  numbers to compare the next run with", soft_wrap=True)

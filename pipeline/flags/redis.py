@@ -1,4 +1,4 @@
-"""The flags that lead to Redis: what they must be, and whether Redis answers there."""
+"""The flags for Redis: adds them, checks them, and checks that Redis answers."""
 
 import argparse
 from urllib.parse import urlsplit
@@ -6,21 +6,34 @@ from urllib.parse import urlsplit
 from redis.exceptions import RedisClusterException, RedisError
 
 from stores.redis.access import RedisTarget, access_to
-from stores.redis.client import fault, make_client, password_in
+from stores.redis.client import URL_FORMS, Fault, Setting, fault, make_client, password_in
 from stores.secrets import SecretError
 from stores.segments.keys import DEFAULT_KEY_PREFIX
 
+_FLAGS: dict[Setting, str] = {
+    "url": "--redis_url",
+    "auth_secret": "--redis_auth_secret",
+    "ca_secret": "--redis_ca_secret",
+    "key_prefix": "--redis_key_prefix",
+    "ttl": "--profile_ttl",
+}
+
 
 class RedisFlagsError(ValueError):
-    """A flag is wrong, or Redis does not answer; the message shows no address and no password."""
+    """A flag is wrong, or Redis does not answer. The message has no address and no password."""
+
+
+def with_flag(found: Fault) -> str:
+    """Returns a fault's text, followed by the flag to check, if there is one."""
+    return str(found) if found.setting is None else f"{found}; see {_FLAGS[found.setting]}"
 
 
 def add_redis_flags(parser: argparse.ArgumentParser, *, required: bool = False) -> None:
-    """Adds the flags that every command has which reads or writes Redis.
+    """Adds the flags of every command that reads or writes Redis.
 
     Args:
-      parser: what they are added to.
-      required: --redis_url must be given.
+      parser: the parser to add them to.
+      required: whether --redis_url must be given.
     """
     add = parser.add_argument
     add("--redis_url", metavar="URL", required=required, help="redis://, rediss:// or unix:///.")
@@ -34,16 +47,16 @@ def add_redis_flags(parser: argparse.ArgumentParser, *, required: bool = False) 
 def redis_target(
     url: str, auth_secret: str | None, ca_secret: str | None, *, may_hold_password: bool
 ) -> RedisTarget:
-    """Returns where the flags lead to, having connected to nothing.
+    """Returns the target that the flags describe. Does not connect.
 
     Args:
-      url: of the flag --redis_url.
-      auth_secret: of the flag --redis_auth_secret.
-      ca_secret: of the flag --redis_ca_secret.
-      may_hold_password: the flags stay on this machine, so the URL may hold one.
+      url: the value of --redis_url.
+      auth_secret: the value of --redis_auth_secret.
+      ca_secret: the value of --redis_ca_secret.
+      may_hold_password: whether the URL may contain a password, because the flags stay on this machine.
 
     Raises:
-      RedisFlagsError: they do not fit, or a password would be shown to others.
+      RedisFlagsError: the flags contradict each other, or other people could read a password in them.
     """
     _check_url(url)
     has_password = password_in(url)
@@ -60,23 +73,28 @@ def redis_target(
 
 
 def check_answer(target: RedisTarget) -> None:
-    """Asks Redis for a sign of life, once.
+    """Sends one PING to Redis.
 
     Raises:
-      RedisFlagsError: it gives none, or a secret cannot be read.
+      RedisFlagsError: Redis does not answer, or a secret cannot be read.
     """
     try:
         access_to(target).client().ping()
     except SecretError as error:
         raise RedisFlagsError(str(error)) from None
     except (RedisError, RedisClusterException, OSError) as error:
-        raise RedisFlagsError(f"Redis cannot be used: {fault(error)}") from None
+        raise RedisFlagsError(f"Redis cannot be used: {with_flag(fault(error))}") from None
 
 
 def _check_url(url: str) -> None:
     try:
         pool = make_client(url).connection_pool
-        pool.connection_class(**pool.connection_kwargs)  # refuses unknown options; connects to nothing
+    except ValueError:
+        raise RedisFlagsError(f"--redis_url must be {URL_FORMS}") from None
+    try:
+        pool.connection_class(
+            **pool.connection_kwargs
+        )  # raises TypeError for unknown options; does not connect
     except ValueError as error:
         raise RedisFlagsError(str(error)) from None
     except TypeError:

@@ -16,7 +16,7 @@ import redis
 
 from local.programs import ProgramError
 from local.pubsub_emulator import PubSubEmulatorError
-from local.samples import LOGS, ROOT, shown_path
+from local.samples import LOGS, ROOT, displayed_path
 from services.collector.settings import SettingsError, Source, load_settings
 from services.live.news import Changes, DeadLetters, dead_letter_line
 from services.live.system import DEAD_LETTERS_SUBSCRIPTION, EVENTS_TOPIC, LiveFiles, LiveSystem, is_free
@@ -80,7 +80,7 @@ def _follow(system: LiveSystem, dead_letters_file: Path) -> NoReturn:
 
 
 def _welcome(system: LiveSystem, files: LiveFiles, source: Source) -> str:
-    output = shown_path(files.output)
+    output = displayed_path(files.output)
     redis_client = f"redis.Redis(port={system.redis_port}, decode_responses=True)"
     return f"""
 live: ready, for trying things out. Ctrl-C discards the data of Redis and Pub/Sub; a crash loses messages in progress.

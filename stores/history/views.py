@@ -1,20 +1,20 @@
-"""The views over the history table, as BigQuery SQL kept beside this module."""
+"""Reads the views on the history table from `sql/`."""
 
 from importlib import resources
 from string import Template
 
 
 def view_sql(name: str, table: str) -> str:
-    """Returns the query of the view `name`, such as `segment_intervals`, over `table`.
+    """Returns the BigQuery SQL of a view on a table.
 
-    Terraform's `templatefile` fills the same `${table}`.
+    The files have the placeholder `${table}`, which Terraform's `templatefile` fills too.
 
     Args:
-      name: the view's name.
-      table: the history table as BigQuery SQL writes it, `project.dataset.table`, without backticks.
+      name: the view's name, such as `segment_intervals`.
+      table: the history table as `project.dataset.table`, without backticks.
 
     Raises:
-      ValueError: there is no such view, or the table's name cannot stand between backticks.
+      ValueError: there is no such view, or the table's name cannot be quoted with backticks.
     """
     views = {
         path.name.removesuffix(".sql"): path

@@ -1,4 +1,4 @@
-"""The process's way to one Redis: its client, and how that is mended when Redis refuses it."""
+"""Holds the process's client of one Redis, and renews it after an error."""
 
 import dataclasses
 import functools
@@ -13,12 +13,12 @@ from stores.secrets import MakeClient, SecretError, secret_manager, secrets_of
 
 @dataclasses.dataclass(frozen=True)
 class RedisTarget:
-    """Where Redis is, and the names of the secrets that open it: all that travels to the workers.
+    """The address of Redis and the names of its secrets. Workers receive this, and no password.
 
     Args:
-      url: redis://, rediss:// or unix://; without a password, except on one's own machine.
-      auth_secret: names the password: projects/P/secrets/S/versions/V.
-      ca_secret: names the certificates (PEM) to trust besides the system's, for rediss://.
+      url: redis://, rediss:// or unix://. It contains no password, except in a run on the user's own machine.
+      auth_secret: the secret with the password: projects/P/secrets/S/versions/V.
+      ca_secret: the secret with CA certificates (PEM) to trust in addition to the system's; only for rediss://.
       make_client: makes the client of Secret Manager.
     """
 
@@ -31,8 +31,8 @@ class RedisTarget:
 class RedisAccess:
     """Holds the process's client of a target; threads share it.
 
-    A server that turns out to be a node of a cluster gets the cluster's client from then on. Secrets
-    are read anew when what they held was refused.
+    If the server turns out to be a node of a cluster, the client becomes a cluster client. If Redis rejects a
+    password or a certificate, its secret is read again.
     """
 
     def __init__(self, target: RedisTarget) -> None:
@@ -44,20 +44,20 @@ class RedisAccess:
         self._is_stale = False
 
     def prepare(self) -> None:
-        """Reads the secrets, if the process has not; connects to nothing.
+        """Reads the secrets, if the process has not yet. Does not connect.
 
         Raises:
-          SecretError: a secret cannot be read, or holds no certificates.
+          SecretError: a secret cannot be read, or the CA certificates in it are invalid.
         """
         with self._lock:
             if not self._is_cluster:
                 self.client()
 
     def client(self) -> Client:
-        """Returns the client; reads the secrets first, where there is none or it was refused.
+        """Returns the client. Reads the secrets first if there is no client yet, or if Redis rejected them.
 
         Raises:
-          SecretError: a secret cannot be read, or holds no certificates.
+          SecretError: a secret cannot be read, or the CA certificates in it are invalid.
           RedisClusterException: no node of the cluster answers.
         """
         with self._lock:
@@ -69,21 +69,21 @@ class RedisAccess:
             return self._client
 
     def recover(self, fault: Fault) -> bool:
-        """Returns whether another attempt may do better after a fault; `client` then prepares it."""
+        """Returns whether a retry can succeed after a fault. The next call of `client` prepares the retry."""
         with self._lock:
             self._is_stale = True
-            mended = self._forget_refused(fault) or self._follow_cluster(fault)
-        return fault.transient or mended
+            is_fixed = self._forget_rejected_secret(fault) or self._follow_cluster(fault)
+        return fault.transient or is_fixed
 
-    def _forget_refused(self, fault: Fault) -> bool:
-        refused = {
+    def _forget_rejected_secret(self, fault: Fault) -> bool:
+        rejected = {
             "NOAUTH": self._target.auth_secret,
             "WRONGPASS": self._target.auth_secret,
             "CERTIFICATE": self._target.ca_secret,
         }.get(fault.code)
-        if refused is None:
+        if rejected is None:
             return False
-        self._secrets.forget(refused)
+        self._secrets.forget(rejected)
         self._client = None
         return True
 
@@ -109,7 +109,7 @@ class RedisAccess:
             raise SecretError(target.ca_secret, str(error)) from None
 
     def _renew_connections(self, client: Client) -> None:
-        """Lets the next command go to wherever the address leads now, such as to another primary."""
+        """Makes the next command connect again: the address may lead to another primary now."""
         if isinstance(client, RedisCluster):
             address = urlsplit(self._target.url)
             client.nodes_manager.initialize([(address.hostname or "localhost", address.port or 6379)])
@@ -119,5 +119,5 @@ class RedisAccess:
 
 @functools.cache
 def access_to(target: RedisTarget) -> RedisAccess:
-    """Returns the process's access to a target."""
+    """Returns the process's one `RedisAccess` of a target."""
     return RedisAccess(target)

@@ -1,10 +1,10 @@
-"""How Redis is reached, and what its errors mean: whether they pass by themselves, and what to check."""
+"""Makes Redis clients, and classifies Redis errors: whether an error is transient, and what to check."""
 
 import dataclasses
 import re
 import ssl
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import redis
@@ -15,21 +15,26 @@ from redis.connection import parse_url
 from redis.retry import Retry
 
 Client = redis.Redis | RedisCluster
+URL_FORMS = (
+    "redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH, with reserved characters percent-encoded; only"
+    " rediss:// takes CA certificates"
+)
+"""The accepted forms of a URL, for error messages."""
 
 
 def make_client(url: str, password: str | None = None, ca_pem: str | None = None) -> redis.Redis:
-    """Returns a new client for a URL, which connects when first used; threads and forks may share it.
+    """Returns a new client for a URL. It connects on first use; threads and forks may share it.
 
-    Its own retries are off, because `ScriptRunner` retries. Options of redis-py may be appended
-    to the URL, such as `?ssl_check_hostname=False`.
+    The client's own retries are off, because `ScriptRunner` retries. The URL may have options of redis-py, such as
+    `?ssl_check_hostname=False`.
 
     Args:
       url: redis://, rediss:// (TLS) or unix://.
-      password: instead of one in the URL.
-      ca_pem: certificates to trust besides the system's, for rediss://.
+      password: replaces the one in the URL.
+      ca_pem: CA certificates to trust in addition to the system's, in PEM format; only for rediss://.
 
     Raises:
-      ValueError: not such a URL, or no such certificates.
+      ValueError: the URL or the certificates are invalid.
     """
     options = _options(url, password, ca_pem)
     try:
@@ -45,19 +50,19 @@ def make_client(url: str, password: str | None = None, ca_pem: str | None = None
 
 
 def make_cluster_client(url: str, password: str | None = None, ca_pem: str | None = None) -> RedisCluster:
-    """Returns a new client of the cluster that a URL's node belongs to; asks that node for the others.
+    """Returns a new client of a cluster; asks the node at the URL for the other nodes.
 
     Raises:
-      RedisClusterException: the node does not answer, or the cluster is not whole.
+      RedisClusterException: the node does not answer, or some slots have no node.
     """
     return RedisCluster.from_url(url, retry=Retry(NoBackoff(), 0), **_options(url, password, ca_pem))
 
 
 def password_in(url: str) -> bool:
-    """Returns whether a URL holds a password, which belongs into a secret.
+    """Returns whether a URL contains a password.
 
     Raises:
-      ValueError: no URL of a Redis.
+      ValueError: the URL is not a Redis URL.
     """
     try:
         return bool({"password", "ssl_password"} & parse_url(url).keys())
@@ -70,7 +75,7 @@ def _options(url: str, password: str | None, ca_pem: str | None) -> dict[str, An
         "socket_timeout": 5,
         "socket_connect_timeout": 5,
         "client_name": "live-segments",
-        "protocol": 2,  # plain replies are all that is needed, and older servers speak nothing else
+        "protocol": 2,  # the newer protocol 3 has no advantage here, and servers before Redis 6 lack it
     }
     if password is not None:
         options["password"] = password
@@ -85,19 +90,16 @@ def _certificates(pem: str) -> str:
     try:
         ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_verify_locations(cadata=pem)
     except (ssl.SSLError, ValueError, TypeError):
-        raise ValueError("the certificates to trust are not certificates in PEM form") from None
+        raise ValueError("the CA certificates are not in PEM format") from None
     return pem
 
 
 def _bad_url() -> ValueError:
-    return ValueError(
-        "--redis_url must be redis://HOST:PORT/DB, rediss://HOST:PORT/DB or unix:///PATH, with"
-        " reserved characters percent-encoded; certificates to trust go with rediss:// only"
-    )
+    return ValueError(f"the Redis URL must be {URL_FORMS}")
 
 
 class _Packer:
-    """Writes commands for the wire, in a third of the time that redis-py takes."""
+    """Encodes commands, in a third of the time that redis-py takes."""
 
     def pack(self, *args: Any) -> list[bytes]:
         words = args[0].split() if isinstance(args[0], str) else [args[0]]
@@ -122,81 +124,115 @@ def _bytes(arg: object) -> bytes:
     raise redis.DataError("a command's argument is no text, number or bytes")
 
 
+Setting = Literal["url", "auth_secret", "ca_secret", "key_prefix", "ttl"]
+
+
 @dataclasses.dataclass(frozen=True)
 class Fault:
-    """The kind of an error, without the error's own text, which may hold addresses and arguments."""
+    """The kind of an error, without the error's own text, which may contain addresses and arguments.
+
+    Args:
+      code: Redis's error code, or a name for an error without one.
+      check: what to check, without names of flags.
+      transient: whether the error can pass within seconds.
+      setting: the setting that is probably wrong; None if none is.
+    """
 
     code: str
     check: str
     transient: bool = True
-    """It may pass within seconds."""
+    setting: Setting | None = None
 
     def __str__(self) -> str:
         return f"{self.code}: {self.check}"
 
 
-_BUSY = "the server was starting, failing over or busy for longer than was worth waiting"
-_MANY_NODES = "--redis_url leads to a node of a cluster: give its TCP address, database 0"
-_SAID_BY_SERVER = {
+_BUSY = "the server was starting, failing over or busy for longer than all retries took"
+_MANY_NODES = "the Redis URL leads to a node of a cluster: give its TCP address, database 0"
+_SERVER_FAULTS = {
     known.code: known
     for known in (
-        Fault("OOM", "the server is full: raise its maxmemory, or shorten --profile_ttl"),
-        Fault("READONLY", "--redis_url leads to a replica: give the primary's address"),
-        Fault("NOREPLICAS", "the server lacks the replicas it wants: see min-replicas-to-write"),
+        Fault("OOM", "the server is full: raise its maxmemory, or shorten the profiles' TTL", setting="ttl"),
+        Fault("READONLY", "the Redis URL leads to a replica: give the primary's address", setting="url"),
+        Fault("NOREPLICAS", "the server has too few replicas: see min-replicas-to-write"),
         Fault("MISCONF", "the server cannot save its data: see its log and its disk"),
         Fault("LOADING", _BUSY),
         Fault("BUSY", _BUSY),
         Fault("TRYAGAIN", _BUSY),
-        Fault("ASK", "the cluster was moving keys for longer than was worth waiting"),
+        Fault("ASK", "the cluster was moving keys for longer than all retries took"),
         Fault("CLUSTERDOWN", _BUSY),
         Fault("MASTERDOWN", _BUSY),
         Fault("NOSCRIPT", "another program keeps emptying the server's script cache"),
-        Fault("NOAUTH", "the server wants a password: check --redis_auth_secret", False),
-        Fault("WRONGPASS", "check the user and the password: --redis_auth_secret", False),
-        Fault("NOPERM", "the Redis user needs scripts, and to read and write the prefix", False),
-        Fault("WRONGTYPE", "another program uses keys of this prefix: change --redis_key_prefix", False),
-        Fault("MOVED", _MANY_NODES, False),
-        Fault("CROSSSLOT", _MANY_NODES, False),
+        Fault("NOAUTH", "the server requires a password: check the password's secret", False, "auth_secret"),
+        Fault("WRONGPASS", "check the user and the password's secret", False, "auth_secret"),
+        Fault(
+            "NOPERM", "the Redis user must be allowed to run scripts and to read and write the prefix", False
+        ),
+        Fault(
+            "WRONGTYPE",
+            "another program uses keys of this prefix: change the key prefix",
+            False,
+            "key_prefix",
+        ),
+        Fault("MOVED", _MANY_NODES, False, "url"),
+        Fault("CROSSSLOT", _MANY_NODES, False, "url"),
     )
 }
-FAULTS = _SAID_BY_SERVER | {
+FAULTS = _SERVER_FAULTS | {
     known.code: known
     for known in (
-        Fault("DATABASE", "--redis_url names a database that the server lacks; a cluster has 0 only", False),
-        Fault("CERTIFICATE", "the server's certificate is not trusted: check --redis_ca_secret", False),
-        Fault("HOSTNAME", "the server's certificate is for other names than the host in --redis_url", False),
         Fault(
-            "TLS", "TLS failed: check the port in --redis_url, and whether a client's certificate is wanted"
+            "DATABASE",
+            "the Redis URL has the number of a database that does not exist; a cluster has only 0",
+            False,
+            "url",
+        ),
+        Fault(
+            "CERTIFICATE",
+            "the server's certificate is not trusted: check the secret with the CA certificates",
+            False,
+            "ca_secret",
+        ),
+        Fault(
+            "HOSTNAME", "the server's certificate does not contain the host of the Redis URL", False, "url"
+        ),
+        Fault(
+            "TLS",
+            "TLS failed: check the port in the Redis URL, and whether the server requires a client certificate",
+            setting="url",
         ),
         Fault(
             "out of reach",
-            "check that --redis_url leads to a running Redis, that the network and its TLS settings let this"
-            " machine reach it, that it answers within five seconds and takes more clients (maxclients)",
+            "check that the Redis URL leads to a running Redis, that the network and its TLS settings let this"
+            " machine connect, that it answers within five seconds and accepts more clients (maxclients)",
+            setting="url",
         ),
     )
 }
-_SAID = {
+_CODE_OF_TEXT = {
     "The user executing the script can't": "NOPERM",  # Redis 6
     "SELECT is not allowed": "DATABASE",
     "DB index": "DATABASE",
-    **{code: code for code in _SAID_BY_SERVER},
+    **{code: code for code in _SERVER_FAULTS},
 }
-_SAYS = re.compile("|".join(rf"\b{said}\b" for said in _SAID))
-_UNREACHED = (
+_KNOWN_TEXT = re.compile("|".join(rf"\b{text}\b" for text in _CODE_OF_TEXT))
+_CONNECTION_ERRORS = (
     exceptions.ConnectionError,
     exceptions.TimeoutError,
     exceptions.RedisClusterException,
     OSError,
 )
-_OTHER_NAME = (62, 64)
-"""OpenSSL's numbers for a certificate of another host, and of another address."""
+_NAME_MISMATCHES = (62, 64)
+"""OpenSSL's error numbers for a certificate of another host name, and of another IP address."""
 
 
 def fault(error: BaseException) -> Fault:
-    """Returns what an error from redis-py means; a script's error names its code in the text only."""
+    """Returns the kind of an error from redis-py."""
     for cause in _causes(error):
         if isinstance(cause, ssl.SSLCertVerificationError):
-            return FAULTS["HOSTNAME" if getattr(cause, "verify_code", 0) in _OTHER_NAME else "CERTIFICATE"]
+            return FAULTS[
+                "HOSTNAME" if getattr(cause, "verify_code", 0) in _NAME_MISMATCHES else "CERTIFICATE"
+            ]
         if isinstance(cause, ssl.SSLError):
             return FAULTS["TLS"]
         code = getattr(cause, "status_code", None)
@@ -204,16 +240,16 @@ def fault(error: BaseException) -> Fault:
             return FAULTS[code]
         if isinstance(cause, exceptions.AuthenticationError | exceptions.AuthorizationError):
             return FAULTS["WRONGPASS"]
-    if isinstance(error, _UNREACHED):
+    if isinstance(error, _CONNECTION_ERRORS):
         return FAULTS["out of reach"]
-    said = _SAYS.search(str(error))
-    if said is not None:
-        return FAULTS[_SAID[said[0]]]
+    known = _KNOWN_TEXT.search(str(error))  # an error inside a script has its code only in the text
+    if known is not None:
+        return FAULTS[_CODE_OF_TEXT[known[0]]]
     return Fault(type(error).__name__, "see the server's log", False)
 
 
 def _causes(error: BaseException | None) -> Iterator[BaseException]:
-    """Yields an error and those that it was raised from: redis-py hides TLS's and a cluster's in its own."""
+    """Yields an error and its causes, because redis-py wraps errors of TLS and of a cluster in its own."""
     while error is not None:
         yield error
         error = error.__cause__ or error.__context__

@@ -1,4 +1,4 @@
-"""Atomic scripts in Redis: sent in batches, and again while there is hope."""
+"""Runs atomic Redis scripts in batches, and retries transient errors."""
 
 import hashlib
 import time
@@ -14,22 +14,22 @@ from stores.redis.client import Client, fault
 from stores.secrets import SecretError
 
 Call = tuple[bytes, Sequence[str | bytes | int]]
-"""A script's only key, and its arguments."""
+"""One call of a script: its only key, and its arguments."""
 _FAILURES = (RedisError, RedisClusterException, OSError, SecretError)
 
 
 class SegmentStoreError(RuntimeError):
-    """Redis refused writes, or stayed out of reach; the message says what to check and names no one."""
+    """Redis rejected writes or could not be reached. The message has what to check, and no user data."""
 
 
 class ScriptRunner:
     """Runs one script per key. Transient errors are retried with growing pauses; nothing is dropped.
 
     Args:
-      access: to the server or cluster.
-      attempts: how often a call is sent at most.
-      sleep: pauses for so many seconds between attempts.
-      on_throttled: is told the seconds of every pause.
+      access: the client of the server or cluster.
+      attempts: the most times that one call is sent.
+      sleep: waits between attempts; the argument is in seconds.
+      on_throttled: called after every pause with its length in seconds.
     """
 
     def __init__(
@@ -45,16 +45,16 @@ class ScriptRunner:
         self._on_throttled = on_throttled
 
     def run(self, script: str, calls: Sequence[Call]) -> list[int]:
-        """Returns the script's reply to every call, having sent again what found no answer.
+        """Returns the script's reply to every call. A call without a reply is sent again.
 
         Raises:
-          SegmentStoreError: a call found no answer in all attempts, or one that will not change.
+          SegmentStoreError: a call had no reply after all attempts, or failed with a permanent error.
         """
         replies: dict[int, int] = {}
         try:
             self._retrying()(self._send, script, calls, replies)
         except _FAILURES as error:
-            # The original text may hold addresses and arguments: it goes no further.
+            # The original text may contain addresses and arguments, so it is dropped.
             reason = error if isinstance(error, SecretError) else fault(error)
             raise SegmentStoreError(
                 f"Redis took {len(replies)} of {len(calls)} writes, then: {reason}"
@@ -63,14 +63,14 @@ class ScriptRunner:
 
     def _retrying(self) -> tenacity.Retrying:
         return tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._may_pass),
+            retry=tenacity.retry_if_exception(self._can_retry),
             stop=tenacity.stop_after_attempt(self._attempts),
             wait=tenacity.wait_exponential_jitter(initial=0.1, max=5, jitter=0.5),
             sleep=self._pause,
             reraise=True,
         )
 
-    def _may_pass(self, error: BaseException) -> bool:
+    def _can_retry(self, error: BaseException) -> bool:
         if isinstance(error, SecretError):
             return error.transient
         return isinstance(error, _FAILURES) and self._access.recover(fault(error))
@@ -80,57 +80,57 @@ class ScriptRunner:
         self._on_throttled(seconds)
 
     def _send(self, script: str, calls: Sequence[Call], replies: dict[int, int]) -> None:
-        """Sends the calls without a reply once, and notes the replies."""
+        """Sends each call without a reply once, and adds the new replies to `replies`."""
         client = self._access.client()
-        # A key of a cluster may just have gone to a node that lacks the script: there, no hashes.
-        hashes = not isinstance(client, RedisCluster)
+        # In a cluster, a key may have just moved to a node without the script, so the text is always sent.
+        by_hash = not isinstance(client, RedisCluster)
         waiting = [index for index in range(len(calls)) if index not in replies]
         errors = []
         for node, indexes in _by_node(client, calls, waiting):
-            answers = _send_to(node, script, [calls[index] for index in indexes], hashes)
+            answers = _send_to(node, script, [calls[index] for index in indexes], by_hash)
             for index, answer in zip(indexes, answers, strict=True):
                 if isinstance(answer, Exception):
                     errors.append(answer)
                 else:
                     replies[index] = answer
         if errors:
-            raise min(errors, key=lambda error: fault(error).transient)  # a lasting one, if any
+            raise min(errors, key=lambda error: fault(error).transient)  # a permanent one, if any
 
 
 def _by_node(
     client: Client, calls: Sequence[Call], indexes: Iterable[int]
 ) -> Iterator[tuple[redis.Redis, list[int]]]:
-    """Yields the servers that hold the calls' keys, each with the indexes of its calls.
+    """Yields each server that holds keys of the calls, with the indexes of its calls.
 
-    redis-py's own pipeline of a cluster would send each call of a silent node again by itself, and wait
-    five seconds for each.
+    redis-py's own cluster pipeline is not used: if a node does not answer, it sends each call again separately and
+    waits five seconds for each.
     """
     if not isinstance(client, RedisCluster):
         yield client, list(indexes)
         return
-    of_node: dict[str, list[int]] = {}
+    indexes_of: dict[str, list[int]] = {}
     nodes = {}
     for index in indexes:
         node = client.get_node_from_key(calls[index][0])
         nodes[node.name] = node
-        of_node.setdefault(node.name, []).append(index)
-    for name, of_this in of_node.items():
-        yield client.get_redis_connection(nodes[name]), of_this
+        indexes_of.setdefault(node.name, []).append(index)
+    for name, node_indexes in indexes_of.items():
+        yield client.get_redis_connection(nodes[name]), node_indexes
 
 
 def _send_to(
-    node: redis.Redis, script: str, calls: Sequence[Call], hashes: bool
+    node: redis.Redis, script: str, calls: Sequence[Call], by_hash: bool
 ) -> Sequence[int | Exception]:
-    """Returns one server's answers, in one round trip.
+    """Sends calls to one server in one round trip; returns the replies.
 
-    The first call carries the script's text, which loads it; the others name its hash, if they may.
+    The first call has the script's text, which loads the script. With `by_hash` the others have only its hash.
     """
     digest = hashlib.sha1(script.encode(), usedforsecurity=False).hexdigest()
     pipeline = node.pipeline(transaction=False)
     for number, (key, arguments) in enumerate(calls):
-        command = ("EVALSHA", digest) if hashes and number else ("EVAL", script)
+        command = ("EVALSHA", digest) if by_hash and number else ("EVAL", script)
         pipeline.execute_command(*command, 1, key, *arguments)
     try:
         return pipeline.execute(raise_on_error=False)
     except (RedisError, OSError) as error:
-        return [error] * len(calls)  # none of them is known to be written
+        return [error] * len(calls)  # it is unknown which of them were written

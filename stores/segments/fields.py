@@ -1,4 +1,4 @@
-"""What Redis holds of snapshots and changes: the names of their fields, each with its value as text."""
+"""Formats snapshots and changes as the fields that Redis stores."""
 
 from typing import Any
 
@@ -10,17 +10,17 @@ from stores.segments.keys import utf8
 
 _JSON = msgspec.json.Encoder()
 _JSON_INTEGER_BITS = 1024
-"""No reader's number is greater: what is left over counts as infinite."""
+"""The longest integer that is written. Readers' floating-point numbers are infinite above it."""
 
 
 Fields = tuple[str | bytes | int, ...]
-"""Names and values in turn, as HSET and XADD take them."""
+"""Alternating names and values, as HSET and XADD take them."""
 CHANGE_WORDS = 14
-"""How many names and values a change has."""
+"""The number of names and values in a change's fields."""
 
 
 def snapshot_fields(snapshot: Snapshot) -> Fields:
-    """Returns the fields of a profile's hash, without its version."""
+    """Returns the fields of a profile's hash, except `version`."""
     segments = {
         name: {"entered_at": _timestamp(held.entered_at_ms), "expires_at": _expiry(held.expires_at_ms)}
         for name, held in snapshot.segments.items()
@@ -39,7 +39,7 @@ def snapshot_fields(snapshot: Snapshot) -> Fields:
 
 
 def change_fields(change: Change) -> Fields:
-    """Returns the fields of an entry of the stream, always the same: Redis stores their names once per block."""
+    """Returns the fields of an entry of the stream: always the same names, which Redis stores once per block."""
     return (
         *("change_id", change.change_id),
         *("profile_id", utf8(change.profile_id)),
@@ -56,15 +56,15 @@ def _expiry(ms: int | None) -> str | None:
 
 
 def _timestamp(ms: int) -> str:
-    """Formats an instant, clamped to years 1 to 9999, which a far deadline lies beyond."""
+    """Formats an instant, clamped to years 1 to 9999, because a deadline can be later."""
     return format_timestamp(ms if MIN_MS <= ms <= MAX_MS else MIN_MS if ms < MIN_MS else MAX_MS)
 
 
 def _json(value: Any) -> bytes:
-    """Returns valid JSON for whatever came out of JSON or was computed from it; nan and inf are null."""
+    """Returns valid JSON for any value from a message or computed from one; nan and inf become null."""
     try:
         return _JSON.encode(value)
-    except ValueError:  # half a surrogate pair, or an integer of thousands of digits
+    except ValueError:  # an unpaired surrogate, or an integer with thousands of digits
         return _JSON.encode(_representable(value))
 
 

@@ -1,4 +1,4 @@
-"""Reads what the writer wrote: profiles, and the stream of changes."""
+"""Reads the segment store: profiles, and the stream of changes."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ _SCAN_COUNT = 1000
 
 
 class StoredMemberships(NamedTuple):
-    """What Redis holds of a profile's memberships."""
+    """A profile's memberships as Redis stores them."""
 
     updated_at_ms: int
     """The profile time of the snapshot."""
@@ -22,11 +22,11 @@ class StoredMemberships(NamedTuple):
 
 
 class SegmentReader:
-    """Reads the segment store through a client that returns bytes; errors of redis-py pass through.
+    """Reads the segment store. Methods raise redis-py's errors.
 
     Args:
-      client: of the server or cluster.
-      key_prefix: begins every key.
+      client: a client that returns bytes, of the server or cluster.
+      key_prefix: the start of every key.
     """
 
     def __init__(self, client: Client, key_prefix: str) -> None:
@@ -34,17 +34,17 @@ class SegmentReader:
         self._key_prefix = key_prefix
 
     def profile_ids(self) -> Iterator[str]:
-        """Yields the id of every profile that has a key; one may come twice while keys are written."""
+        """Yields the id of every stored profile. An id can occur twice if keys are written meanwhile."""
         for key in self._client.scan_iter(profile_pattern(self._key_prefix), count=_SCAN_COUNT):
             yield profile_id_of(self._key_prefix, key)
 
     def fields(self, profile_id: str) -> dict[str, str]:
-        """Returns a profile's fields as they are stored; none where there is no such key."""
+        """Returns a profile's fields as they are stored; an empty dict if the key does not exist."""
         stored: Mapping[bytes, bytes] = self._client.hgetall(profile_key(self._key_prefix, profile_id))
         return {field.decode(): value.decode() for field, value in stored.items()}
 
     def memberships(self, profile_id: str) -> StoredMemberships | None:
-        """Returns a profile's memberships; None where there is no such key, or a deleted profile's version only."""
+        """Returns a profile's memberships; None if the profile does not exist or was deleted."""
         key = profile_key(self._key_prefix, profile_id)
         updated_at, segments = self._client.hmget(key, "updated_at", "segments")
         if updated_at is None or segments is None:
@@ -52,7 +52,7 @@ class SegmentReader:
         return StoredMemberships(parse_timestamp(updated_at.decode()), _memberships(segments))
 
     def segments_of(self, profile_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Membership]]]:
-        """Yields each profile with the segments that it is stored in, read in one round trip."""
+        """Yields each profile id with its memberships by segment, read in one round trip."""
         ids = list(profile_ids)
         pipeline = self._client.pipeline(transaction=False)
         for profile_id in ids:
@@ -61,12 +61,12 @@ class SegmentReader:
             yield profile_id, _memberships(segments or b"{}")
 
     def changes_after(self, entry_id: str, count: int, wait_ms: int) -> list[tuple[str, dict[str, str]]]:
-        """Returns the next entries of the stream of changes, each with its id and its fields.
+        """Returns the next entries of the stream of changes, each as its id and its fields.
 
         Args:
-          entry_id: the last entry that was read; "0" for the stream's beginning.
+          entry_id: the id of the last entry that was read; "0" for the start of the stream.
           count: the most entries to return.
-          wait_ms: how long to wait for the first of them.
+          wait_ms: how long to wait for the first entry, in milliseconds.
         """
         stream = changes_key(self._key_prefix)
         found: Any = self._client.xread({stream: entry_id}, count=count, block=wait_ms)

@@ -1,4 +1,4 @@
-"""Writes the segment store: what Redis serves of every profile, and the stream of changes."""
+"""Writes the segment store: the snapshot of every profile, and the stream of changes."""
 
 import time
 from collections.abc import Callable, Iterable
@@ -13,13 +13,13 @@ from stores.segments.keys import DEFAULT_KEY_PREFIX, changes_key, profile_key
 
 DEFAULT_CHANGES_MAX_LENGTH = 1_000_000
 DELETED_TTL_MS = 3_600_000
-"""For how long a deleted profile's version stays, so that a stale write cannot bring it back."""
+"""How long the version of a deleted profile is kept, so that a stale write cannot restore the profile."""
 VERSION_LIMIT = 2**53
 """Lua and JavaScript compare numbers exactly only below this."""
 _TTL_LIMIT_MS = 2**53
 
-# A full Redis refuses only the first write of a script: HSET leads, so that nothing is half replaced.
-# A deletion may always pass, because it frees memory.
+# A full Redis rejects only the first write of a script. HSET comes first, so no profile is half replaced.
+# A deletion begins with DEL, which a full Redis accepts because it frees memory.
 _PUT_PROFILE = """
 local stored = tonumber(redis.call('HGET', KEYS[1], 'version')) or -1
 local version = tonumber(ARGV[1])
@@ -51,32 +51,34 @@ return (#ARGV - 3) / words
 
 
 class WriteResult(NamedTuple):
-    """How many profiles a batch of snapshots wrote, and how many it left as they were."""
+    """The number of profiles that a batch of snapshots replaced, and of those that it left unchanged."""
 
     accepted: int
     stale: int
-    """A newer version was stored."""
+    """Profiles with a newer version in Redis."""
     repeated: int = 0
-    """The very version was stored: the write was retried."""
+    """Profiles with the same version in Redis, because the write was retried."""
 
 
 class SegmentStore:
-    """Writes snapshots and changes in batches, at least once; writing again changes nothing.
+    """Writes snapshots and changes in batches, at least once.
 
-    Transient errors are retried with growing pauses, then `SegmentStoreError` is raised: nothing
-    is dropped, and the caller writes the batch again. Each call is one round trip (in a cluster, one
-    per node), and each key one atomic script, so the same store serves a single server and a cluster.
+    Writing a snapshot again changes nothing; appending a change again adds a repeat. Transient errors are retried
+    with growing pauses, then `SegmentStoreError` is raised. The caller must then write the batch again. Each method
+    call is one round trip (in a cluster, one per node), and each key is written by one atomic script, so the same
+    code works with a single server and a cluster.
 
     Args:
-      target: where Redis is; the process shares one client of it.
-      ttl_ms: how long a profile stays after its last write, and the stream after its last entry.
-      changes_max_length: about how many changes the stream keeps.
-      attempts: how often a batch is sent at most.
-      sleep: pauses for so many seconds between attempts.
-      on_throttled: is told the seconds of every pause.
+      target: the address of Redis; all stores of a process share one client.
+      key_prefix: the start of every key.
+      ttl_ms: the TTL of a profile after its last write, and of the stream after its last entry.
+      changes_max_length: approximately how many changes the stream keeps.
+      attempts: the most times that one batch is sent.
+      sleep: waits between attempts; the argument is in seconds.
+      on_throttled: called after every pause with its length in seconds.
 
     Raises:
-      SecretError: a secret of the target cannot be read; they are read here, before anything is written.
+      SecretError: a secret of the target cannot be read. Secrets are read here, before the first write.
     """
 
     def __init__(
@@ -102,25 +104,24 @@ class SegmentStore:
         self._scripts = ScriptRunner(access, attempts, sleep, on_throttled)
 
     def write_snapshots(self, snapshots: Iterable[Snapshot]) -> WriteResult:
-        """Replaces each profile by its newest snapshot, unless what is stored is as new.
+        """Replaces each profile with its newest snapshot, if its version is higher than the stored version.
 
-        Of a deleted profile only `version` stays, for an hour.
+        For a deleted profile, only `version` is kept, for an hour.
 
         Raises:
-          SegmentStoreError: Redis did not take all of them; those it took stay.
+          SegmentStoreError: Redis did not accept all snapshots. Those that it accepted are stored.
         """
         calls = [self._put_profile(snapshot) for snapshot in _newest(snapshots)]
         replies = self._scripts.run(_PUT_PROFILE, calls)
         return WriteResult(replies.count(_WRITTEN), replies.count(_STALE), replies.count(_REPEATED))
 
     def append_changes(self, changes: Iterable[Change]) -> int:
-        """Appends the changes to the stream, all or none, and returns how many there were.
+        """Appends the changes to the stream, all or none, and returns their number.
 
-        A retry may append them again: consumers drop repeats by `change_id`. `expires_at` is ""
-        where it is null.
+        A retry can append them again; consumers drop repeats by `change_id`. A null `expires_at` is written as "".
 
         Raises:
-          SegmentStoreError: Redis did not take them, or its answer never came.
+          SegmentStoreError: Redis rejected the changes, or did not answer.
         """
         arguments: list[str | bytes | int] = [self._changes_max_length, self._ttl_ms, CHANGE_WORDS]
         for change in changes:

@@ -1,4 +1,4 @@
-"""The canary's waiting, with a clock of the test's own, and what it asks of its flags."""
+"""The canary: how it waits, with a simulated clock, and how it checks its flags."""
 
 import json
 from collections.abc import Callable, Iterator
@@ -13,9 +13,9 @@ from commands.canary import (
     EVENT,
     PROFILE_PREFIX,
     CanaryError,
-    Held,
-    Look,
-    Outcome,
+    CanaryResult,
+    ProfileReader,
+    StoredProfile,
     expected_exit_ms,
     main,
     new_event,
@@ -34,13 +34,13 @@ from tests.stores.secret_manager import PASSWORD_SECRET, FakeSecretManager
 RULES = f"version: 1\nsegments:\n{DEFINITION}"
 STAY_MS = 10_000
 TIMEOUT_MS = 60_000
-LOOK_MS = 50
+POLL_MS = 50
 
 
 class World:
-    """A clock that only pauses move on, and a Redis that changes at instants."""
+    """A clock that advances only in pauses, and a Redis that changes at given times."""
 
-    def __init__(self, *stages: tuple[int, Held | None]) -> None:
+    def __init__(self, *stages: tuple[int, StoredProfile | None]) -> None:
         self.now_ms = START_MS
         self._stages = [(START_MS + after_ms, held) for after_ms, held in stages]
 
@@ -48,59 +48,59 @@ class World:
         return self.now_ms
 
     def pause(self) -> None:
-        self.now_ms += LOOK_MS
+        self.now_ms += POLL_MS
 
-    def look(self) -> Held | None:
+    def read_profile(self) -> StoredProfile | None:
         held = None
         for at_ms, then in self._stages:
             held = then if at_ms <= self.now_ms else held
         return held
 
 
-def outcome(*stages: tuple[int, Held | None]) -> Outcome:
-    """Returns what a canary says that was sent at the start, where Redis holds these, each after some ms."""
+def outcome(*stages: tuple[int, StoredProfile | None]) -> CanaryResult:
+    """Returns the canary's result if Redis has each of these states after so many milliseconds."""
     world = World(*stages)
-    return watch(START_MS, START_MS + STAY_MS, world.look, TIMEOUT_MS, world.clock, world.pause)
+    return watch(START_MS, START_MS + STAY_MS, world.read_profile, TIMEOUT_MS, world.clock, world.pause)
 
 
-def member(until_ms: int = STAY_MS) -> Held:
-    return Held(START_MS, START_MS + until_ms)
+def member(until_ms: int = STAY_MS) -> StoredProfile:
+    return StoredProfile(START_MS, START_MS + until_ms)
 
 
-def gone(at_ms: int = STAY_MS) -> Held:
-    return Held(START_MS + at_ms, None)
+def gone(at_ms: int = STAY_MS) -> StoredProfile:
+    return StoredProfile(START_MS + at_ms, None)
 
 
-BEFORE = Held(START_MS - 86_400_000, None)
+BEFORE = StoredProfile(START_MS - 86_400_000, None)
 """What an earlier check with the same profile has left."""
 
 
 @pytest.mark.parametrize("before", [None, BEFORE])
-def test_measures_the_way_in_and_the_way_out(before: Held | None) -> None:
-    assert outcome((0, before), (700, member()), (10_250, gone())) == Outcome(700, 250)
+def test_measures_the_way_in_and_the_way_out(before: StoredProfile | None) -> None:
+    assert outcome((0, before), (700, member()), (10_250, gone())) == CanaryResult(700, 250)
 
 
-def test_a_look_is_all_that_a_figure_may_be_off() -> None:
-    assert outcome((710, member()), (10_260, gone())) == Outcome(750, 300)
+def test_a_figure_is_too_long_by_at_most_one_poll() -> None:
+    assert outcome((710, member()), (10_260, gone())) == CanaryResult(750, 300)
 
 
 def test_an_event_that_takes_longer_than_the_stay_is_measured_too() -> None:
-    assert outcome((0, BEFORE), (30_000, gone())) == Outcome(30_000, 20_000)
+    assert outcome((0, BEFORE), (30_000, gone())) == CanaryResult(30_000, 20_000)
 
 
 def test_the_end_is_the_one_that_redis_holds() -> None:
-    assert outcome((700, member(until_ms=12_000)), (12_100, gone(at_ms=12_000))) == Outcome(700, 100)
+    assert outcome((700, member(until_ms=12_000)), (12_100, gone(at_ms=12_000))) == CanaryResult(700, 100)
 
 
 @pytest.mark.parametrize("there", [[], [(0, BEFORE)], [(60_050, member())]])
-def test_what_does_not_come_in_is_a_failure(there: list[tuple[int, Held | None]]) -> None:
+def test_what_does_not_come_in_is_a_failure(there: list[tuple[int, StoredProfile | None]]) -> None:
     found = outcome(*there)
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (None, None)
     assert found.failure == "the event was not in Redis within 60 s"
 
 
 @pytest.mark.parametrize("after", [[], [(5_000, None)], [(5_000, BEFORE)], [(70_050, gone())]])
-def test_what_does_not_go_out_is_a_failure(after: list[tuple[int, Held | None]]) -> None:
+def test_what_does_not_go_out_is_a_failure(after: list[tuple[int, StoredProfile | None]]) -> None:
     found = outcome((700, member()), *after)
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (700, None)
     assert found.failure is not None
@@ -108,11 +108,11 @@ def test_what_does_not_go_out_is_a_failure(after: list[tuple[int, Held | None]])
 
 
 def test_the_last_instant_of_waiting_counts() -> None:
-    assert outcome((60_000, member()), (70_000, gone())) == Outcome(60_000, 60_000)
+    assert outcome((60_000, member()), (70_000, gone())) == CanaryResult(60_000, 60_000)
 
 
-def test_a_job_that_lacks_the_segment_is_told_at_once() -> None:
-    found = outcome((700, Held(START_MS, None)))
+def test_a_job_without_the_segment_fails_at_once() -> None:
+    found = outcome((700, StoredProfile(START_MS, None)))
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (700, None)
     assert found.failure is not None
     assert "the job runs other definitions" in found.failure
@@ -120,16 +120,19 @@ def test_a_job_that_lacks_the_segment_is_told_at_once() -> None:
 
 @pytest.mark.parametrize(
     "found, severity, word",
-    [(Outcome(700, 250), "INFO", "passed"), (Outcome(700, failure="it did not come"), "ERROR", "failed")],
+    [
+        (CanaryResult(700, 250), "INFO", "passed"),
+        (CanaryResult(700, failure="it did not come"), "ERROR", "failed"),
+    ],
 )
-def test_says_one_line_of_json_without_the_profile(found: Outcome, severity: str, word: str) -> None:
+def test_prints_one_line_of_json_without_the_profile(found: CanaryResult, severity: str, word: str) -> None:
     line = found.line()
     assert "\n" not in line
-    said = json.loads(line)
-    assert (said["severity"], said["canary"]) == (severity, word)
-    assert (said["event_to_redis_ms"], said["exit_lag_ms"]) == found[:2]
-    assert said.keys() == {"severity", "message", "canary", "event_to_redis_ms", "exit_lag_ms"}
-    assert said["message"] == f"canary: {found.failure or 'passed'}"
+    written = json.loads(line)
+    assert (written["severity"], written["canary"]) == (severity, word)
+    assert (written["event_to_redis_ms"], written["exit_lag_ms"]) == found[:2]
+    assert written.keys() == {"severity", "message", "canary", "event_to_redis_ms", "exit_lag_ms"}
+    assert written["message"] == f"canary: {found.failure or 'passed'}"
 
 
 # What it sends
@@ -174,86 +177,96 @@ def key(redis_client: redis.Redis) -> Callable[..., str]:
 
 
 def test_reads_what_redis_holds(redis_url: str, key: Callable[..., str]) -> None:
-    look = Look(RedisTarget(redis_url), "segments:", "canary:7")
-    assert look() is None
+    read_profile = ProfileReader(RedisTarget(redis_url), "segments:", "canary:7")
+    assert read_profile() is None
     key(version="1")
-    assert look() is None, "of a deleted profile only the version is left"
+    assert read_profile() is None, "of a deleted profile only the version is left"
     at = format_timestamp(START_MS)
     key(updated_at=at, segments="{}")
-    assert look() == Held(START_MS, None)
+    assert read_profile() == StoredProfile(START_MS, None)
     end = format_timestamp(START_MS + STAY_MS)
-    key(updated_at=at, segments=json.dumps({"canary": {"entered_at": at, "expires_at": end}, "vip": {}}))
-    assert look() == Held(START_MS, START_MS + STAY_MS)
+    other = {"entered_at": at, "expires_at": None}
+    key(updated_at=at, segments=json.dumps({"canary": {"entered_at": at, "expires_at": end}, "vip": other}))
+    assert read_profile() == StoredProfile(START_MS, START_MS + STAY_MS)
     key(segments=json.dumps({"canary": {"entered_at": at, "expires_at": None}}))
-    assert look() == Held(START_MS, None)
+    assert read_profile() == StoredProfile(START_MS, None)
 
 
 def test_a_redis_out_of_reach_may_come_back() -> None:
-    assert Look(RedisTarget("redis://127.0.0.1:1/0"), "segments:", "canary:1")() is None
+    assert ProfileReader(RedisTarget("redis://127.0.0.1:1/0"), "segments:", "canary:1")() is None
 
 
-def test_a_redis_that_never_will_do_is_told(redis_url: str, redis_client: redis.Redis) -> None:
+def test_a_permanent_error_of_redis_is_reported(redis_url: str, redis_client: redis.Redis) -> None:
     redis_client.set("segments:profile:canary:7", "a text")
-    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGTYPE"):
-        Look(RedisTarget(redis_url), "segments:", "canary:7")()
+    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGTYPE: .*; see --redis_key_prefix$"):
+        ProfileReader(RedisTarget(redis_url), "segments:", "canary:7")()
 
 
 @pytest.fixture
 def locked(tmp_path: Path) -> Iterator[EmbeddedRedis]:
-    """A Redis that wants a password, with a synthetic profile in it."""
+    """A Redis with a password, and with a synthetic profile in it."""
     with EmbeddedRedis(tmp_path / "redis", password="sesame") as server:
         with redis.Redis.from_url(server.url) as admin:
-            admin.hset("key", "updated_at", format_timestamp(START_MS))
-            admin.hset("key", "segments", "{}")
+            fields = {"updated_at": format_timestamp(START_MS), "segments": "{}"}
+            admin.hset("segments:profile:canary:1", mapping=fields)
         yield server
 
 
-def test_a_password_that_was_changed_is_read_again_and_a_wrong_one_is_told(locked: EmbeddedRedis) -> None:
+def test_a_changed_password_is_read_again_and_a_wrong_one_is_reported(locked: EmbeddedRedis) -> None:
     manager = FakeSecretManager()
     manager.held[PASSWORD_SECRET] = b"yesterday's"
     url = f"unix://{urlsplit(locked.url).path}"
-    look = Look(RedisTarget(url, PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1")
-    assert look() is None
+    read_profile = ProfileReader(
+        RedisTarget(url, PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
+    )
+    assert read_profile() is None
     manager.held[PASSWORD_SECRET] = b"sesame"
-    assert look() == Held(START_MS, None)
+    assert read_profile() == StoredProfile(START_MS, None)
     manager.held[PASSWORD_SECRET] = b"tomorrow's"
-    look = Look(
+    read_profile = ProfileReader(
         RedisTarget(url + "?db=0", PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
     )
     secrets_of(manager.make_client).forget(PASSWORD_SECRET)
-    assert look() is None
-    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGPASS") as told:
-        look()
-    assert "tomorrow" not in str(told.value)
+    assert read_profile() is None
+    with pytest.raises(CanaryError, match=r"^Redis cannot be used: WRONGPASS") as raised:
+        read_profile()
+    assert "tomorrow" not in str(raised.value)
     assert len(manager.reads) == 4
 
 
-def test_a_secret_that_cannot_be_read_is_told() -> None:
+def test_an_unreadable_secret_is_reported() -> None:
     manager = FakeSecretManager()
-    look = Look(
+    read_profile = ProfileReader(
         RedisTarget("redis://h", PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"
     )
     with pytest.raises(CanaryError, match="cannot be read: NotFound"):
-        look()
+        read_profile()
 
 
 # Its flags
 
 
 @pytest.mark.parametrize(
-    "wrong, said",
+    "wrong, message",
     [
         ("--events_topic=events", "--events_topic must look like projects/P/topics/T"),
         ("--events_topic=", "--events_topic is empty"),
         ("--redis_url=http://shop", "--redis_url must be redis://"),
-        ("--redis_auth_secret=sesame", "--redis_auth_secret must look like projects/P/secrets/S/versions/V"),
+        (
+            "--redis_auth_secret=sesame",
+            "--redis_auth_secret must look like projects/P/secrets/S/versions/V",
+        ),
         ("--segments=nowhere.yaml", "nowhere.yaml cannot be read"),
         ("--timeout_seconds=0", "give 1 to 3600 whole seconds"),
         ("--timeout_seconds=soon", "--timeout_seconds"),
     ],
 )
 def test_a_wrong_flag_ends_it_before_anything_is_sent(
-    wrong: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    wrong: str,
+    message: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("commands.canary._publish", lambda *_: pytest.fail("it was sent"))
     (tmp_path / "segments.yaml").write_text(RULES)
@@ -264,5 +277,5 @@ def test_a_wrong_flag_ends_it_before_anything_is_sent(
         status = int(end.code or 0)
     shown = capsys.readouterr()
     assert (status, shown.out) == (2, "")
-    assert said in shown.err
+    assert message in shown.err
     assert "sesame" not in shown.err

@@ -126,7 +126,7 @@ def test_check_prints_every_mistake(tmp_path: Path) -> None:
     [
         ("no/such.yaml", "cannot be read: No such file or directory"),
         ("no/such/", "cannot be read: No such file or directory"),
-        (".", "holds no *.yaml: give the folder that holds a file for each event"),
+        (".", "has no *.yaml: give the folder with one file per event"),
     ],
 )
 def test_check_needs_a_readable_file_or_folder(

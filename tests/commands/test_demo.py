@@ -1,4 +1,4 @@
-"""What `make run` prints: the job's own numbers, what Redis and the history hold, and the difference made."""
+"""The output of `make run`: the job's counters, the contents of Redis and of the history, and differences."""
 
 import dataclasses
 import gzip
@@ -123,7 +123,7 @@ def test_the_views_log_by_its_numbers(printed: Any) -> None:
     }
     assert "both agree" in out
     assert "Changes  13 of 1,723, one of each kind" in out
-    assert "\n  The next run will show the difference from this one.\n" in out
+    assert "\n  The next run prints the differences from this run.\n" in out
     assert "HGETALL segments:profile:515564373\n" in out
 
 
@@ -207,12 +207,12 @@ def test_the_second_run_shows_what_an_edited_rule_changed(shop: Shop, views: lis
     assert len(cells(third, "window_shopper")) == 3
 
 
-def printed_with(finished: SampleRun, **outcome: Any) -> str:
+def printed_with(finished: SampleRun, **result: Any) -> str:
     """Returns the report of a run of which something is different."""
-    before = outcome.pop("before", finished.before)
+    before = result.pop("before", finished.before)
     console = Console(width=100, file=io.StringIO())
-    changed = dataclasses.replace(finished.outcome, **outcome)
-    print_report(dataclasses.replace(finished, before=before, outcome=changed), console)
+    changed = dataclasses.replace(finished.result, **result)
+    print_report(dataclasses.replace(finished, before=before, result=changed), console)
     return console.file.getvalue()  # type: ignore[attr-defined]
 
 
@@ -255,7 +255,7 @@ def test_numbers_that_are_none_count_as_no_run_before(shop: Shop, kept: bytes) -
     (shop.folder / "out" / "week" / "numbers.json").write_bytes(kept)
     status, out, _ = shop.demo("week")
     assert status == 0
-    assert "The next run will show the difference from this one." in out
+    assert "The next run prints the differences from this run." in out
 
 
 def test_a_mistake_leaves_the_run_before_as_it_was(shop: Shop) -> None:
@@ -287,7 +287,7 @@ def test_what_an_interrupted_run_left_is_removed(shop: Shop) -> None:
 # The numbers
 
 
-def test_tells_what_became_of_every_event(shop: Shop) -> None:
+def test_counts_every_event(shop: Shop) -> None:
     shop.keep(
         "week",
         payload(60, "Order Completed", message_id="one"),
@@ -364,7 +364,7 @@ def url_in(flags: list[str]) -> str:
 # Redis and the history
 
 
-def test_a_disagreement_is_said_loudly(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disagreement_is_printed_prominently(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     def run_and_meddle(flags: list[str]) -> None:
         run(flags)
         with redis.Redis.from_url(url_in(flags), decode_responses=True) as client:
@@ -382,14 +382,14 @@ def test_a_disagreement_is_said_loudly(shop: Shop, monkeypatch: pytest.MonkeyPat
 
 
 def test_disagreements_are_those_of_either_side_and_of_the_time_of_entry() -> None:
-    told = {("a", "s"): "1", ("b", "s"): "1", ("c", "s"): "1"}
+    recorded = {("a", "s"): "1", ("b", "s"): "1", ("c", "s"): "1"}
     stored = {("b", "s"): "2", ("c", "s"): "1", ("d", "s"): "1"}
-    assert disagreements(told, stored) == [
+    assert disagreements(recorded, stored) == [
         "a in s: a member since 1 by the history, no member by Redis",
         "b in s: a member since 1 by the history, a member since 2 by Redis",
         "d in s: no member by the history, a member since 1 by Redis",
     ]
-    assert disagreements(told, told) == []
+    assert disagreements(recorded, recorded) == []
 
 
 def test_many_disagreements_are_counted(finished: SampleRun) -> None:

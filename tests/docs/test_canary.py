@@ -4,7 +4,7 @@ import json
 import re
 from pathlib import Path
 
-from commands.canary import DEFINITION, PROFILE_PREFIX, PROFILES, Outcome, parser
+from commands.canary import DEFINITION, PROFILE_PREFIX, PROFILES, CanaryResult, parser
 
 TEXT = Path("docs/canary.md").read_text()
 
@@ -27,7 +27,7 @@ def test_the_command_has_the_flags_that_are_shown() -> None:
 
 def test_the_line_is_of_the_form_that_is_shown() -> None:
     shown = json.loads(block("json"))
-    assert json.loads(Outcome(shown["event_to_redis_ms"], shown["exit_lag_ms"]).line()) == shown
+    assert json.loads(CanaryResult(shown["event_to_redis_ms"], shown["exit_lag_ms"]).line()) == shown
 
 
 def test_the_profiles_are_those_that_are_named() -> None:

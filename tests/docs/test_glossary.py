@@ -16,7 +16,9 @@ CODE = "\n".join(path.read_text() for path in [*SOURCES, *sorted((ROOT / "benchm
 def rows() -> list[list[str]]:
     """Returns the cells of each term's row."""
     lines = (ROOT / "docs" / "glossary.md").read_text().splitlines()
-    cells = [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line[:1] == "|"]
+    cells = [
+        [cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in lines if line[:1] == "|"
+    ]
     return [row for row in cells if len(row) == 5 and row[0] != "term" and not set(row[0]) <= set("-: ")]
 
 

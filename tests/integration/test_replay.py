@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import replay as replay_dead_letters
-from commands.replay import Letter, Replay, main, read_letter
+from commands.replay import DeadLetterReplay, Letter, main, read_letter
 from segmentation.dead_letters import DeadLetter
 from tests.integration.live_job import LiveJob, Topic, body, now_ms, until
 
@@ -84,9 +84,9 @@ def test_a_dry_run_only_counts(topics: tuple[Topic, Topic], capsys: Shown) -> No
 def test_what_arrives_meanwhile_stays(topics: tuple[Topic, Topic], capsys: Shown) -> None:
     dead_letters, events = topics
     dead_letters.publish(letter(b"1"))
-    Replay(dead_letters.subscription, events.name).run(now_seconds=0)
+    DeadLetterReplay(dead_letters.subscription, events.name).run(now_seconds=0)
     assert capsys.readouterr().out == "0 replayed\n1 left: 1 arrived since\n"
-    Replay(dead_letters.subscription, events.name).run(now_seconds=LATER)
+    DeadLetterReplay(dead_letters.subscription, events.name).run(now_seconds=LATER)
     assert capsys.readouterr().out == "1 replayed: 1 bad_type\n"
 
 
@@ -96,7 +96,7 @@ def test_what_is_not_taken_is_not_acknowledged(topics: tuple[Topic, Topic], caps
     with pubsub_v1.PublisherClient() as publisher:
         publisher.delete_topic(topic=events.name)
     with pytest.raises(replay_dead_letters.ReplayError, match="run it again for the rest"):
-        Replay(dead_letters.subscription, events.name).run(LATER)
+        DeadLetterReplay(dead_letters.subscription, events.name).run(LATER)
     assert capsys.readouterr().out == "0 replayed\n"
     assert len(dead_letters.taken()) == 1
 

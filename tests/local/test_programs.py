@@ -1,4 +1,4 @@
-"""Programs under supervisord: started in order, stopped in reverse, and never left behind."""
+"""Programs under supervisord: they start in order, stop in reverse order, and never outlive this process."""
 
 import functools
 import os
@@ -28,7 +28,7 @@ ASKS_AGAIN = (
     "import os, signal, sys, time; again = lambda *_: os.kill(int(sys.argv[2]), signal.SIGALRM);"
     "signal.signal(signal.SIGTERM, again); print('ready', flush=True); time.sleep(1000)"
 )
-"""Does not end when it is asked to, and then sends a signal to the process that it is told."""
+"""Does not end at SIGTERM, but sends SIGALRM to the given process."""
 
 
 def _says_ready(programs: Programs, name: str) -> bool:
@@ -98,7 +98,7 @@ def test_are_stopped_in_reverse_each_when_the_one_before_has_ended(programs: Pro
     assert started.none_is_left()
 
 
-def test_one_that_ended_is_named_with_its_last_words(programs: Programs) -> None:
+def test_one_that_ended_is_named_with_the_end_of_its_log(programs: Programs) -> None:
     with pytest.raises(ProgramError, match=r"^first ended: ready \(.*/logs/first.log\)$"):
         with programs:
             started = Started(programs, "first", "second")
@@ -111,7 +111,7 @@ def test_one_may_end_if_nothing_is_wrong(programs: Programs) -> None:
     with programs:
         programs.start("brief", lambda: programs.has_ended("brief"))
         programs.check()
-        assert programs.last_words("brief").startswith("100% ready")
+        assert programs.log_tail("brief").startswith("100% ready")
 
 
 def test_one_that_may_end_must_end_well(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""What is said when the emulator is missing or fails; the emulator itself runs in tests/integration."""
+"""The errors if the emulator is missing or fails. The emulator itself runs in tests/integration."""
 
 import socket
 from pathlib import Path
@@ -64,7 +64,7 @@ def test_java_home_comes_first(tmp_path, monkeypatch):
     assert find_java() == str(own)
 
 
-def test_an_emulator_that_ends_at_once_says_why(tmp_path, monkeypatch):
+def test_the_error_has_the_log_of_an_emulator_that_ends_at_once(tmp_path, monkeypatch):
     program(tmp_path / "bin" / "java", "echo 'Error: Invalid jarfile'; exit 1")
     jar = program(tmp_path / "my.jar")
     monkeypatch.setenv("PUBSUB_EMULATOR_JAR", str(jar))

@@ -146,7 +146,7 @@ def test_a_table_that_is_not_there_ends_the_run(
     bigquery: BigQueryStub, flags: list[str], tmp_path: Path
 ) -> None:
     """Its rows are no dead letters: they can be had again."""
-    with pytest.raises(InsertError, match=f"{TABLE} took 0 of .* HTTP 404 notFound; the table has to exist"):
+    with pytest.raises(InsertError, match=f"{TABLE} took 0 of .* HTTP 404 notFound; create the table"):
         main([*flags, f"--history_table={TABLE}"])
     assert lines_of(tmp_path, "dead") == []
 

@@ -13,7 +13,7 @@ CA_SECRET = "projects/shop/secrets/redis-ca/versions/latest"
 
 
 class FakeSecretManager(SecretManagerServiceTransport):
-    """Answers from a dict: a name to what it holds, or to the error that reading it gives."""
+    """Answers from a dict from a secret's name to its value, or to the error of reading it."""
 
     def __init__(self):
         super().__init__(credentials=AnonymousCredentials())

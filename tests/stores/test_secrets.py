@@ -1,4 +1,4 @@
-"""Secrets are read once, again when asked to, and shown to no one."""
+"""Secrets are read once, read again after `forget`, and never printed."""
 
 import logging
 import pickle
@@ -68,7 +68,7 @@ def test_other_spaces_are_part_of_it(manager, secrets):
         (exceptions.ResourceExhausted("much"), "ResourceExhausted: Secret Manager does not answer", True),
         (b"", "it is empty", False),
         (b"\n", "it is empty", False),
-        (b"\xffsesame", "it holds no UTF-8 text", False),
+        (b"\xffsesame", "it is not UTF-8", False),
     ],
 )
 def test_one_that_cannot_be_read_is_named_with_what_to_do(manager, secrets, held, expected, transient):
@@ -97,7 +97,7 @@ def test_a_client_that_cannot_be_made_is_made_again(manager):
     assert secrets.read(PASSWORD_SECRET) == "sesame"
 
 
-def test_without_credentials_the_real_client_says_so(monkeypatch, tmp_path):
+def test_the_real_client_reports_missing_credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)

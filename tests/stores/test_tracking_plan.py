@@ -45,11 +45,9 @@ def test_reads_the_yaml_files_of_a_folder(tmp_path: Path) -> None:
     assert folder.plan.names == ("Order Completed",)
 
 
-def test_a_wrong_folder_is_named_with_the_mend(tmp_path: Path) -> None:
+def test_a_wrong_folder_is_reported_with_the_fix(tmp_path: Path) -> None:
     assert mistake(tmp_path / "no") == f"{tmp_path}/no cannot be read: No such file or directory"
-    assert (
-        mistake(tmp_path) == f"{tmp_path} holds no *.yaml: give the folder that holds a file for each event"
-    )
+    assert mistake(tmp_path) == f"{tmp_path} has no *.yaml: give the folder with one file per event"
     (tmp_path / "order.yaml").write_text(ORDER)
     assert mistake(tmp_path / "order.yaml") == f"{tmp_path}/order.yaml cannot be read: Not a directory"
     (tmp_path / "view.yml").write_text(ORDER)
@@ -58,7 +56,7 @@ def test_a_wrong_folder_is_named_with_the_mend(tmp_path: Path) -> None:
     (tmp_path / "view.yaml").write_bytes(b"event: \xff")
     assert mistake(tmp_path) == f"{tmp_path}/view.yaml is not UTF-8"
     (tmp_path / "view.yaml").write_text("#" * 1024 * 1024)
-    assert mistake(tmp_path) == f"{tmp_path} holds more than 1048576 bytes: make its files smaller"
+    assert mistake(tmp_path) == f"{tmp_path} has more than 1048576 bytes; make its files smaller"
     (tmp_path / "view.yaml").write_text("event: A\non_violation: drop\nschma: {}\n")
     assert mistake(tmp_path).splitlines() == [
         f"{tmp_path} has 2 mistakes:",

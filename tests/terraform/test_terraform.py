@@ -14,7 +14,7 @@ import duckdb
 import pytest
 import sqlglot
 
-from commands.canary import MAX_STAY_MS, PROFILE_PREFIX, Outcome
+from commands.canary import MAX_STAY_MS, PROFILE_PREFIX, CanaryResult
 from commands.canary import parser as canary_flags
 from commands.cli import COMMANDS
 from pipeline.options import SegmentationOptions
@@ -383,7 +383,7 @@ def test_the_canary_is_started_with_flags_that_it_has_and_ends_in_time(terraform
     waits_seconds = 2 * flags.timeout_seconds + MAX_STAY_MS / 1000
     assert int(task["timeout"].strip('"s')) >= waits_seconds + 60, "starting it takes a while"
     figures = {figure for figure, _ in _entries(terraform.locals["canary_figures"])}
-    assert figures == {figure for figure in json.loads(Outcome().line()) if figure.endswith("_ms")}
+    assert figures == {figure for figure in json.loads(CanaryResult().line()) if figure.endswith("_ms")}
 
 
 def _named(terraform: Configuration, kind: str, name: str) -> Block:

@@ -1,4 +1,4 @@
-"""Rows on their way to the Storage Write API, as far as they go in Python."""
+"""The Python part of writing rows through the Storage Write API."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -1,4 +1,4 @@
-"""The coders give back what they got, whatever JSON values a snapshot holds."""
+"""The coders decode what they encoded, for all JSON values in a snapshot."""
 
 import json
 import math

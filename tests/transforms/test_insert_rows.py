@@ -1,4 +1,4 @@
-"""Rows on their way into a BigQuery table, over HTTP, while the service refuses, fails and stalls."""
+"""Inserts of rows into a BigQuery table over HTTP, with a service that rejects rows, fails and stalls."""
 
 import json
 import re
@@ -166,11 +166,19 @@ def test_an_answer_that_does_not_come_is_not_waited_for(
 @pytest.mark.parametrize(
     "fault, reason, runner",
     [
-        (HttpError(404, "notFound"), "HTTP 404 notFound; the table has to exist", BUNDLE_BASED),
-        (HttpError(404, "notFound"), "HTTP 404 notFound; the table has to exist", "FnApiRunner"),
-        (HttpError(403, "accessDenied"), "HTTP 403 accessDenied; may the job's account", "FnApiRunner"),
-        (HttpError(403, "quotaExceeded"), "HTTP 403 quotaExceeded; may the job's account", "FnApiRunner"),
-        (HttpError(401, "authError"), "HTTP 401 authError; are the credentials right?", "FnApiRunner"),
+        (HttpError(404, "notFound"), "HTTP 404 notFound; create the table", BUNDLE_BASED),
+        (HttpError(404, "notFound"), "HTTP 404 notFound; create the table", "FnApiRunner"),
+        (
+            HttpError(403, "accessDenied"),
+            "HTTP 403 accessDenied; check the permission of the job's account",
+            "FnApiRunner",
+        ),
+        (
+            HttpError(403, "quotaExceeded"),
+            "HTTP 403 quotaExceeded; check the permission of the job's account",
+            "FnApiRunner",
+        ),
+        (HttpError(401, "authError"), "HTTP 401 authError; check the credentials", "FnApiRunner"),
         (HttpError(400, "invalid"), "HTTP 400 invalid", "FnApiRunner"),
         (HttpError(503, "backendError"), "HTTP 503 backendError", "FnApiRunner"),
         (HangUp(rows_taken=False), "ConnectionError", "FnApiRunner"),

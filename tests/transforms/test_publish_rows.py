@@ -1,4 +1,4 @@
-"""Rows become messages that Pub/Sub takes, whatever their fields hold."""
+"""Rows become valid Pub/Sub messages, with any values of their fields."""
 
 import json
 

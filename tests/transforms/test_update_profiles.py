@@ -1,4 +1,4 @@
-"""The stateful step, by scripts of arrivals and watermarks (TestStream), and through its coders."""
+"""The stateful step, with scripted arrivals and watermarks (TestStream), and with its coders."""
 
 from collections.abc import Callable
 from typing import Any

@@ -1,4 +1,4 @@
-"""Rows become lines of files: whole files of a bounded run, one that grows of an unbounded one."""
+"""Rows become lines of files: complete files in a bounded run, one growing file in a live run."""
 
 import json
 from pathlib import Path

@@ -146,7 +146,7 @@ class TestWriteSegments:
 
     def test_no_server_fails_the_pipeline(self, runner, stopped_server):
         step = write_segments(stopped_server.url, sleep=give_up_waiting)
-        with pytest.raises(Exception, match="check that --redis_url leads to a running Redis"):
+        with pytest.raises(Exception, match="check that the Redis URL leads to a running Redis"):
             run(runner, [snapshot("alice", 1)], step)
 
     def test_no_elements_need_no_server(self, runner, stopped_server):
@@ -170,7 +170,7 @@ class TestWriteChanges:
 
     def test_no_server_fails_the_pipeline(self, runner, stopped_server):
         step = write_changes(stopped_server.url, sleep=give_up_waiting)
-        with pytest.raises(Exception, match="check that --redis_url leads to a running Redis"):
+        with pytest.raises(Exception, match="check that the Redis URL leads to a running Redis"):
             run(runner, [change(1)], step)
 
 

@@ -1,4 +1,4 @@
-"""The writing steps in a pipeline, while the server is in trouble: all snapshots and all changes arrive."""
+"""The writing steps in a pipeline during server errors: all snapshots and all changes arrive."""
 
 import pickle
 from urllib.parse import urlsplit

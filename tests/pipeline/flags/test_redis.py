@@ -11,10 +11,11 @@ from apache_beam.options.pipeline_options import GoogleCloudOptions
 from local.embedded_redis import EmbeddedRedis
 from pipeline.config import SegmentationConfig
 from pipeline.flags.forms import ConfigError
-from pipeline.flags.redis import RedisFlagsError, check_answer, redis_target
+from pipeline.flags.redis import RedisFlagsError, check_answer, redis_target, with_flag
 from pipeline.main import main, parse_options
 from pipeline.options import SegmentationOptions
 from stores.redis.access import RedisTarget
+from stores.redis.client import FAULTS
 from tests.events import START_MS, payload
 from tests.stores.redis.cluster import running_cluster
 from tests.stores.secret_manager import PASSWORD_SECRET, FakeSecretManager
@@ -140,8 +141,9 @@ def test_a_run_on_this_machine_ends_at_once_without_redis(
 ) -> None:
     message = run_in_vain(flags, f"unix://{name}:sesame@{tmp_path}/no.sock", monkeypatch, capsys)
     assert message.startswith(
-        "segments run: Redis cannot be used: out of reach: check that --redis_url leads to a running Redis"
+        "segments run: Redis cannot be used: out of reach: check that the Redis URL leads to a running Redis"
     )
+    assert message.endswith("; see --redis_url\n")
     assert message.count("\n") == 1
     assert "sesame" not in message
     assert list(tmp_path.glob("history*")) == []
@@ -159,7 +161,7 @@ def test_a_password_that_is_refused_is_told_but_not_shown(
     with EmbeddedRedis(tmp_path / "redis", password="sesame"):
         message = run_in_vain(flags, f"unix://{user}{tmp_path}/redis/redis.sock", monkeypatch, capsys)
     assert message.startswith(f"segments run: Redis cannot be used: {code}: ")
-    assert "--redis_auth_secret" in message
+    assert message.endswith("; see --redis_auth_secret\n")
     assert not any(word in message for word in ("sesame", "simsim", "Traceback"))
 
 
@@ -175,9 +177,17 @@ def test_a_secret_that_cannot_be_read_is_named(
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
     message = run_in_vain([*flags, f"--redis_auth_secret={AUTH}"], redis_url, monkeypatch, capsys)
     assert message == (
-        f"segments run: {AUTH} cannot be read: DefaultCredentialsError: this machine has no Google"
-        " credentials that are valid\n"
+        f"segments run: {AUTH} cannot be read: DefaultCredentialsError: this machine has no valid"
+        " Google credentials\n"
     )
+
+
+def test_a_fault_is_followed_by_a_flag_that_exists() -> None:
+    assert with_flag(FAULTS["NOPERM"]) == str(FAULTS["NOPERM"])
+    hints = [with_flag(fault).rpartition("; see ")[2] for fault in FAULTS.values() if fault.setting]
+    names = {f"--{name}" for name in SegmentationOptions([]).get_all_options()}
+    assert set(hints) <= names
+    assert len(set(hints)) == 5
 
 
 def test_a_secret_opens_redis(tmp_path: Path) -> None:

@@ -1,8 +1,8 @@
 """The views over the history, run in DuckDB on hand-made rows.
 
-A telling is what one state of a profile writes: its versions grow, and a later telling's are all greater.
-A change is drawn as `+10` (entered at minute 10) or `-20` (exited at minute 20), with `@v2` where another
-rule is meant, and the cause where it is not an event.
+Each run of a job writes the rows of its own state. Versions grow within a run, and are higher in a later run.
+A change is drawn as `+10` (entered at minute 10) or `-20` (exited at minute 20). `@v2` names another rule. A cause
+other than an event follows.
 """
 
 import functools
@@ -31,20 +31,20 @@ DUCKDB_TYPES = {"TIMESTAMP": "TIMESTAMPTZ", "INTEGER": "BIGINT"}
 
 
 def read_schema(table: str) -> list[dict[str, str]]:
-    text = resources.files("pipeline").joinpath(f"sql/{table}.schema.json").read_text(encoding="utf-8")
+    text = resources.files("stores.history").joinpath(f"sql/{table}.schema.json").read_text(encoding="utf-8")
     schema: list[dict[str, str]] = json.loads(text)
     return schema
 
 
-def told(
-    telling: int,
+def rows_of(
+    run: int,
     *changes: str,
     rule: str = "v1",
     profile: str = "ann",
     segment: str = "buyer",
     correction: bool = False,
 ) -> list[Row]:
-    """Returns the rows of one telling; `telling` stands for the instant at which its state was created."""
+    """Returns the rows of one run. `run` is the number of the run, which orders runs by their start."""
     rows = []
     for sequence, drawn in enumerate(changes, 1):
         moment, _, cause = drawn.partition(" ")
@@ -59,9 +59,9 @@ def told(
             segment=segment,
             change=name,
             event_time_ms=event_time_ms,
-            processed_at_ms=telling * 1000 * MINUTE_MS + sequence,
+            processed_at_ms=run * 1000 * MINUTE_MS + sequence,
             expires_at_ms=event_time_ms + 30 * MINUTE_MS if name == "entered" else None,
-            profile_version=telling * 4096 + sequence,
+            profile_version=run * 4096 + sequence,
             segment_version=segment_version,
             cause=cast(Cause, cause or "event"),
             message_id=message_id,
@@ -95,33 +95,33 @@ def read_view(name: str, rows: Iterable[Row], columns: str = "*") -> list[tuple[
         return connection.execute(query).fetchall()
 
 
-def stays(*tellings: list[Row]) -> list[Stay]:
-    rows = [row for telling in tellings for row in telling]
+def stays(*runs: list[Row]) -> list[Stay]:
+    rows = [row for run in runs for row in run]
     minute = f"epoch_ms({{}}) // {MINUTE_MS}"
     columns = f"{minute.format('entered_at')}, {minute.format('exited_at')}, segment_version"
     return [tuple(row) for row in read_view("segment_intervals", rows, columns)]
 
 
 def test_each_entry_pairs_with_the_exit_that_follows():
-    assert stays(told(1, "+10", "-20 time", "+30", "-45")) == [(10, 20, "v1"), (30, 45, "v1")]
+    assert stays(rows_of(1, "+10", "-20 time", "+30", "-45")) == [(10, 20, "v1"), (30, 45, "v1")]
 
 
 def test_a_stay_without_an_exit_is_open():
-    assert stays(told(1, "+10", "-20", "+30")) == [(10, 20, "v1"), (30, None, "v1")]
+    assert stays(rows_of(1, "+10", "-20", "+30")) == [(10, 20, "v1"), (30, None, "v1")]
 
 
 def test_profiles_and_segments_do_not_mix():
     rows = [
-        *told(1, "+10", profile="ann"),
-        *told(1, "-20", profile="bob"),
-        *told(1, "+5", "-25", segment="visitor"),
+        *rows_of(1, "+10", profile="ann"),
+        *rows_of(1, "-20", profile="bob"),
+        *rows_of(1, "+5", "-25", segment="visitor"),
     ]
     found = read_view("segment_intervals", rows, "profile_id, segment, exited_at IS NULL")
     assert found == [("ann", "visitor", False), ("ann", "buyer", True)]
 
 
-def test_a_stay_carries_what_its_two_rows_said():
-    rows = told(1, "+10") + told(2, "-20 late_event", correction=True)
+def test_a_stay_has_the_columns_of_its_two_rows():
+    rows = rows_of(1, "+10") + rows_of(2, "-20 late_event", correction=True)
     (stay,) = read_view(
         "segment_intervals",
         rows,
@@ -139,7 +139,7 @@ def test_a_stay_carries_what_its_two_rows_said():
 def test_an_open_stay_has_no_word_of_an_exit():
     (stay,) = read_view(
         "segment_intervals",
-        told(1, "+10") + told(2, "+15", "-20"),
+        rows_of(1, "+10") + rows_of(2, "+15", "-20"),
         "exited_at, exited_by, exited_message_id, exited_correction, exited_change_id, "
         "exited_segment_version",
     )[:1]
@@ -150,13 +150,13 @@ def test_an_open_stay_has_no_word_of_an_exit():
 
 
 def test_a_retried_write_adds_nothing():
-    rows = told(1, "+10", "-20", "+20", "-30")
+    rows = rows_of(1, "+10", "-20", "+20", "-30")
     retried = [row | {"processed_at": "2026-01-31T12:00:00.000Z"} for row in rows]
     assert stays(rows, retried) == [(10, 30, "v1")]
 
 
 def test_a_retried_bundle_that_counted_on_adds_nothing():
-    assert stays(told(1, "+10", "-20", "+30"), told(2, "-20", "+30", "-40")) == [
+    assert stays(rows_of(1, "+10", "-20", "+30"), rows_of(2, "-20", "+30", "-40")) == [
         (10, 20, "v1"),
         (30, 40, "v1"),
     ]
@@ -164,26 +164,30 @@ def test_a_retried_bundle_that_counted_on_adds_nothing():
 
 def test_the_same_log_run_twice_adds_nothing():
     changes = ("+10", "-20 time", "+30", "-40", "+50")
-    assert stays(told(1, *changes), told(2, *changes)) == [(10, 20, "v1"), (30, 40, "v1"), (50, None, "v1")]
+    assert stays(rows_of(1, *changes), rows_of(2, *changes)) == [
+        (10, 20, "v1"),
+        (30, 40, "v1"),
+        (50, None, "v1"),
+    ]
 
 
-def test_of_repeats_the_one_told_first_is_kept():
-    first, second = told(1, "+10", "-20"), told(2, "+10", "-20")
+def test_the_first_of_repeated_rows_is_kept():
+    first, second = rows_of(1, "+10", "-20"), rows_of(2, "+10", "-20")
     second[0]["cause"] = "late_event"
     (stay,) = read_view("segment_intervals", second + first, "entered_by")
     assert stay == ("event",)
 
 
 def test_a_longer_log_ends_what_a_shorter_one_left_open():
-    assert stays(told(1, "+10"), told(2, "+10", "-20", "+30")) == [(10, 20, "v1"), (30, None, "v1")]
+    assert stays(rows_of(1, "+10"), rows_of(2, "+10", "-20", "+30")) == [(10, 20, "v1"), (30, None, "v1")]
 
 
 def test_a_shorter_log_does_not_open_again_what_a_longer_one_ended():
-    assert stays(told(1, "+10", "-20"), told(2, "+10")) == [(10, 20, "v1")]
+    assert stays(rows_of(1, "+10", "-20"), rows_of(2, "+10")) == [(10, 20, "v1")]
 
 
 def test_events_of_the_same_instant_in_another_order_begin_one_stay():
-    first, second = told(1, "+10", "-20"), told(2, "+10", "-20")
+    first, second = rows_of(1, "+10", "-20"), rows_of(2, "+10", "-20")
     second[0] |= {"change_id": "another", "message_id": "another message at 10"}
     assert stays(first, second) == [(10, 20, "v1")]
 
@@ -192,48 +196,48 @@ def test_events_of_the_same_instant_in_another_order_begin_one_stay():
 
 
 def test_a_second_run_under_an_edited_rule_tells_its_own_stays():
-    first = told(1, "+10", "-20", "+30", rule="v1")
-    second = told(2, "+12", "-17", "+32", "-37", rule="v2")
+    first = rows_of(1, "+10", "-20", "+30", rule="v1")
+    second = rows_of(2, "+12", "-17", "+32", "-37", rule="v2")
     assert stays(first, second) == [(10, 20, "v1"), (12, 17, "v2"), (30, None, "v1"), (32, 37, "v2")]
 
 
 def test_an_open_stay_is_not_ended_by_a_later_run_under_an_edited_rule():
-    assert stays(told(1, "+10"), told(2, "+5@v2", "-15@v2")) == [(5, 15, "v2"), (10, None, "v1")]
+    assert stays(rows_of(1, "+10"), rows_of(2, "+5@v2", "-15@v2")) == [(5, 15, "v2"), (10, None, "v1")]
 
 
 def test_a_rule_edited_beside_it_repeats_no_stay_of_a_segment():
-    unchanged = [told(run, "+10", "-20", segment="unchanged") for run in (1, 2)]
-    edited = [told(run, "+10", "-20", rule=f"v{run}", segment="edited") for run in (1, 2)]
-    rows = [row for telling in unchanged + edited for row in telling]
+    unchanged = [rows_of(run, "+10", "-20", segment="unchanged") for run in (1, 2)]
+    edited = [rows_of(run, "+10", "-20", rule=f"v{run}", segment="edited") for run in (1, 2)]
+    rows = [row for run in unchanged + edited for row in run]
     found = read_view("segment_intervals", rows, "segment, segment_version")
     assert sorted(found) == [("edited", "v1"), ("edited", "v2"), ("unchanged", "v1")]
 
 
 def test_a_run_under_the_old_rule_again_ends_the_stay_of_the_first_run():
-    tellings = told(1, "+10"), told(2, "+5@v2", "-15@v2"), told(3, "+10", "-20")
-    assert stays(*tellings) == [(5, 15, "v2"), (10, 20, "v1")]
+    runs = rows_of(1, "+10"), rows_of(2, "+5@v2", "-15@v2"), rows_of(3, "+10", "-20")
+    assert stays(*runs) == [(5, 15, "v2"), (10, 20, "v1")]
 
 
 @pytest.mark.parametrize("cause", ["rules", "event", "time"])
 def test_a_rule_edited_in_place_ends_what_began_under_the_old_one(cause):
-    assert stays(told(1, "+10", f"-20@v2 {cause}", "+30@v2", "-40@v2")) == [(10, 20, "v1"), (30, 40, "v2")]
+    assert stays(rows_of(1, "+10", f"-20@v2 {cause}", "+30@v2", "-40@v2")) == [(10, 20, "v1"), (30, 40, "v2")]
 
 
 def test_the_exit_of_a_rule_edited_in_place_names_its_version():
     found = read_view(
-        "segment_intervals", told(1, "+10", "-20@v2"), "segment_version, exited_segment_version"
+        "segment_intervals", rows_of(1, "+10", "-20@v2"), "segment_version, exited_segment_version"
     )
     assert found == [("v1", "v2")]
 
 
 def test_a_rule_edited_in_place_and_back_keeps_its_stays_apart():
-    telling = told(1, "+10", "-20@v2 rules", "+30@v2", "-40 rules", "+50")
-    assert stays(telling) == [(10, 20, "v1"), (30, 40, "v2"), (50, None, "v1")]
+    rows = rows_of(1, "+10", "-20@v2 rules", "+30@v2", "-40 rules", "+50")
+    assert stays(rows) == [(10, 20, "v1"), (30, 40, "v2"), (50, None, "v1")]
 
 
 def test_a_rule_edited_in_place_and_the_old_log_run_again():
-    live = told(1, "+10", "-20@v2 rules", "+30@v2")
-    again = told(2, "+10", "-25", "+50")
+    live = rows_of(1, "+10", "-20@v2 rules", "+30@v2")
+    again = rows_of(2, "+10", "-25", "+50")
     assert stays(live, again) == [(10, 20, "v1"), (30, None, "v2"), (50, None, "v1")]
 
 
@@ -241,42 +245,42 @@ def test_a_rule_edited_in_place_and_the_old_log_run_again():
 
 
 def test_a_correction_ends_and_begins_stays_at_the_clock():
-    late = told(1, "+10", "-20 late_event", "+25 late_event", correction=True)
+    late = rows_of(1, "+10", "-20 late_event", "+25 late_event", correction=True)
     assert stays(late) == [(10, 20, "v1"), (25, None, "v1")]
     flags = read_view("segment_intervals", late, "entered_correction, exited_correction")
     assert flags == [(True, True), (True, None)]
 
 
 def test_a_stay_of_length_zero_is_none():
-    assert stays(told(1, "+10", "-10", "+20", "-30")) == [(20, 30, "v1")]
+    assert stays(rows_of(1, "+10", "-10", "+20", "-30")) == [(20, 30, "v1")]
 
 
 def test_an_entry_taken_back_and_made_again_at_the_same_instant_counts_once():
-    assert stays(told(1, "+10", "-10 late_event", "+10 late_event", "-30")) == [(10, 30, "v1")]
+    assert stays(rows_of(1, "+10", "-10 late_event", "+10 late_event", "-30")) == [(10, 30, "v1")]
 
 
 def test_a_stay_that_begins_where_the_last_one_ended_continues_it():
-    rows = told(1, "+10", "-20", "+20", "-30", "+30", "-40 time")
+    rows = rows_of(1, "+10", "-20", "+20", "-30", "+30", "-40 time")
     assert stays(rows) == [(10, 40, "v1")]
     found = read_view("segment_intervals", rows, "entered_message_id, exited_by, exited_change_id")
     assert found == [("message at 10", "time", rows[-1]["change_id"])]
 
 
 def test_a_stay_that_continues_and_has_not_ended_is_open():
-    assert stays(told(1, "+10", "-20 time", "+20")) == [(10, None, "v1")]
+    assert stays(rows_of(1, "+10", "-20 time", "+20")) == [(10, None, "v1")]
 
 
 def test_a_length_of_zero_between_neighbours_does_not_part_them():
-    assert stays(told(1, "+10", "-20 time", "+20", "-20", "+20", "-30")) == [(10, 30, "v1")]
+    assert stays(rows_of(1, "+10", "-20 time", "+20", "-20", "+20", "-30")) == [(10, 30, "v1")]
 
 
 def test_neighbours_of_two_runs_under_different_rules_stay_apart():
     """Such as a rule and its opposite."""
-    assert stays(told(1, "+10", "-20"), told(2, "+20@v2", "-30@v2")) == [(10, 20, "v1"), (20, 30, "v2")]
+    assert stays(rows_of(1, "+10", "-20"), rows_of(2, "+20@v2", "-30@v2")) == [(10, 20, "v1"), (20, 30, "v2")]
 
 
 def test_a_millisecond_between_two_stays_parts_them():
-    rows = told(1, "+10", "-20", "+20", "-30")
+    rows = rows_of(1, "+10", "-20", "+20", "-30")
     rows[2]["event_time"] = "1970-01-01T00:20:00.001Z"
     assert stays(rows) == [(10, 20, "v1"), (20, 30, "v1")]
 
@@ -287,7 +291,7 @@ def true_stays() -> st.SearchStrategy[list[tuple[int, int]]]:
     return instants.map(lambda found: list(zip(found[::2], found[1::2], strict=False)))
 
 
-def tell(stays: list[tuple[int, int]], as_of: int, chance: random.Random) -> Iterator[str]:
+def changes_until(stays: list[tuple[int, int]], as_of: int, chance: random.Random) -> Iterator[str]:
     """Yields the changes up to `as_of`, here and there with stays of length zero and needless partings."""
     for entered, exited in stays:
         if entered <= as_of:
@@ -307,8 +311,8 @@ def tell(stays: list[tuple[int, int]], as_of: int, chance: random.Random) -> Ite
 def test_any_runs_retries_and_order_of_rows_give_the_stays_up_to_the_latest_end(truth, runs, chance):
     rows = [
         row
-        for telling, (rule, as_of) in enumerate(runs, 1)
-        for row in told(telling, *tell(truth[rule], as_of, chance), rule=rule)
+        for run, (rule, as_of) in enumerate(runs, 1)
+        for row in rows_of(run, *changes_until(truth[rule], as_of, chance), rule=rule)
     ]
     rows += chance.sample(rows, len(rows) // 2)
     chance.shuffle(rows)
@@ -343,7 +347,7 @@ def test_a_table_that_cannot_stand_between_backticks_is_refused(table):
 
 def test_the_history_schema_has_the_columns_of_a_row():
     schema = read_schema("segment_changes")
-    (row,) = told(1, "+10")
+    (row,) = rows_of(1, "+10")
     assert [field["name"] for field in schema] == list(row)
     assert {field["name"] for field in schema if field["mode"] == "NULLABLE"} == {"expires_at", "message_id"}
 

@@ -1,4 +1,4 @@
-"""Certificates of one's own, made for a test."""
+"""Private certificates, created for a test."""
 
 import datetime
 import ipaddress

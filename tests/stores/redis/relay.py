@@ -1,4 +1,4 @@
-"""Stands between a client and a server, on a TCP port of this machine: real sockets, real TLS."""
+"""A relay between a client and a server, on a local TCP port, with real sockets and TLS."""
 
 import contextlib
 import select

@@ -1,4 +1,4 @@
-"""Passwords, users and what they may do; from the URL, or from a secret that changes."""
+"""Passwords, users and their rights, from the URL or from a secret that is rotated."""
 
 import traceback
 from urllib.parse import urlsplit
@@ -95,7 +95,7 @@ class TestPassword:
     @pytest.mark.parametrize("user", ["", ":simsim@"])
     def test_a_missing_or_wrong_one_fails_at_once(self, server, user):
         refusal = refusal_of(store_of(f"unix://{user}{path_of(server)}"))
-        assert "--redis_auth_secret" in refusal
+        assert "the password's secret" in refusal
         assert refusal.startswith(f"Redis took 0 of 1 writes, then: {'WRONGPASS' if user else 'NOAUTH'}: ")
 
     def test_a_wrong_secret_is_read_again_a_few_times(self, server, manager):
@@ -103,7 +103,7 @@ class TestPassword:
         pauses = []
         refusal = refusal_of(store_of(f"unix://{path_of(server)}", manager, pauses.append))
         assert refusal == (
-            "Redis took 0 of 1 writes, then: WRONGPASS: check the user and the password: --redis_auth_secret"
+            "Redis took 0 of 1 writes, then: WRONGPASS: check the user and the password's secret"
         )
         assert len(pauses) == 7
         assert len(manager.reads) == 8
@@ -172,7 +172,9 @@ class TestUser:
     def test_a_missing_right_is_named_as_such_at_once(self, url, admin, right):
         admin.execute_command("ACL", "SETUSER", "writer", right)
         store = store_of(url)
-        with pytest.raises(SegmentStoreError, match="NOPERM: the Redis user needs scripts, and to") as caught:
+        with pytest.raises(
+            SegmentStoreError, match="NOPERM: the Redis user must be allowed to run scripts"
+        ) as caught:
             store.write_snapshots([snapshot(1), snapshot(1, "bob")])
         assert "alice" not in str(caught.value)
 
@@ -209,4 +211,4 @@ def test_a_full_list_of_clients_is_waited_for(server, admin):
 
 def test_a_database_that_is_not_there_is_named(server):
     store = store_of(f"{server.url}?db=99")
-    assert "DATABASE: --redis_url names a database that the server lacks" in refusal_of(store)
+    assert "DATABASE: the Redis URL has the number of a database that does not exist" in refusal_of(store)

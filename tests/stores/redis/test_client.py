@@ -1,4 +1,4 @@
-"""How Redis is reached."""
+"""The Redis client: URLs, options, encoding of commands, and errors."""
 
 import multiprocessing
 import ssl
@@ -28,7 +28,7 @@ class TestMakeClient:
         with EmbeddedRedis(tmp_path, password="right") as server:
             user = "" if password is None else f":{password}@"
             target = RedisTarget(f"unix://{user}{tmp_path}/redis.sock")
-            with pytest.raises(SegmentStoreError, match="--redis_auth_secret"):
+            with pytest.raises(SegmentStoreError, match="the password's secret"):
                 SegmentStore(target, ttl_ms=1, sleep=no_sleep).write_snapshots([snapshot()])
             right = make_client(f"unix://{tmp_path}/redis.sock", password="right")
             assert right.ping()
@@ -45,20 +45,20 @@ class TestMakeClient:
         ],
     )
     def test_a_bad_address_is_refused_without_being_repeated(self, url):
-        with pytest.raises(ValueError, match="--redis_url must be redis://") as caught:
+        with pytest.raises(ValueError, match="the Redis URL must be redis://") as caught:
             make_client(url)
         assert "sesame" not in "".join(traceback.format_exception(caught.value))
 
     def test_certificates_need_tls(self):
         pem = Authority().pem.decode()
-        with pytest.raises(ValueError, match="rediss:// only"):
+        with pytest.raises(ValueError, match="only rediss:// takes CA certificates"):
             make_client("redis://localhost:6379", ca_pem=pem)
         options = make_client("rediss://localhost:6379", ca_pem=pem).get_connection_kwargs()
         assert options["ssl_ca_data"] == pem
 
     @pytest.mark.parametrize("pem", ["", "certificate", "Zertifikat für alle"])
     def test_certificates_must_be_some(self, pem):
-        with pytest.raises(ValueError, match="not certificates in PEM form"):
+        with pytest.raises(ValueError, match="not in PEM format"):
             make_client("rediss://localhost:6379", ca_pem=pem)
 
     def test_is_slow_to_wait_and_checks_idle_connections(self):
@@ -116,7 +116,7 @@ class TestCommands:
         with pytest.raises(redis.DataError):
             make_client(redis_url).set("key", value)
 
-    def test_names_of_two_words_are_told_apart(self, redis_url):
+    def test_commands_of_two_words_are_split(self, redis_url):
         assert make_client(redis_url).config_get("save") == {"save": ""}
 
 
@@ -148,15 +148,18 @@ class TestFault:
         error.__context__ = ssl.SSLCertVerificationError("self-signed certificate")
         assert fault(error) is FAULTS["CERTIFICATE"]
 
+    def test_no_text_names_a_flag(self):
+        assert [found.code for found in FAULTS.values() if "--" in found.check] == []
+
     @pytest.mark.parametrize("code", sorted(FAULTS.keys() - SEEN_HERE))
-    def test_what_a_script_says_is_understood(self, code):
+    def test_an_error_inside_a_script_is_classified(self, code):
         """Redis 6 gives a script's error as text."""
         error = redis.ResponseError(
             f"Error running script (call to f_1): @user_script:9: -{code} no", status_code="ERR"
         )
         assert fault(error) is FAULTS[code]
 
-    def test_of_an_unknown_one_only_the_kind_is_told(self):
+    def test_of_an_unknown_error_only_the_type_is_reported(self):
         found = fault(redis.ResponseError("unknown command, with args beginning with: alice"))
         assert str(found) == "ResponseError: see the server's log"
         assert not found.transient

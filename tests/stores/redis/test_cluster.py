@@ -1,4 +1,4 @@
-"""A cluster: found out by its first refusal, followed when it changes, one script per key."""
+"""Redis clusters: the client detects one at the first MOVED and follows its changes; one script per key."""
 
 import os
 import signal
@@ -163,7 +163,9 @@ class TestTwoNodes:
             set_passwords(nodes, "sesame")
             assert store_of(target).write_snapshots(batch_of(1)).accepted == PROFILES
             set_passwords(nodes, "simsim")
-            with pytest.raises(SegmentStoreError, match="WRONGPASS: check the user and the password"):
+            with pytest.raises(
+                SegmentStoreError, match="WRONGPASS: check the user and the password's secret"
+            ):
                 store_of(target).write_snapshots(batch_of(2))
             manager.held[PASSWORD_SECRET] = b"simsim"
             result = store_of(target).write_snapshots(batch_of(2))
@@ -208,7 +210,7 @@ class TestOneNode:
             store.write_snapshots(batch_of(1))
 
     def test_another_database_is_not_there(self, nodes):
-        with pytest.raises(SegmentStoreError, match="DATABASE: .* a cluster has 0 only"):
+        with pytest.raises(SegmentStoreError, match="DATABASE: .* a cluster has only 0"):
             store_of(RedisTarget(f"{nodes[0].url}/1"), sleep=no_sleep).write_snapshots(batch_of(1))
 
 

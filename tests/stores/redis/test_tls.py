@@ -1,4 +1,4 @@
-"""TLS with certificates of one's own: a relay speaks it, in front of the server, whose build has none."""
+"""TLS with private certificates. A relay in front of the server terminates TLS, because the server's build lacks it."""
 
 import ssl
 import traceback
@@ -69,7 +69,7 @@ def test_one_of_another_authority_is_not_however_often_the_secret_is_read(
     pauses = []
     assert refusal_of(store_of(relay, manager, pauses.append)) == (
         "Redis took 0 of 1 writes, then: CERTIFICATE: the server's certificate is not trusted: check"
-        " --redis_ca_secret"
+        " the secret with the CA certificates"
     )
     assert len(pauses) == 7
     assert len(manager.reads) == 8
@@ -84,7 +84,9 @@ def test_an_expired_one_is_not_trusted(relay, manager, authority, tmp_path):
 @pytest.mark.parametrize("host", ["redis.example", "127.0.0.2"])
 def test_one_of_another_host_is_refused_at_once(relay, manager, authority, tmp_path, host):
     relay.tls = authority.server_context(tmp_path / "other", host)
-    assert "HOSTNAME: the server's certificate is for other names" in refusal_of(store_of(relay, manager))
+    assert "HOSTNAME: the server's certificate does not contain the host" in refusal_of(
+        store_of(relay, manager)
+    )
     assert manager.reads == [CA_SECRET]
 
 
@@ -169,7 +171,10 @@ def test_a_server_that_wants_a_clients_certificate_is_named(relay, manager, auth
     relay.tls.load_verify_locations(tmp_path / "ca.pem")
     relay.tls.verify_mode = ssl.CERT_REQUIRED
     refusal = refusal_of(store_of(relay, manager, lambda seconds: None))
-    assert "TLS: TLS failed: check the port in --redis_url, and whether a client's certificate" in refusal
+    assert (
+        "TLS: TLS failed: check the port in the Redis URL, and whether the server requires a client"
+        in refusal
+    )
     files = f"ssl_certfile={tmp_path}/tls/certificate.pem&ssl_keyfile={tmp_path}/tls/key.pem"
     url = f"rediss://127.0.0.1:{relay.port}?{files}"
     target = RedisTarget(url, None, CA_SECRET, manager.make_client)
@@ -182,11 +187,11 @@ def test_tls_towards_a_port_without_it_is_out_of_reach(relay, manager):
     store = SegmentStore(
         RedisTarget(url, None, CA_SECRET, manager.make_client), ttl_ms=DAY_MS, sleep=lambda seconds: None
     )
-    assert "out of reach: check that --redis_url leads to a running Redis" in refusal_of(store)
+    assert "out of reach: check that the Redis URL leads to a running Redis" in refusal_of(store)
 
 
 def test_a_port_with_tls_without_tls_is_out_of_reach(relay):
     pauses = []
     store = SegmentStore(RedisTarget(f"redis://127.0.0.1:{relay.port}"), ttl_ms=DAY_MS, sleep=pauses.append)
-    assert "out of reach: check that --redis_url leads to a running Redis" in refusal_of(store)
+    assert "out of reach: check that the Redis URL leads to a running Redis" in refusal_of(store)
     assert len(pauses) == 7

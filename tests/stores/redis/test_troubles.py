@@ -1,4 +1,4 @@
-"""A server in trouble: writes wait for its end and are whole then, or fail with its name; nothing is dropped."""
+"""Server errors: writes are retried until the error ends, or fail with its code; nothing is dropped."""
 
 import select
 import traceback
@@ -122,7 +122,7 @@ def test_a_server_that_has_read_its_data_is_written_to(own_server):
 
 
 def forgetting_relay(server, admin):
-    """Empties the server's script cache in the middle of each pipeline, as often as it is told."""
+    """Empties the server's script cache in the middle of each pipeline, up to `times` times."""
 
     def pass_on(data, upstream, client):
         begin, separator, rest = data.partition(b"EVALSHA")

@@ -1,4 +1,4 @@
-"""What may happen to a server, and how it passes: each a context in which the server is in trouble."""
+"""Server errors: each is a context manager in which the server has the error."""
 
 import contextlib
 import os
@@ -79,7 +79,7 @@ def busy(server):
         admin.config_set("lua-time-limit", 1)
         connection = other.connection_pool.get_connection()
         connection.send_command("EVAL", "while true do end", 0)
-        with contextlib.suppress(redis.ResponseError):  # it says that it is busy
+        with contextlib.suppress(redis.ResponseError):  # the error BUSY
             while True:
                 admin.ping()
         yield
@@ -109,7 +109,7 @@ def reloading(server, keys, delay_us):
 
 @contextlib.contextmanager
 def loading(relay):
-    """The relay before it says that it reads its data from the disk, which takes no certain time."""
+    """The server behind the relay answers LOADING, for as long as the test needs."""
     passing_on, relay.pass_on = relay.pass_on, say_loading
     yield
     relay.pass_on = passing_on
@@ -141,7 +141,7 @@ def _save(admin, status):
 
 
 TROUBLES = {
-    # name: the trouble, the code that tells it, options of the URL
+    # name: the trouble, the error code, options of the URL
     "stopped": (stopped, "out of reach", ""),
     "hung": (hung, "out of reach", "?socket_timeout=0.2"),
     "full": (full, "OOM", ""),

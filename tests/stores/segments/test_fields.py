@@ -1,4 +1,4 @@
-"""Whatever a snapshot holds is stored as valid JSON."""
+"""Every snapshot is stored as valid JSON."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What the segment store writes to a real server, and what it leaves as it was."""
+"""The segment store's writes to a real server, and the keys that it leaves unchanged."""
 
 import json
 

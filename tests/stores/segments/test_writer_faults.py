@@ -1,4 +1,4 @@
-"""The segment store and a server that is away, full, a replica, or loses replies."""
+"""The segment store if the server is stopped, full or a replica, or if replies are lost."""
 
 import contextlib
 import traceback
@@ -89,7 +89,7 @@ class TestServerInTrouble:
                 lambda: store.write_snapshots([snapshot(1), snapshot(1, "bob")]),
                 lambda: store.append_changes([change(1)]),
             ):
-                with pytest.raises(SegmentStoreError, match="check that --redis_url leads to") as caught:
+                with pytest.raises(SegmentStoreError, match="check that the Redis URL leads to") as caught:
                     write()
                 shown = "".join(traceback.format_exception(caught.value))
                 assert "secret" not in shown
@@ -153,7 +153,9 @@ class TestServerInTrouble:
 
     def test_a_foreign_key_fails_at_once_and_leaves_the_others_written(self, store, redis_client):
         redis_client.set(KEY, "something else")
-        with pytest.raises(SegmentStoreError, match="2 of 3 writes, then: WRONGTYPE: .* --redis_key_prefix"):
+        with pytest.raises(
+            SegmentStoreError, match="2 of 3 writes, then: WRONGTYPE: .* change the key prefix"
+        ):
             store.write_snapshots([snapshot(1, "bob"), snapshot(), snapshot(1, "carol")])
         assert redis_client.get(KEY) == "something else"
         assert redis_client.dbsize() == 3
