@@ -24,7 +24,7 @@ from pipeline.config import ConfigError, redis_of, topic_in
 from pipeline.flags.pubsub import require_topic
 from pipeline.flags.redis import add_redis_flags
 from segmentation.events import Event, parse_event
-from segmentation.profile.replay import Replay
+from segmentation.profile.replay import ProfileFold
 from segmentation.rules.compiled import Rules
 from segmentation.timestamps import format_timestamp
 from stores.clock import Clock, system_clock_ms
@@ -127,7 +127,7 @@ def expected_exit_ms(rules: Rules, event: Event) -> int:
     Raises:
       ConfigError: the definitions have no such segment, or it does not end within a minute.
     """
-    snapshot = Replay(event.profile_id, rules).fold([event], event.timestamp_ms).snapshot
+    snapshot = ProfileFold(event.profile_id, rules).fold([event], event.timestamp_ms).snapshot
     membership = None if snapshot is None else snapshot.segments.get(SEGMENT)
     expires_at_ms = None if membership is None else membership.expires_at_ms
     if expires_at_ms is None or expires_at_ms - event.timestamp_ms > MAX_STAY_MS:

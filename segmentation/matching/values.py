@@ -1,7 +1,7 @@
-"""JSON values: which are numbers, which are equal, and how they are remembered.
+"""JSON values: which are numbers, which are equal, and how a profile stores them.
 
-A remembered value is what msgpack can hold: scalars as they are, but an integer beyond 64 bits as bytes
-that begin with `i`, and a value longer than 256 bytes as bytes that begin with `h`, its hash.
+A stored value is one that msgpack can encode. Most scalars are stored unchanged. An integer beyond 64 bits is stored
+as bytes that begin with `i`. A value longer than 256 bytes is stored as its hash, bytes that begin with `h`.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ _TRUE, _FALSE = b"t", b"f"
 
 
 def as_number(value: Any) -> float | None:
-    """Returns a number, or the number that a text wholly is in JSON's grammar, up to ±1e15; else None."""
+    """Returns a number, or a text that is a JSON number as a number; None beyond ±1e15 and for other values."""
     kind = value.__class__
     if kind is float or kind is int:
         return value if -MAX_NUMBER <= value <= MAX_NUMBER else None
@@ -29,12 +29,12 @@ def as_number(value: Any) -> float | None:
 
 
 def is_scalar(value: Any) -> bool:
-    """Whether the value is a text, a number, true or false (or one of these as remembered)."""
+    """Whether the value is a text, a number, true or false, or the stored form of one of them."""
     return isinstance(value, (str, int, float, bytes))
 
 
 def identity(scalar: Any) -> Any:
-    """Returns a hashable that two scalars (plain or remembered) share just when they are equal.
+    """Returns a hashable key of a scalar, plain or stored. Two scalars have the same key only if they are equal.
 
     `1` and `1.0` are equal; `1`, `"1"` and `true` are not.
     """
@@ -48,7 +48,7 @@ def identity(scalar: Any) -> Any:
 
 
 def remember(value: Any) -> Any:
-    """Returns the value in the form in which a profile keeps it (see the module)."""
+    """Returns the stored form of a value; see the module."""
     kind = value.__class__
     if kind is str:
         if len(value) * 4 <= MAX_REMEMBERED_BYTES:
@@ -66,8 +66,8 @@ def remember(value: Any) -> Any:
     return value
 
 
-def served(stored: Any) -> Any:
-    """Returns a remembered value as the JSON value that readers get."""
+def public_value(stored: Any) -> Any:
+    """Returns a stored value as the JSON value that snapshots contain."""
     if stored.__class__ is not bytes:
         return stored
     if stored[:1] == b"i":

@@ -214,27 +214,27 @@ def accepted(payloads: list[bytes]) -> list[Event]:
 
 def remembered(kind: MemoryKind, events: list[Event]) -> Any:
     """The memory of events, taken in in this order; None if none of them mattered."""
-    memory, clock_ms = None, MIN_MS
+    memory, profile_time_ms = None, MIN_MS
     for event in events:
-        clock_ms = max(clock_ms, event.timestamp_ms)
+        profile_time_ms = max(profile_time_ms, event.timestamp_ms)
         if (event.name in kind.names or "*" in kind.names) and (
             found := kind.extract(event.name, event.message)
         ) is not None:
             memory = kind.fresh() if memory is None else memory
-            kind.add(memory, event, found, clock_ms)
+            kind.add(memory, event, found, profile_time_ms)
     return memory
 
 
 def check_merges(rules: Rules, events: list[Event], cut: int) -> None:
-    clock_ms = max((event.timestamp_ms for event in events), default=0)
+    profile_time_ms = max((event.timestamp_ms for event in events), default=0)
     for kind in rules.kinds.values():
         one, other = remembered(kind, events[:cut]), remembered(kind, events[cut:])
         if one is None or other is None:
             continue
-        merged = kind.merge(one, other, clock_ms)
+        merged = kind.merge(one, other, profile_time_ms)
         decoded = msgspec.msgpack.decode(msgspec.msgpack.encode(merged))
         for leaf in rules.leaves_of_kind.get(kind.key, ()):
-            assert leaf.of_memory(decoded, clock_ms) == leaf.of_memory(merged, clock_ms)
+            assert leaf.of_memory(decoded, profile_time_ms) == leaf.of_memory(merged, profile_time_ms)
 
 
 @few_or_many(30, 5000)

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.matching.paths import compile_reach, compile_reach_all
+from segmentation.matching.paths import compile_getter, compile_getter_all
 from tests.reference.evaluator import values_at
 from tests.segmentation.folding import examples
 
@@ -46,8 +46,8 @@ MESSAGE = {
     ],
 )
 def test_a_plain_path_reaches_one_value_or_none(path, value):
-    assert compile_reach(path)(MESSAGE) == value
-    assert compile_reach_all(path)(MESSAGE) == [value]
+    assert compile_getter(path)(MESSAGE) == value
+    assert compile_getter_all(path)(MESSAGE) == [value]
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_plain_path_reaches_one_value_or_none(path, value):
 )
 def test_a_path_gives_a_value_for_each_element_that_it_walks(path, values):
     """An element that lacks the rest of the path, a list in it included, is a missing value."""
-    assert compile_reach_all(path)(MESSAGE) == values
+    assert compile_getter_all(path)(MESSAGE) == values
 
 
 @pytest.mark.parametrize(
@@ -71,7 +71,7 @@ def test_a_path_gives_a_value_for_each_element_that_it_walks(path, values):
     ["properties.empty[]", "properties.price[]", "properties.absent[].sku", "type[]", "properties[].price"],
 )
 def test_a_path_that_reaches_no_element_is_missing(path):
-    assert compile_reach_all(path)(MESSAGE) == [None]
+    assert compile_getter_all(path)(MESSAGE) == [None]
 
 
 keys = st.sampled_from(["a", "b", "c"])
@@ -88,7 +88,7 @@ paths = st.lists(st.tuples(keys, st.sampled_from(["", "", "[]"])).map("".join), 
 @examples(500)
 @given(message=st.dictionaries(keys, values), path=paths)
 def test_paths_reach_what_the_reference_reaches(message, path):
-    reached = compile_reach_all(path)(message)
+    reached = compile_getter_all(path)(message)
     assert reached == values_at(message, path)
     if "[]" not in path:
-        assert compile_reach(path)(message) == reached[0]
+        assert compile_getter(path)(message) == reached[0]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.matching.values import as_number, identity, is_scalar, remember, served
+from segmentation.matching.values import as_number, identity, is_scalar, public_value, remember
 from tests.reference.evaluator import equal, numeric
 from tests.segmentation.folding import examples
 
@@ -159,8 +159,8 @@ def test_longer_than_256_bytes_is_kept_as_its_hash(longest, longer):
     ],
 )
 def test_readers_get_the_value_or_a_long_one_s_hash(value, shown):
-    assert of_one_type(served(remember(value)), shown)
-    assert json.dumps(served(remember(value)))
+    assert of_one_type(public_value(remember(value)), shown)
+    assert json.dumps(public_value(remember(value)))
 
 
 def test_the_order_of_keys_does_not_matter_in_what_is_hashed():

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.memories.measures import Count, Distinct, First, Max, Measure, Sum, settled
+from segmentation.memories.measures import Count, Distinct, First, Max, Measure, Sum, coalesced
 from segmentation.memories.memory import Memory
 from segmentation.memories.rows import MAX_EVENTS
 from segmentation.timestamps import NEVER
@@ -29,13 +29,13 @@ def kind_of(measure: str, **rule: Any) -> Measure:
 
 def remembered(kind: Measure, *seconds_and_values: tuple[float, Any]) -> Memory:
     """What a measure remembers of events in order of arrival, at the latest."""
-    memory, clock_ms = kind.fresh(), -NEVER
+    memory, profile_time_ms = kind.fresh(), -NEVER
     for number, (seconds, value) in enumerate(seconds_and_values):
         one = event(seconds, "A", message_id=f"m{number}", x=value)
-        clock_ms = max(clock_ms, one.timestamp_ms)
+        profile_time_ms = max(profile_time_ms, one.timestamp_ms)
         found = kind.extract(one.name, one.message)
         if found is not None:
-            kind.add(memory, one, found, clock_ms)
+            kind.add(memory, one, found, profile_time_ms)
     return memory
 
 
@@ -43,7 +43,7 @@ def timeline(kind: Measure, memory: Memory, seconds: float) -> list[tuple[float,
     """The value at a second after the start, and every later one with its second."""
     t_ms = START_MS + round(seconds * 1000)
     return [
-        ((ms - START_MS) / 1000, value) for ms, value in settled(kind.timeline(memory, t_ms)) if ms < NEVER
+        ((ms - START_MS) / 1000, value) for ms, value in coalesced(kind.timeline(memory, t_ms)) if ms < NEVER
     ]
 
 
@@ -315,11 +315,11 @@ def test_merging_keeps_the_newest_thousand_of_both(measure, window):
     kind = kind_of(measure, **window)
     log = [(second, value) for second, value in enumerate(range(3000, 1500, -1))]
     ours, theirs = remembered(kind, *log[::2]), remembered(kind, *log[1::2])
-    clock_ms = START_MS + 1_500_000
+    profile_time_ms = START_MS + 1_500_000
     if isinstance(kind, Count | Sum | Distinct | First | Max) and measure not in ("last", "min") and window:
-        assert len(kind.merge(ours, theirs, clock_ms)[0]) == MAX_EVENTS
+        assert len(kind.merge(ours, theirs, profile_time_ms)[0]) == MAX_EVENTS
     else:
-        merged, whole = kind.merge(ours, theirs, clock_ms), remembered(kind, *log)
+        merged, whole = kind.merge(ours, theirs, profile_time_ms), remembered(kind, *log)
         assert timeline(kind, merged, 1500) == timeline(kind, whole, 1500)
 
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.profile.replay import Replay
+from segmentation.profile.replay import ProfileFold
 from tests.events import START_MS
 from tests.reference.evaluator import Reference
 from tests.reference.strategies import message_logs, rule_files
@@ -23,8 +23,8 @@ from tests.segmentation.folding import (
 from tests.segmentation.pictures import at
 
 
-def replay(rules, *messages, as_of: int) -> Replay:
-    return Replay(PROFILE_ID, rules).fold(map(event_of, messages), START_MS + as_of)
+def replay(rules, *messages, as_of: int) -> ProfileFold:
+    return ProfileFold(PROFILE_ID, rules).fold(map(event_of, messages), START_MS + as_of)
 
 
 def test_time_runs_to_the_end_and_not_past_it():
@@ -70,7 +70,7 @@ def test_a_replay_is_the_live_fold_of_what_has_happened(content, log, cut):
     rules = rules_of(content)
     as_of_ms = (time_of(log[0]) if log else START_MS) + cut
     happened = [message for message in log if time_of(message) <= as_of_ms]
-    replayed = Replay(PROFILE_ID, rules, now_ms=NOW_MS).fold(map(event_of, log), as_of_ms)
+    replayed = ProfileFold(PROFILE_ID, rules, now_ms=NOW_MS).fold(map(event_of, log), as_of_ms)
     live = Fold(rules).apply_all(happened)
     live.advance(as_of_ms)
     assert replayed.changes == live.changes
