@@ -98,7 +98,7 @@ def parse_event_and_message(
 
 def _parse_object(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise InvalidEvent("too_large", f"{len(payload)} bytes: at most {MAX_PAYLOAD_BYTES} are taken")
+        raise InvalidEvent("too_large", f"{len(payload)} bytes: at most {MAX_PAYLOAD_BYTES} are allowed")
     if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and _depth(payload) > MAX_DEPTH:
         raise InvalidEvent("not_json", f"nested more than {MAX_DEPTH} levels deep")
     message = _loads(payload)

@@ -176,12 +176,12 @@ class _Reader:
             line = _line(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.append(
-                    Problem(line, path, "a key that is no text", "use a plain word as the key")
+                    Problem(line, path, "a key that is not a text", "use a plain word as the key")
                 )
                 continue
             key = str(key_node.value)
             if key in mapping:
-                found = f"the key {format_value(key)} stands twice, first on line {lines[key]}"
+                found = f"the key {format_value(key)} occurs twice, first on line {lines[key]}"
                 self.problems.append(Problem(line, (*path, key), found, "keep one of them"))
                 continue
             lines[key] = line

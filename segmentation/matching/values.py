@@ -12,7 +12,7 @@ from typing import Any
 import orjson
 
 MAX_NUMBER = 1e15
-MAX_REMEMBERED_BYTES = 256
+MAX_STORED_BYTES = 256
 _JSON_NUMBER = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?", re.ASCII)
 _TRUE, _FALSE = b"t", b"f"
 
@@ -44,25 +44,25 @@ def identity(scalar: Any) -> Any:
         return _FALSE
     if scalar.__class__ is float and scalar.is_integer():
         scalar = int(scalar)
-    return remember(scalar)
+    return stored_value(scalar)
 
 
-def remember(value: Any) -> Any:
+def stored_value(value: Any) -> Any:
     """Returns the stored form of a value; see the module."""
     kind = value.__class__
     if kind is str:
-        if len(value) * 4 <= MAX_REMEMBERED_BYTES:
+        if len(value) * 4 <= MAX_STORED_BYTES:
             return value
         text = value.encode()
-        return value if len(text) <= MAX_REMEMBERED_BYTES else _hashed(text)
+        return value if len(text) <= MAX_STORED_BYTES else _hashed(text)
     if kind is int:
         if -0x8000000000000000 <= value <= 0xFFFFFFFFFFFFFFFF:
             return value
         digits = value.to_bytes(value.bit_length() // 8 + 1, "big", signed=True)
-        return b"i" + digits if len(digits) < MAX_REMEMBERED_BYTES else _hashed(digits)
+        return b"i" + digits if len(digits) < MAX_STORED_BYTES else _hashed(digits)
     if kind is list or kind is dict:
         text = _canonical_json(value)
-        return value if len(text) <= MAX_REMEMBERED_BYTES and _fits_msgpack(value) else _hashed(text)
+        return value if len(text) <= MAX_STORED_BYTES and _fits_msgpack(value) else _hashed(text)
     return value
 
 

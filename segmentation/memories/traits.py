@@ -4,7 +4,7 @@ from typing import Any
 
 from segmentation.events import Event
 from segmentation.matching.paths import compile_getter
-from segmentation.matching.values import remember
+from segmentation.matching.values import stored_value
 from segmentation.memories.measures.ends import MAX_TIE_BREAKER_CHARACTERS
 from segmentation.memories.memory import Memory, MemoryKind
 
@@ -25,7 +25,7 @@ class Trait(MemoryKind):
         traits = message.get("traits")
         if not traits or self._top_level not in traits:
             return None
-        return (remember(self._get(traits)),)
+        return (stored_value(self._get(traits)),)
 
     def fresh(self) -> Memory:
         return []

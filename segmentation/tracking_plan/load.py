@@ -93,7 +93,7 @@ _KEYWORDS = frozenset(
 _KEYS = ("event", "description", "on_violation", "schema")
 _VALUES = ("const", "default", "enum", "examples")
 """Keywords with a plain value, in which `$ref` is an ordinary key."""
-_LEADS_NOWHERE = ("it leads to nothing in this plan", "expected #/$defs/NAME, or _shared.yaml#/$defs/NAME")
+_NO_TARGET = ("its target is not in this plan", "expected #/$defs/NAME, or _shared.yaml#/$defs/NAME")
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
@@ -136,7 +136,7 @@ def _compile_all(files: list[_File], mistakes: list[str]) -> dict[str, PlannedEv
         for path, reference in _references(file.schema, file.schema_path):
             target = reference.partition("#")[0]
             if target and target not in {other.name for other in files}:
-                mistakes += _format(file.name, Problems([_problem(file.document, path, *_LEADS_NOWHERE)]))
+                mistakes += _format(file.name, Problems([_problem(file.document, path, *_NO_TARGET)]))
     if mistakes:
         return {}
     registry = jsonschema_rs.Registry([(_BASE + file.name, file.schema) for file in files])
@@ -150,7 +150,7 @@ def _compile_all(files: list[_File], mistakes: list[str]) -> dict[str, PlannedEv
             value: Any = file.document.value
             event = value["event"]
             if event in planned:
-                found = f"{format_value(event)} stands in {owners[event]} too"
+                found = f"{format_value(event)} is also in {owners[event]}"
                 fix = "keep one file for each event"
                 raise Problems([_problem(file.document, ("event",), found, fix)])
             owners[event] = file.name
@@ -188,7 +188,7 @@ def _mistakes_around(document: Document) -> Iterator[Problem]:
     """Yields the mistakes outside the schema: in the keys `event`, `on_violation` and `description`."""
     value: Any = document.value
     if not isinstance(value, dict):
-        yield _problem(document, (), "the file is no mapping", "begin with event: and schema:")
+        yield _problem(document, (), "the file is not a mapping", "begin with event: and schema:")
         return
     meant = set()
     for key in value.keys() - set(_KEYS):
@@ -216,7 +216,7 @@ def _mistakes_in_schema(document: Document, path: Path) -> list[Problem]:
     """Returns the mistakes that JSON Schema reports; if there are none, the unknown keywords."""
     schema = document.value_at(path)
     if not isinstance(schema, dict):
-        return [_problem(document, path, "the file is no mapping", "begin with $defs:")]
+        return [_problem(document, path, "the file is not a mapping", "begin with $defs:")]
     refused = list(_DIALECT_VALIDATOR.iter_errors(schema))
     if not refused:
         return [
@@ -273,10 +273,10 @@ def _uncompiled(error: ValidationError) -> tuple[str, str]:
     kind: Any = error.kind
     match kind:
         case ValidationErrorKind.Referencing():
-            return _LEADS_NOWHERE
+            return _NO_TARGET
         case ValidationErrorKind.Format(format="regex") | ValidationErrorKind.PropertyNames():
             return (
-                "a pattern that is not taken",
+                "an unsupported pattern",
                 "expected no look-around, no back-reference, few repetitions",
             )
         case _:

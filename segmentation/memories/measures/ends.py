@@ -4,7 +4,7 @@ from bisect import bisect_right
 from typing import Any
 
 from segmentation.events import Event
-from segmentation.matching.values import is_scalar, remember
+from segmentation.matching.values import is_scalar, stored_value
 from segmentation.memories import rows
 from segmentation.memories.measures.measure import Timeline, Windowed
 from segmentation.memories.memory import Memory
@@ -19,7 +19,7 @@ class First(Windowed):
 
     def _found(self, message: dict[str, Any]) -> Any:
         value = self._get_values(message)[0]
-        return (remember(value),) if is_scalar(value) else None
+        return (stored_value(value),) if is_scalar(value) else None
 
     def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         return super().add(

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.matching.values import as_number, identity, is_scalar, public_value, remember
+from segmentation.matching.values import as_number, identity, is_scalar, public_value, stored_value
 from tests.reference.evaluator import equal, numeric
 from tests.segmentation.folding import examples
 
@@ -87,7 +87,8 @@ def test_numbers_are_those_of_the_reference(value):
 @given(one=scalars, other=scalars, are_kept=st.tuples(st.booleans(), st.booleans()))
 def test_identities_are_equal_just_when_scalars_are(one, other, are_kept):
     kept = [
-        remember(value) if is_kept else value for value, is_kept in zip((one, other), are_kept, strict=True)
+        stored_value(value) if is_kept else value
+        for value, is_kept in zip((one, other), are_kept, strict=True)
     ]
     assert (identity(kept[0]) == identity(kept[1])) == equal(one, other)
     assert hash(identity(kept[0])) is not None
@@ -115,17 +116,17 @@ def test_identities_are_equal_just_when_scalars_are(one, other, are_kept):
 )
 def test_edges_of_equality(one, other, are_equal):
     assert (identity(one) == identity(other)) == are_equal
-    assert (identity(remember(one)) == identity(remember(other))) == are_equal
+    assert (identity(stored_value(one)) == identity(stored_value(other))) == are_equal
 
 
 @examples(400)
 @given(value=json_values)
 def test_what_is_remembered_is_small_and_outlives_encoding(value):
-    kept = remember(value)
+    kept = stored_value(value)
     encoded = msgspec.msgpack.encode(kept)
     assert len(encoded) <= 2 * 256 + 16
     assert of_one_type(msgspec.msgpack.decode(encoded), kept)
-    assert of_one_type(remember(value), kept)
+    assert of_one_type(stored_value(value), kept)
     assert is_scalar(kept) == is_scalar(value) or isinstance(kept, bytes)
 
 
@@ -139,9 +140,9 @@ def test_what_is_remembered_is_small_and_outlives_encoding(value):
     ],
 )
 def test_longer_than_256_bytes_is_kept_as_its_hash(longest, longer):
-    assert remember(longest) == longest
-    assert remember(longer)[:1] == b"h"
-    assert len(remember(longer)) == 33
+    assert stored_value(longest) == longest
+    assert stored_value(longer)[:1] == b"h"
+    assert len(stored_value(longer)) == 33
 
 
 @pytest.mark.parametrize(
@@ -159,10 +160,10 @@ def test_longer_than_256_bytes_is_kept_as_its_hash(longest, longer):
     ],
 )
 def test_readers_get_the_value_or_a_long_one_s_hash(value, shown):
-    assert of_one_type(public_value(remember(value)), shown)
-    assert json.dumps(public_value(remember(value)))
+    assert of_one_type(public_value(stored_value(value)), shown)
+    assert json.dumps(public_value(stored_value(value)))
 
 
 def test_the_order_of_keys_does_not_matter_in_what_is_hashed():
-    assert remember({"a": "x" * 300, "b": 1}) == remember({"b": 1, "a": "x" * 300})
-    assert remember({"a": "x" * 300, "b": HUGE}) == remember({"b": HUGE, "a": "x" * 300})
+    assert stored_value({"a": "x" * 300, "b": 1}) == stored_value({"b": 1, "a": "x" * 300})
+    assert stored_value({"a": "x" * 300, "b": HUGE}) == stored_value({"b": HUGE, "a": "x" * 300})

@@ -285,7 +285,8 @@ def assert_alike(kind: MemoryKind, memory: Memory, expected: Memory, t_ms: int) 
                 kind.value_at(expected, t_ms), rel=1e-12, abs=1e-12
             )
             got_value, due_value = kind.public_value(memory), kind.public_value(expected)
-            assert got_value is not None and due_value is not None
+            assert got_value is not None
+            assert due_value is not None
             assert got_value[1] == due_value[1]
     else:
         assert isinstance(kind, Trait)
