@@ -1,4 +1,4 @@
-"""Single events, and few of them, that once broke the parser or the fold, or made them slow or large."""
+"""Regression tests: events that once made the parser or a profile fail, or made them slow or large."""
 
 import json
 from typing import Any
@@ -34,7 +34,7 @@ def nested(levels: int, brackets: str) -> str:
 
 
 def beneath(frames: int, call: Any) -> Any:
-    """Calls from further down the stack."""
+    """Calls a function from deeper in the stack."""
     return call() if frames == 0 else beneath(frames - 1, call)
 
 

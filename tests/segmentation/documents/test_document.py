@@ -1,4 +1,4 @@
-"""YAML 1.2 as it is read: words, numbers, lines, and what is refused before anything is built from it."""
+"""Parsing of YAML 1.2: scalars, lines of values, and the limits of a file."""
 
 import math
 from typing import Any

@@ -1,4 +1,4 @@
-"""JSON values: which are numbers, which are equal, and how they are remembered."""
+"""JSON values: which are numbers, which are equal, and how a profile stores them."""
 
 import hashlib
 import json
@@ -85,7 +85,7 @@ def test_numbers_are_those_of_the_reference(value):
 
 @examples(400)
 @given(one=scalars, other=scalars, are_kept=st.tuples(st.booleans(), st.booleans()))
-def test_identities_are_equal_just_when_scalars_are(one, other, are_kept):
+def test_identities_are_equal_if_and_only_if_scalars_are(one, other, are_kept):
     kept = [
         stored_value(value) if is_kept else value
         for value, is_kept in zip((one, other), are_kept, strict=True)
@@ -121,7 +121,7 @@ def test_edges_of_equality(one, other, are_equal):
 
 @examples(400)
 @given(value=json_values)
-def test_what_is_remembered_is_small_and_outlives_encoding(value):
+def test_a_stored_value_is_small_and_survives_encoding(value):
     kept = stored_value(value)
     encoded = msgspec.msgpack.encode(kept)
     assert len(encoded) <= 2 * 256 + 16
@@ -139,7 +139,7 @@ def test_what_is_remembered_is_small_and_outlives_encoding(value):
         ({"k": "x" * 248}, {"k": "x" * 249}),
     ],
 )
-def test_longer_than_256_bytes_is_kept_as_its_hash(longest, longer):
+def test_a_value_longer_than_256_bytes_is_stored_as_its_hash(longest, longer):
     assert stored_value(longest) == longest
     assert stored_value(longer)[:1] == b"h"
     assert len(stored_value(longer)) == 33
@@ -159,7 +159,7 @@ def test_longer_than_256_bytes_is_kept_as_its_hash(longest, longer):
         ("é" * 129, "sha256:" + hashlib.sha256(("é" * 129).encode()).hexdigest()),
     ],
 )
-def test_readers_get_the_value_or_a_long_one_s_hash(value, shown):
+def test_snapshots_have_the_value_or_the_hash_of_a_long_one(value, shown):
     assert of_one_type(public_value(stored_value(value)), shown)
     assert json.dumps(public_value(stored_value(value)))
 

@@ -22,13 +22,13 @@ X = "properties.x"
 
 
 def kind_of(measure: str, **rule: Any) -> Measure:
-    """A named measure, as it is served."""
+    """Returns a named measure."""
     of = {} if measure == "count" else {"of": rule.pop("of", X)}
     return rules_of({"version": 1, "measures": {"m": {"event": "A", measure: of, **rule}}}).measures["m"]
 
 
 def remembered(kind: Measure, *seconds_and_values: tuple[float, Any]) -> Memory:
-    """What a measure remembers of events in order of arrival, at the latest."""
+    """Returns the memory of events, in order of arrival, at the latest of their times."""
     memory, profile_time_ms = kind.fresh(), -NEVER
     for number, (seconds, value) in enumerate(seconds_and_values):
         one = event(seconds, "A", message_id=f"m{number}", x=value)
@@ -40,7 +40,7 @@ def remembered(kind: Measure, *seconds_and_values: tuple[float, Any]) -> Memory:
 
 
 def timeline(kind: Measure, memory: Memory, seconds: float) -> list[tuple[float, Any]]:
-    """The value at a second after the start, and every later one with its second."""
+    """Returns the value at a second after the start, and each later value with its second."""
     t_ms = START_MS + round(seconds * 1000)
     return [
         ((ms - START_MS) / 1000, value) for ms, value in coalesced(kind.timeline(memory, t_ms)) if ms < NEVER
@@ -74,8 +74,8 @@ def test_the_second_event_a_millisecond_before_and_after_the_edge(later_ms, draw
     assert spans(twice, at(0), at(later_ms), until=20_000) == drawn
 
 
-def test_what_came_at_one_instant_goes_at_one_instant():
-    """Two of three go together: the count falls from 3 to 1, and is not 2 between."""
+def test_rows_that_share_a_timestamp_expire_together():
+    """Two of three rows expire together: the count goes from 3 to 1, without a 2 between."""
     assert_drawn({"event": "A", "within": "5s", "count": {"equals": 2}},
                  "A  A      ",
                  "A         ",

@@ -67,7 +67,7 @@ def pauses(after_ms: int, before_ms: int) -> st.SearchStrategy[list[int]]:
 
 
 def first_accepted(messages: list[Message]) -> list[Message]:
-    """Of each messageId the message that arrived first."""
+    """Returns the message that arrived first of each messageId."""
     first: dict[str, Message] = {}
     for message in messages:
         first.setdefault(message["messageId"], message)
@@ -254,7 +254,7 @@ def test_versions_ids_and_snapshots(count):
 
 
 def memory_of(kind: MemoryKind, events: list[Event]) -> Memory:
-    """What a kind remembers of events in order of arrival, at the latest of their instants."""
+    """Returns the memory of events, in order of arrival, at the latest of their times."""
     memory, profile_time_ms = kind.fresh(), -NEVER
     for event in events:
         profile_time_ms = max(profile_time_ms, event.timestamp_ms)
@@ -266,7 +266,7 @@ def memory_of(kind: MemoryKind, events: list[Event]) -> Memory:
 
 
 def assert_alike(kind: MemoryKind, memory: Memory, expected: Memory, t_ms: int) -> None:
-    """Asserts that two memories say the same from an instant on."""
+    """Asserts that two memories give the same values from an instant on."""
     if isinstance(kind, Measure):
         got, due = ([*coalesced(kind.timeline(one, t_ms))] for one in (memory, expected))
         assert [instant_ms for instant_ms, _ in got] == [instant_ms for instant_ms, _ in due]
@@ -384,7 +384,7 @@ def edited_files(draw: st.DrawFn) -> tuple[Content, Content]:
 
 
 def kinds_of(rules: Rules, name: str) -> set[int]:
-    """What a segment's condition remembers, with everything it refers to."""
+    """Returns the keys of the memories of a segment's condition and of everything that it refers to."""
     segment = rules.segment_by_name[name]
     kinds = {rules.leaves[key].kind.key for key in segment.leaves}
     return kinds.union(*(kinds_of(rules, rules.segments[index].name) for index in segment.refers_to))
@@ -444,7 +444,7 @@ def test_state_opens_under_edited_rules(count):
 
 @st.composite
 def rewritten(draw: st.DrawFn, content: Content) -> Content:
-    """A file that means the same, written differently."""
+    """Returns equivalent definitions, written differently."""
     measures = dict(content.get("measures", {}))
 
     def rewrite(condition: Any) -> Any:

@@ -1,4 +1,4 @@
-"""The state of a profile: which repeats it knows, and which bytes it opens."""
+"""The state of a profile: which repeats it recognizes, and which bytes it decodes."""
 
 import msgspec
 import pytest

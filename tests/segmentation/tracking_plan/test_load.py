@@ -1,4 +1,4 @@
-"""Files of a tracking plan: every mistake is told, with the file, the line and the mend."""
+"""Files of a tracking plan: all mistakes are reported, with the file, the line and the fix."""
 
 import pytest
 from jsonschema_specifications import REGISTRY
@@ -101,7 +101,7 @@ def test_a_plan_of_two_files():
         (GOOD + "  $ref: _nothing.yaml#/$defs/a\n", "line 5: schema['$ref']: its target is not in this"),
     ],
 )
-def test_a_mistake_is_told_with_its_place_and_its_mend(text: str, expected: str):
+def test_a_mistake_is_reported_with_its_place_and_its_fix(text: str, expected: str):
     (told,) = mistakes(order=text)
     assert told.startswith("order.yaml: " + expected.replace("[$ref]", "['$ref']"))
 
