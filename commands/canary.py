@@ -25,7 +25,7 @@ from pipeline.flags.forms import ConfigError
 from pipeline.flags.pubsub import require_topic
 from pipeline.flags.redis import add_redis_flags, with_flag
 from segmentation.events import Event, parse_event
-from segmentation.profile.replay import Replay
+from segmentation.profile.replay import ProfileFold
 from segmentation.rules.compiled import Rules
 from segmentation.timestamps import format_timestamp
 from stores.clock import Clock, system_clock_ms
@@ -134,7 +134,7 @@ def expected_exit_ms(rules: Rules, event: Event) -> int:
     Raises:
       ConfigError: the definitions lack the canary's segment, or a membership lasts longer than a minute.
     """
-    snapshot = Replay(event.profile_id, rules).fold([event], event.timestamp_ms).snapshot
+    snapshot = ProfileFold(event.profile_id, rules).fold([event], event.timestamp_ms).snapshot
     membership = None if snapshot is None else snapshot.segments.get(SEGMENT)
     expires_at_ms = None if membership is None else membership.expires_at_ms
     if expires_at_ms is None or expires_at_ms - event.timestamp_ms > MAX_STAY_MS:

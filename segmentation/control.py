@@ -1,5 +1,5 @@
-"""Messages to the system itself: they travel with the events, and carry this attribute."""
+"""Control messages: messages to the job itself, marked by an attribute, which travel with the events."""
 
 CONTROL_ATTRIBUTE = "control"
 HEARTBEAT = "heartbeat"
-"""A value of the attribute: the message only wakes whoever waits for one."""
+"""A value of the attribute. A heartbeat wakes the local runner and has no other effect."""

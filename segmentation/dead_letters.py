@@ -1,4 +1,4 @@
-"""Dead letters: inputs that cannot be processed, whole, and why; the pipeline and the collector write the same."""
+"""Dead letters of the pipeline and of the collector, which have the same form."""
 
 import base64
 from typing import Any
@@ -9,18 +9,18 @@ from segmentation.timestamps import format_timestamp
 
 
 class DeadLetter(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """An input that cannot be processed, whole, and why."""
+    """An input that cannot be processed, stored whole with the step and the reason."""
 
     payload: bytes
     step: str
     reason: str
     message: str
-    """What was wrong, with the field's path; never a value of the user's."""
+    """The mistake, with the path of the field; it never contains user data."""
     received_at_ms: int
     attributes: dict[str, str] = {}
 
     def row(self) -> dict[str, Any]:
-        """Returns the dead letter as it is kept; a payload that is not UTF-8 is in base64."""
+        """Returns the stored form; a payload that is not UTF-8 is encoded in base64."""
         try:
             payload = {"payload": self.payload.decode()}
         except UnicodeDecodeError:

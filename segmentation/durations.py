@@ -1,10 +1,10 @@
-"""Durations of the segment language, such as 30s, 10m, 2h, 7d and sums such as 1h30m."""
+"""Parses and formats durations of the segment language, such as 30s, 10m, 2h, 7d and 1h30m."""
 
 import re
 
 _UNITS_MS = {"d": 86_400_000, "h": 3_600_000, "m": 60_000, "s": 1000}
 PATTERN = r"^([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"
-"""What a duration looks like; the empty text matches too and is no duration."""
+"""Matches every duration, and also the empty text, which is not a duration."""
 MAX_CHARACTERS = 64
 _WHOLE = re.compile(PATTERN)
 _PART = re.compile(r"([0-9]+)([dhms])")
@@ -16,7 +16,7 @@ def parse_duration(text: str) -> int:
     """Returns the milliseconds of a duration.
 
     Raises:
-      ValueError: not a duration, shorter than 1 s or longer than 400 d.
+      ValueError: the text is not a duration, or it is shorter than 1 s or longer than 400 d.
     """
     if not text or len(text) > MAX_CHARACTERS or _WHOLE.fullmatch(text) is None:
         raise ValueError("expected a duration such as 30s, 10m, 2h, 7d or 1h30m")
@@ -27,7 +27,7 @@ def parse_duration(text: str) -> int:
 
 
 def format_duration(ms: int) -> str:
-    """Returns the shortest text that `parse_duration` reads as this many milliseconds."""
+    """Returns the shortest text that `parse_duration` parses to this many milliseconds."""
     parts = []
     for unit, unit_ms in _UNITS_MS.items():
         count, ms = divmod(ms, unit_ms)

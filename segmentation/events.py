@@ -1,4 +1,4 @@
-"""Events: one accepted message of the Segment spec, and the reasons for which a message is refused."""
+"""Parses and validates one message of the Segment spec; a valid message becomes an event."""
 
 import json
 import re
@@ -13,9 +13,9 @@ from segmentation.timestamps import parse_timestamp
 
 MAX_PAYLOAD_BYTES = 32 * 1024
 MAX_DEPTH = 512
-"""How deep objects and lists may nest, the message itself included: what is deeper exhausts the stack."""
+"""The deepest that objects and lists can nest, counting the message itself; deeper ones exhaust the stack."""
 MAX_AHEAD_MS = 5 * 60 * 1000
-"""How far a live event's timestamp may lie ahead of its publish time."""
+"""The most by which a live event's timestamp can be later than its publish time."""
 _TYPES = frozenset({"track", "identify", "page", "screen", "group", "alias"})
 _DIGITS_AS_ZEROS = bytes(ord("0") if chr(byte).isdigit() and byte < 128 else ord(" ") for byte in range(256))
 _LONG_DIGITS = b"0" * 19
@@ -26,14 +26,14 @@ _ESCAPE = re.compile(
     r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
     re.DOTALL,
 )
-"""An escape in a JSON text: a surrogate pair, or half of one (the group), or another."""
+"""An escape in JSON: a surrogate pair, a lone surrogate (the group), or any other."""
 _OBJECT_FIELDS = ("properties", "traits", "context")
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One accepted event.
+    """One valid event.
 
-    `name` is the `event` of a track call, else `$page`, `$screen`, `$identify`, `$group` or `$alias`.
+    `name` is the `event` of a track call; for other calls it is `$page`, `$screen`, `$identify`, `$group` or `$alias`.
     """
 
     profile_id: str
@@ -44,12 +44,12 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     @property
     def message(self) -> dict[str, Any]:
-        """The whole message, parsed anew at each access: events wait in memory, and a payload is small."""
+        """The whole message, parsed at each access, because a waiting event takes less memory as bytes."""
         return _loads(self.payload)  # type: ignore[no-any-return]
 
 
 class InvalidEvent(ValueError):
-    """A message that cannot be processed: `reason` is one of the dead letters' reasons."""
+    """A message that cannot be processed. `reason` is a reason of a dead letter."""
 
     def __init__(self, reason: str, message: str) -> None:
         super().__init__(message)
@@ -57,21 +57,21 @@ class InvalidEvent(ValueError):
 
 
 def parse_event(payload: bytes, publish_time_ms: int | None = None) -> Event:
-    """Returns the event in one JSON message, as `parse_event_and_message` does."""
+    """Returns the event of one JSON message; see `parse_event_and_message`."""
     return parse_event_and_message(payload, publish_time_ms)[0]
 
 
 def parse_event_and_message(
     payload: bytes, publish_time_ms: int | None = None
 ) -> tuple[Event, dict[str, Any]]:
-    """Returns the event in one JSON message, in UTF-8, and the whole message, parsed: what `Event.message` is.
+    """Returns the event of one JSON message, and the parsed message, which equals `Event.message`.
 
     Args:
-      payload: the message body, or one line of a log.
-      publish_time_ms: live, when it was published; the event's time is at most this. None for a log.
+      payload: the body of a Pub/Sub message, or one line of a log, in UTF-8.
+      publish_time_ms: when Pub/Sub received the message; a later event time is set to it. None for a log.
 
     Raises:
-      InvalidEvent: the message breaks a rule of the event's contract.
+      InvalidEvent: the message is not a valid event.
     """
     message = _parse_object(payload)
     kind = message.get("type")
@@ -98,7 +98,7 @@ def parse_event_and_message(
 
 def _parse_object(payload: bytes) -> dict[str, Any]:
     if len(payload) > MAX_PAYLOAD_BYTES:
-        raise InvalidEvent("too_large", f"{len(payload)} bytes: at most {MAX_PAYLOAD_BYTES} are taken")
+        raise InvalidEvent("too_large", f"{len(payload)} bytes: at most {MAX_PAYLOAD_BYTES} are allowed")
     if payload.count(b"[") + payload.count(b"{") > MAX_DEPTH and _depth(payload) > MAX_DEPTH:
         raise InvalidEvent("not_json", f"nested more than {MAX_DEPTH} levels deep")
     message = _loads(payload)
@@ -108,7 +108,7 @@ def _parse_object(payload: bytes) -> dict[str, Any]:
 
 
 def _depth(payload: bytes) -> int:
-    """Returns how deep brackets nest, without recursion."""
+    """Returns how deep the brackets nest, without recursion."""
     levels = (_LEVELS.get(token, 0) for token in _TEXT_OR_BRACKET.findall(payload))
     return max(accumulate(levels), default=0)
 
@@ -123,7 +123,7 @@ def _loads(payload: bytes) -> Any:
 
 
 def _loads_exactly(payload: bytes) -> Any:
-    """Parses what orjson refuses or rounds: long integers, 1e400, lone surrogates."""
+    """Parses JSON that orjson rejects or rounds: long integers, 1e400, lone surrogates."""
     try:
         text = payload.decode()
     except UnicodeDecodeError:
@@ -137,7 +137,7 @@ def _loads_exactly(payload: bytes) -> Any:
 
 
 def write_out_lone_surrogates(text: str) -> str:
-    """Returns a JSON text in which lone surrogates stand as text (`\\ud800`), for no encoding can hold them."""
+    """Returns the JSON with each lone surrogate as literal text (`\\ud800`), because UTF-8 cannot encode it."""
     return _ESCAPE.sub(_without_surrogate, text)
 
 
@@ -146,7 +146,7 @@ def _without_surrogate(escape: re.Match[str]) -> str:
 
 
 def _parse_int(digits: str) -> int | float:
-    # past this length int() refuses, and no such number is an id or an amount
+    # int() rejects longer texts, and no id or amount is that long
     return int(digits) if len(digits) <= _MAX_INT_DIGITS else float(digits)
 
 
@@ -155,7 +155,7 @@ def _refuse_constant(name: str) -> None:
 
 
 def _text(message: dict[str, Any], field: str) -> str | None:
-    """The field's text; None where it is absent, null or empty."""
+    """Returns the field's text; None if it is absent, null or empty."""
     value = message.get(field)
     if value is None or value == "":
         return None

@@ -1,4 +1,4 @@
-"""What the profile's evaluation puts out: membership changes and snapshots."""
+"""The results of evaluating a profile: membership changes and snapshots."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ Cause = Literal["event", "time", "late_event", "merge", "rules", "erasure", "for
 
 
 class Trigger(NamedTuple):
-    """What makes a profile decide: the cause of its changes, and the id of the message, if it is an event."""
+    """What triggers an evaluation: the cause of the changes, and the message id if it is an event."""
 
     cause: Cause
     message_id: str | None = None
@@ -26,11 +26,11 @@ class Membership(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     entered_at_ms: int
     expires_at_ms: int | None
-    """The instant at which it would leave if nothing more happened; None: never."""
+    """The instant at which the membership ends if no further event comes; None: never."""
 
 
 class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """One entry into, or exit from, a segment."""
+    """One entry to a segment, or one exit."""
 
     change_id: str
     profile_id: str
@@ -65,21 +65,21 @@ class Change(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
 
 class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Everything that is served of one profile, replacing what was served before."""
+    """Everything that is served of one profile; it replaces the snapshot before."""
 
     profile_id: str
     version: int
     rules_version: str
     updated_at_ms: int
-    """The profile's clock: the latest event time or timer seen."""
+    """The profile time: the latest event time or timer that the profile has processed."""
     processed_at_ms: int
     segments: dict[str, Membership] = {}
     scores: dict[str, tuple[float, int]] = {}
-    """Score name to its value and the instant (ms) at which it had that value."""
+    """Score name to its value and the instant in milliseconds at which it had that value."""
     measures: dict[str, Any] = {}
     traits: dict[str, Any] = {}
     deleted: bool = False
-    """The profile was forgotten: only its version stays, for an hour."""
+    """Whether the profile was forgotten. Its version is kept for an hour."""
 
 
 def change_id(
@@ -90,6 +90,6 @@ def change_id(
     message_id: str | None,
     segment_version: str,
 ) -> str:
-    """Returns the id that the same change gets whenever it is computed again."""
+    """Returns the id of a change; recomputing the change gives the same id."""
     identity = json.dumps([profile_id, segment, change, event_time_ms, message_id, segment_version])
     return hashlib.sha256(identity.encode()).hexdigest()[:32]

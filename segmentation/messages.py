@@ -1,4 +1,4 @@
-"""Messages as they came, before anything is known of what they hold."""
+"""Messages before they are parsed."""
 
 import msgspec
 
@@ -8,5 +8,5 @@ class Message(msgspec.Struct, frozen=True, array_like=True, gc=False):
 
     payload: bytes
     publish_time_ms: int | None = None
-    """None for a line of a log."""
+    """When Pub/Sub received the message; None for a line of a log."""
     attributes: dict[str, str] = {}

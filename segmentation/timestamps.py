@@ -1,4 +1,4 @@
-"""Instants: RFC 3339 text to whole milliseconds since the epoch, and back."""
+"""Parses and formats RFC 3339 timestamps; in code an instant is in Unix milliseconds."""
 
 import functools
 import re
@@ -12,7 +12,7 @@ _RFC3339 = re.compile(
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_MS = 86_400_000
 NEVER = 1 << 60
-"""An instant later than all others; as a window: everything that ever happened."""
+"""An instant later than all others. As a window it covers all events."""
 MIN_MS = -62_135_596_800_000
 """0001-01-01T00:00:00.000Z."""
 MAX_MS = 253_402_300_799_999
@@ -20,10 +20,10 @@ MAX_MS = 253_402_300_799_999
 
 
 def parse_timestamp(text: str) -> int:
-    """Returns the milliseconds since the epoch of an RFC 3339 timestamp, truncated.
+    """Returns the Unix milliseconds of an RFC 3339 timestamp, truncated.
 
     Raises:
-      ValueError: no RFC 3339 timestamp with an offset, or outside the years 1 to 9999 in UTC.
+      ValueError: the text is not an RFC 3339 timestamp with an offset, or its year in UTC is not 1 to 9999.
     """
     match = _RFC3339.fullmatch(text)
     if match is None:
@@ -42,14 +42,14 @@ def parse_timestamp(text: str) -> int:
 
 
 def format_timestamp(ms: int) -> str:
-    """Returns milliseconds since the epoch as RFC 3339 in UTC, always 24 characters wide."""
+    """Returns Unix milliseconds as RFC 3339 in UTC, always 24 characters long."""
     day, rest = divmod(ms, _DAY_MS)
     minute, rest = divmod(rest, 60_000)
     second, millisecond = divmod(rest, 1000)
     return _day_text(day) + _MINUTES[minute] + _SECONDS[second] + _MILLISECONDS[millisecond]
 
 
-# Formatting numbers would take most of the time that a snapshot's fields take.
+# Formatted in advance, because formatting numbers would take most of the time of encoding a snapshot.
 _MINUTES = tuple(f"{hour:02d}:{minute:02d}:" for hour in range(24) for minute in range(60))
 _SECONDS = tuple(f"{second:02d}." for second in range(60))
 _MILLISECONDS = tuple(f"{millisecond:03d}Z" for millisecond in range(1000))
@@ -61,5 +61,5 @@ def _day_text(day: int) -> str:
 
 
 def optional(instant_ms: int) -> int | None:
-    """Returns the instant; None for NEVER."""
+    """Returns the instant, or None for NEVER."""
     return None if instant_ms == NEVER else instant_ms

@@ -12,7 +12,7 @@ from segmentation.dead_letters import DeadLetter
 from segmentation.events import Event, InvalidEvent, parse_event_and_message
 from segmentation.messages import Message
 from segmentation.tracking_plan.load import load_tracking_plan
-from segmentation.tracking_plan.plan import TrackingPlan, told
+from segmentation.tracking_plan.plan import TrackingPlan, format_violations
 from stores.clock import Clock, system_clock_ms
 from transforms.step_metrics import StepMetrics
 
@@ -96,7 +96,7 @@ class _ParseEventsFn(beam.DoFn):
         if not violations:
             return
         if plan.on_violation(name) == "reject":
-            raise InvalidEvent("tracking_plan", told(violations))
+            raise InvalidEvent("tracking_plan", format_violations(violations))
         self._metrics.count("events_flagged")
 
     def _handle_control(self, message: Message) -> None:

@@ -1,10 +1,10 @@
-"""The leaves: each tests one memory, and its deadline is exact."""
+"""The leaves of conditions. Each tests one memory, and its deadline is exact."""
 
 from collections.abc import Sequence
 
 from segmentation.conditions.tree import Leaf, Verdict
 from segmentation.matching.predicates import Predicate, tolerance
-from segmentation.memories.measures import Count, Distinct, Measure, settled
+from segmentation.memories.measures import Count, Distinct, Measure, coalesced
 from segmentation.memories.memory import Memory
 from segmentation.memories.scores import Score
 from segmentation.memories.sequences import Sequence as EventSequence
@@ -13,7 +13,7 @@ from segmentation.timestamps import NEVER
 
 
 class MeasureLeaf(Leaf):
-    """A test on the value of a measure."""
+    """A test of a measure's value."""
 
     def __init__(self, key: int, kind: Measure, passes: Predicate) -> None:
         self._timeline = kind.timeline
@@ -21,7 +21,7 @@ class MeasureLeaf(Leaf):
         super().__init__(key, kind)
 
     def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
-        timeline = settled(self._timeline(memory, t_ms))
+        timeline = coalesced(self._timeline(memory, t_ms))
         holds = self._passes(next(timeline)[1])
         for instant_ms, value in timeline:
             if instant_ms >= NEVER:
@@ -32,13 +32,13 @@ class MeasureLeaf(Leaf):
 
 
 class CountLeaf(Leaf):
-    """A test on how many events, or different values, a window has, decided by the newest `limit` of them."""
+    """A test of the number of events, or of distinct values, in a window; the newest `limit` of them decide it."""
 
     def __init__(self, key: int, kind: Count | Distinct, passes: Predicate) -> None:
         assert kind.limit is not None
         self._window_ms = kind.window_ms
         self._passes = [passes(count) for count in range(kind.limit + 1)]
-        # for each count the nearest smaller one at which the verdict differs, -1 if there is none
+        # for each count, the nearest smaller count with the other verdict; -1 if there is none
         self._next_count = [
             next((less for less in range(count - 1, -1, -1) if self._passes[less] != holds), -1)
             for count, holds in enumerate(self._passes)
@@ -55,7 +55,7 @@ class CountLeaf(Leaf):
         while (next_count := self._next_count[count]) >= 0:
             expiring_ms = times[-next_count - 1]
             count = next_count
-            while count and times[-count] == expiring_ms:  # what came at one instant goes at one instant
+            while count and times[-count] == expiring_ms:  # rows that share a timestamp expire together
                 count -= 1
             if self._passes[count] != holds:
                 return holds, expiring_ms + self._window_ms
@@ -63,7 +63,7 @@ class CountLeaf(Leaf):
 
 
 class SequenceLeaf(Leaf):
-    """Whether some instance of a sequence exists."""
+    """A test of whether the events contain the sequence."""
 
     def __init__(self, key: int, kind: EventSequence) -> None:
         self._spans = kind.spans
@@ -79,7 +79,7 @@ class SequenceLeaf(Leaf):
 
 
 class TraitLeaf(Leaf):
-    """A test on a trait."""
+    """A test of a trait."""
 
     def __init__(self, key: int, kind: Trait, passes: Predicate) -> None:
         self._passes = passes
@@ -90,7 +90,7 @@ class TraitLeaf(Leaf):
 
 
 class ScoreLeaf(Leaf):
-    """A test on a score."""
+    """A test of a score."""
 
     def __init__(self, key: int, kind: Score, passes: Predicate, operands: Sequence[float]) -> None:
         self._score = kind

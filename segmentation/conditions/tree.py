@@ -1,7 +1,7 @@
-"""Conditions: a verdict says whether a condition holds at an instant, and until when that stays so.
+"""Conditions. A verdict is whether a condition is true at an instant, and until when it stays so.
 
-Of a leaf the deadline is exact. `all` and `any` combine deadlines; theirs may come early (when the first of
-several true conditions of an `any` ends), never late. `next_change` walks on from such a deadline.
+The deadline of a leaf is exact. The deadline of `all` and `any` can be early but never late: that of an `any` is early
+if the first of several true conditions ends. `next_change` continues from an early deadline to the exact one.
 """
 
 from collections.abc import Sequence
@@ -11,28 +11,28 @@ from segmentation.memories.memory import Memory, MemoryKind
 from segmentation.timestamps import NEVER
 
 Verdict = tuple[bool, int]
-"""(holds, until): until is an instant in milliseconds since the epoch; NEVER: it stays so for ever."""
+"""(holds, until): `until` is an instant in Unix milliseconds; NEVER if no instant changes it."""
 
 
 class Instant(Protocol):
-    """The view of one profile at one instant, if no further event comes."""
+    """The verdicts of one profile at one instant, if no further event comes."""
 
     def leaf(self, leaf: "Leaf") -> Verdict:
-        """Returns the verdict of a leaf."""
+        """Returns the verdict of a leaf at this instant."""
 
     def segment(self, index: int) -> Verdict:
-        """Returns the verdict of a segment, by its index in the rules."""
+        """Returns the verdict of a segment at this instant, by its index in the rules."""
 
 
 class Condition(Protocol):
-    """Anything that has a verdict at an instant."""
+    """An expression that is true or false of a profile at an instant."""
 
     def verdict(self, instant: Instant) -> Verdict:
         """Returns the verdict at the instant."""
 
 
 def next_change(condition: Condition, instants: "Instants") -> Verdict:
-    """Returns whether a condition holds now, and the exact instant at which that changes, NEVER if never."""
+    """Returns whether a condition is true now, and the exact instant at which that changes; NEVER if it does not."""
     holds, until = condition.verdict(instants.now)
     while until < NEVER:
         then_holds, then_until = condition.verdict(instants.at(until))
@@ -43,18 +43,18 @@ def next_change(condition: Condition, instants: "Instants") -> Verdict:
 
 
 class Instants(Protocol):
-    """The views of one profile, now and later."""
+    """The verdicts of one profile, now and at later instants."""
 
     @property
     def now(self) -> Instant:
-        """The view at the profile's clock."""
+        """The verdicts at the profile time."""
 
     def at(self, t_ms: int) -> Instant:
-        """Returns the view at an instant after now."""
+        """Returns the verdicts at a later instant."""
 
 
 class All:
-    """True while every condition is."""
+    """True while every condition is true."""
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self._conditions = conditions
@@ -73,7 +73,7 @@ class All:
 
 
 class Any_:
-    """True while some condition is."""
+    """True while at least one condition is true."""
 
     def __init__(self, conditions: Sequence[Condition]) -> None:
         self._conditions = conditions
@@ -92,7 +92,7 @@ class Any_:
 
 
 class Not:
-    """True while a condition is not."""
+    """True while a condition is false."""
 
     def __init__(self, condition: Condition) -> None:
         self._condition = condition
@@ -103,7 +103,7 @@ class Not:
 
 
 class SegmentReference:
-    """True while another segment's condition is."""
+    """True while another segment's condition is true."""
 
     def __init__(self, index: int) -> None:
         self._index = index
@@ -113,18 +113,18 @@ class SegmentReference:
 
 
 class Leaf:
-    """A test on one memory; its verdict is kept with the profile, by a key that is a hash of its content."""
+    """A test of one memory. The state has its verdict, under a key that is a hash of its content."""
 
     def __init__(self, key: int, kind: MemoryKind) -> None:
         self.key = key
         self.kind = kind
         self.when_empty = self.of_memory(kind.fresh(), 0)
-        """The verdict without any event."""
+        """The verdict if there is no event."""
 
     def verdict(self, instant: Instant) -> Verdict:
         """Returns the verdict at the instant."""
         return instant.leaf(self)
 
     def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
-        """Returns the verdict at an instant not before the latest event of the memory."""
+        """Returns the verdict at an instant, which must not be before the latest event of the memory."""
         raise NotImplementedError

@@ -1,4 +1,4 @@
-"""YAML 1.2 text to plain values, with the line on which each stands."""
+"""Parses YAML 1.2, and gives the line of each value."""
 
 import re
 from math import inf, nan
@@ -6,12 +6,12 @@ from typing import Any
 
 import yaml
 
-from segmentation.documents.problems import Problem, Problems, shown
+from segmentation.documents.problems import Problem, Problems, format_value
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
 MAX_VALUES = 600_000
-"""More than a file of that size holds, unless aliases multiply what they name."""
+"""More than a file of that size contains, unless aliases repeat values."""
 
 Path = tuple[str | int, ...]
 """Keys and indexes from the document's root, such as ("segments", "cart_abandoner", "when")."""
@@ -21,7 +21,7 @@ _TAG_PREFIX = "tag:yaml.org,2002:"
 _HARMLESS_TAGS = frozenset(_TAG_PREFIX + kind for kind in ("str", "map", "seq"))
 _NOT_YAML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _MAX_NUMBER_CHARACTERS = 4000
-"""Past this length `int` refuses."""
+"""`int` rejects longer texts."""
 _INT = re.compile(r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+")
 _FLOAT = re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?")
 _WORDS: dict[str, Any] = {
@@ -35,7 +35,7 @@ _WORDS: dict[str, Any] = {
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """Leaves plain scalars unresolved, for PyYAML would resolve them by YAML 1.1 (where `on` is true)."""
+    """Leaves plain scalars unresolved, because PyYAML would resolve them by YAML 1.1, where `on` is true."""
 
     def resolve(self, kind: type[yaml.Node], value: Any, implicit: Any) -> Any:
         if kind is yaml.ScalarNode and implicit[0]:
@@ -44,7 +44,7 @@ class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[mi
 
 
 class Document:
-    """A YAML document's value, the line of each part of it, and the mistakes that reading met."""
+    """A YAML document's value, the line of each part, and the mistakes that were found while reading it."""
 
     def __init__(self, root: yaml.Node | None) -> None:
         self._root = root
@@ -54,7 +54,7 @@ class Document:
         self.problems = reader.problems
 
     def line(self, path: Path) -> int:
-        """Returns the line on which the value at a path, or else its nearest parent, stands."""
+        """Returns the line of the value at a path, or of its nearest parent if there is no such value."""
         way = self._way(path)
         return way[-1][0] if way else 1
 
@@ -66,14 +66,14 @@ class Document:
         return value
 
     def read_as(self, path: Path, key: str) -> None:
-        """Reads the last key of a path, which is misspelt, as another, so that it hides no other mistake."""
+        """Replaces the last key of a path, which is misspelt, by another one, so that it hides no other mistake."""
         mapping = self.value_at(path[:-1])
         mapping[key] = mapping.pop(path[-1])
         parts = self._parts_of(self._way(path[:-1])[-1][1])
         parts[key] = parts[path[-1]]
 
     def _way(self, path: Path) -> list[tuple[int, yaml.Node]]:
-        """Returns the line and the node of the root and of each part of a path, as far as it leads."""
+        """Returns the line and the node of the root and of each part of a path that exists."""
         if self._root is None:
             return []
         way = [(_line(self._root), self._root)]
@@ -98,10 +98,10 @@ class Document:
 
 
 def read_document(text: str) -> Document:
-    """Returns the document of a YAML 1.2 text (`on` and `yes` are words).
+    """Returns the document of a YAML 1.2 text, in which `on` and `yes` are strings.
 
     Raises:
-      Problems: no YAML, or larger than a limit.
+      Problems: the text is not YAML, or larger than a limit.
     """
     if len(text.encode(errors="replace")) > MAX_BYTES:
         raise Problems([Problem(1, (), f"the file is larger than {MAX_BYTES} bytes", "make it smaller")])
@@ -118,12 +118,12 @@ def _refuse_characters(text: str) -> None:
     match = _NOT_YAML.search(text)
     if match is not None:
         found = f"the character U+{ord(match[0]):04X}, which YAML does not allow"
-        mend = "leave it out, or write it as an escape in double quotes"
-        raise Problems([Problem(text.count("\n", 0, match.start()) + 1, (), found, mend)])
+        fix = "leave it out, or write it as an escape in double quotes"
+        raise Problems([Problem(text.count("\n", 0, match.start()) + 1, (), found, fix)])
 
 
 def _refuse_deep_nesting(text: str) -> None:
-    """Raises where the text nests too deeply, for PyYAML's composer would exhaust the stack."""
+    """Raises if the text nests too deeply, because PyYAML's composer would exhaust the stack."""
     depth = 0
     for event in yaml.parse(text, Loader=_Loader):
         if isinstance(event, yaml.CollectionStartEvent):
@@ -144,8 +144,8 @@ def _not_yaml(error: yaml.YAMLError) -> Problem:
     found = f"not YAML: {error.problem}"
     if error.context and error.context_mark:
         found += f" ({error.context}, from line {error.context_mark.line + 1})"
-    mend = 'indent by spaces, close what is open, and quote special characters, such as "*"'
-    return Problem(error.problem_mark.line + 1, (), found, mend)
+    fix = 'indent by spaces, close what is open, and quote special characters, such as "*"'
+    return Problem(error.problem_mark.line + 1, (), found, fix)
 
 
 class _Reader:
@@ -158,7 +158,7 @@ class _Reader:
         if self._values > MAX_VALUES:
             found = f"more than {MAX_VALUES} values, with those that aliases repeat"
             raise Problems([*self.problems, Problem(_line(node), (), found, "use fewer aliases")])
-        if len(path) > MAX_DEPTH:  # an alias may name what contains it
+        if len(path) > MAX_DEPTH:  # an alias can refer to a value that contains it
             raise Problems([*self.problems, _too_deep(node)])
         if node.tag != _PLAIN and node.tag not in _HARMLESS_TAGS:
             tag = node.tag.replace(_TAG_PREFIX, "!!")
@@ -176,12 +176,12 @@ class _Reader:
             line = _line(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
                 self.problems.append(
-                    Problem(line, path, "a key that is no text", "use a plain word as the key")
+                    Problem(line, path, "a key that is not a text", "use a plain word as the key")
                 )
                 continue
             key = str(key_node.value)
             if key in mapping:
-                found = f"the key {shown(key)} stands twice, first on line {lines[key]}"
+                found = f"the key {format_value(key)} occurs twice, first on line {lines[key]}"
                 self.problems.append(Problem(line, (*path, key), found, "keep one of them"))
                 continue
             lines[key] = line

@@ -1,4 +1,4 @@
-"""Mistakes in a file of definitions, each with its place, what was found and what would be right."""
+"""Mistakes in a YAML file, each with its place, what was found, and the fix."""
 
 import difflib
 import re
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
-_MAX_SHOWN = 80
+_MAX_VALUE_CHARACTERS = 80
 MAX_LISTED = 20
 
 
@@ -16,12 +16,13 @@ class Problem(NamedTuple):
     line: int
     path: tuple[str | int, ...]
     found: str
-    mend: str = ""
+    fix: str = ""
+    """What to write instead; empty if there is no advice."""
 
     def __str__(self) -> str:
-        place = shown_path(self.path)
+        place = format_path(self.path)
         text = f"line {self.line}: {place + ': ' if place else ''}{self.found}"
-        return f"{text}; {self.mend}" if self.mend else text
+        return f"{text}; {self.fix}" if self.fix else text
 
 
 class Problems(ValueError):
@@ -32,13 +33,13 @@ class Problems(ValueError):
         super().__init__("\n".join(str(problem) for problem in self.problems))
 
 
-def shown_path(path: Iterable[str | int]) -> str:
-    """Returns a path as a short text, such as `segments.bot.when.all[0]`."""
-    return "".join(map(_shown_part, path)).lstrip(".")
+def format_path(path: Iterable[str | int]) -> str:
+    """Returns a path as text, such as `segments.bot.when.all[0]`."""
+    return "".join(map(_format_part, path)).lstrip(".")
 
 
-def shown(value: object) -> str:
-    """Returns a value of the file as a short text for a message."""
+def format_value(value: object) -> str:
+    """Returns a value of the file as a short text for an error message."""
     if isinstance(value, dict):
         return "a mapping" if value else "an empty mapping"
     if isinstance(value, list):
@@ -46,21 +47,21 @@ def shown(value: object) -> str:
     if value is None:
         return "nothing"
     text = str(value).lower() if isinstance(value, bool) else repr(value)
-    return text if len(text) <= _MAX_SHOWN else text[: _MAX_SHOWN - 3] + "..."
+    return text if len(text) <= _MAX_VALUE_CHARACTERS else text[: _MAX_VALUE_CHARACTERS - 3] + "..."
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Returns which of the known words was probably meant, if any."""
+    """Returns the known word that is most similar to a misspelt one; None if none is similar."""
     return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
 
 
-def listed(words: Iterable[str]) -> str:
-    """Returns the words in order, the first of them if they are many."""
+def format_list(words: Iterable[str]) -> str:
+    """Returns the words in order, separated by commas; of more than 20 only the first 20."""
     ordered = sorted(words)
     return ", ".join(ordered[:MAX_LISTED]) + (", …" if len(ordered) > MAX_LISTED else "")
 
 
-def _shown_part(part: str | int) -> str:
-    if isinstance(part, str) and len(part) <= _MAX_SHOWN and _PLAIN_KEY.fullmatch(part):
+def _format_part(part: str | int) -> str:
+    if isinstance(part, str) and len(part) <= _MAX_VALUE_CHARACTERS and _PLAIN_KEY.fullmatch(part):
         return f".{part}"
-    return f"[{shown(part)}]"
+    return f"[{format_value(part)}]"

@@ -1,30 +1,32 @@
-"""Dotted paths into a message, such as `properties.products[].sku`."""
+"""Compiles paths such as `properties.products[].sku` to functions that get the values from a message."""
 
 from collections.abc import Callable
 from typing import Any
 
-Reach = Callable[[dict[str, Any]], Any]
-ReachAll = Callable[[dict[str, Any]], list[Any]]
+PathGetter = Callable[[dict[str, Any]], Any]
+"""Returns the value at a path of a message; None if it is missing."""
+PathGetterAll = Callable[[dict[str, Any]], list[Any]]
+"""Returns the values at a path of a message, one per element of its lists."""
 
 
 def walks_lists(path: str) -> bool:
-    """Whether the path has a `name[]` part, and so may reach several elements."""
+    """Whether the path has a `name[]` part, so that it can lead to several values."""
     return "[]" in path
 
 
-def compile_reach(path: str) -> Reach:
-    """Returns a function from a message to the value at a path without `[]`, None where it is missing."""
+def compile_getter(path: str) -> PathGetter:
+    """Compiles a path without `[]`."""
     keys = path.split(".")
     if len(keys) == 2:
         first, second = keys
 
-        def reach_two(message: dict[str, Any]) -> Any:
+        def get_two(message: dict[str, Any]) -> Any:
             inner = message.get(first)
             return inner.get(second) if inner.__class__ is dict else None
 
-        return reach_two
+        return get_two
 
-    def reach(message: dict[str, Any]) -> Any:
+    def get(message: dict[str, Any]) -> Any:
         value: Any = message
         for key in keys:
             if value.__class__ is not dict:
@@ -32,31 +34,31 @@ def compile_reach(path: str) -> Reach:
             value = value.get(key)
         return value
 
-    return reach
+    return get
 
 
-def compile_reach_all(path: str) -> ReachAll:
-    """Returns a function from a message to the values at a path, one for each element it walks.
+def compile_getter_all(path: str) -> PathGetterAll:
+    """Compiles a path with or without `[]`.
 
-    An element that lacks the rest of the path gives None, and so does a path that reaches no element (absent,
-    empty or no list); a path without `[]` always gives one value.
+    An element without the rest of the path gives None. If a list is absent or empty, or its value is not a list,
+    the value is None. A path without `[]` always gives one value.
     """
     if not walks_lists(path):
-        reach_one = compile_reach(path)
-        return lambda message: [reach_one(message)]
+        get_one = compile_getter(path)
+        return lambda message: [get_one(message)]
     parts = [(part.removesuffix("[]"), part.endswith("[]")) for part in path.split(".")]
 
-    def reach_all(message: dict[str, Any]) -> list[Any]:
+    def get_all(message: dict[str, Any]) -> list[Any]:
         values: list[Any] = [message]
         for key, walks in parts:
-            reached = [value.get(key) if value.__class__ is dict else None for value in values]
+            found = [value.get(key) if value.__class__ is dict else None for value in values]
             if walks:
-                reached = [
+                found = [
                     element
-                    for found in reached
-                    for element in (found if found.__class__ is list and found else (None,))
+                    for value in found
+                    for element in (value if value.__class__ is list and value else (None,))
                 ]
-            values = reached
+            values = found
         return values
 
-    return reach_all
+    return get_all

@@ -1,4 +1,4 @@
-"""Tests of the language (`equals`, `at_least`, `matches`, …), compiled to functions of a value."""
+"""Compiles the tests of the language (`equals`, `at_least`, `matches`, …) to functions of a value."""
 
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -14,31 +14,31 @@ _PASSED_BY_MISSING = frozenset({"not_equals", "not_in"})
 
 
 def compile_tests(tests: Mapping[str, Any]) -> Predicate:
-    """Returns whether a value of an event or a trait passes all tests.
+    """Returns a function that tests whether a field of an event, or a trait, passes all tests.
 
-    A missing or null value (None) fails every test but `not_equals`, `not_in` and `exists: false`.
+    A missing or null value (None) passes only `not_equals`, `not_in` and `exists: false`.
     """
     return _all_of([_compile_test(name, operand, missing_differs=True) for name, operand in tests.items()])
 
 
 def compile_measure_tests(tests: Mapping[str, Any], tolerant: bool) -> Predicate:
-    """Returns whether a measure's value passes all tests; a value of none passes only `exists: false`.
+    """Returns a function that tests whether a measure's value passes all tests; None passes only `exists: false`.
 
     Args:
       tests: test name to operand.
-      tolerant: the value is a sum, an average or a score: within 1e-9 · max(1, |x|) of x counts as x.
+      tolerant: comparisons allow an error of 1e-9 · max(1, |operand|), for sums, averages and scores.
     """
     compile_one = _compile_tolerant_test if tolerant else _compile_plain_test
     return _all_of([compile_one(name, operand) for name, operand in tests.items()])
 
 
 def tolerance(operand: float) -> float:
-    """Returns by how much a sum, an average or a score may differ from an operand and still equal it."""
+    """Returns the error that comparisons of a sum, an average or a score with this operand allow."""
     return TOLERANCE * max(1.0, abs(operand))
 
 
 def numeric_operands(tests: Mapping[str, Any]) -> list[float]:
-    """Returns every number that the tests compare with."""
+    """Returns the numbers among the operands."""
     flat = [
         item for operand in tests.values() for item in (operand if isinstance(operand, list) else [operand])
     ]

@@ -1,16 +1,16 @@
-"""Which events a condition looks at: by name, by `where` tests, within a window."""
+"""Selects the events of a condition by name, by `where` tests and by window."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from segmentation.matching.paths import compile_reach, compile_reach_all, walks_lists
+from segmentation.matching.paths import compile_getter, compile_getter_all, walks_lists
 from segmentation.matching.predicates import compile_tests
 
 Matches = Callable[[dict[str, Any]], bool]
 
 
 class Selection:
-    """Events of some names that pass some tests, in the window (t - window_ms, t]."""
+    """The events of some names that pass some tests, in the window (t - window_ms, t]."""
 
     __slots__ = ("matches", "names", "window_ms")
 
@@ -18,14 +18,14 @@ class Selection:
         self.names = frozenset(names)
         """Event names; `*` stands for every event."""
         self.matches = compile_where(where)
-        """Whether a message of one of these names passes the tests."""
+        """Whether an event of one of these names passes the tests."""
         self.window_ms = window_ms
 
 
 def compile_where(where: Mapping[str, Mapping[str, Any]]) -> Matches:
-    """Returns whether a message passes the tests of every path.
+    """Returns a function that tests whether a message passes the tests of every path.
 
-    Of a path with `[]` it is enough that one element passes; a path that reaches no element is missing.
+    A path with `[]` passes if one element passes. If it leads to no element, its value is missing.
     """
     entries = [_compile_entry(path, tests) for path, tests in where.items()]
     if not entries:
@@ -38,7 +38,7 @@ def compile_where(where: Mapping[str, Mapping[str, Any]]) -> Matches:
 def _compile_entry(path: str, tests: Mapping[str, Any]) -> Matches:
     passes = compile_tests(tests)
     if not walks_lists(path):
-        reach = compile_reach(path)
-        return lambda message: passes(reach(message))
-    reach_all = compile_reach_all(path)
-    return lambda message: any(passes(value) for value in reach_all(message))
+        get = compile_getter(path)
+        return lambda message: passes(get(message))
+    get_all = compile_getter_all(path)
+    return lambda message: any(passes(value) for value in get_all(message))

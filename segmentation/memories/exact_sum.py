@@ -1,10 +1,10 @@
-"""Sums of doubles that do not depend on the order of what is added."""
+"""Exact sums of doubles, which do not depend on the order of the summands."""
 
 from collections.abc import Iterable
 
 
 def grow(partials: list[float], values: Iterable[float]) -> None:
-    """Adds values to an exact sum, kept as partials that do not overlap; their sum is `math.fsum` of them.
+    """Adds values in place to an exact sum, stored as partials that do not overlap; `math.fsum` gives the sum.
 
     Source: J. R. Shewchuk, "Adaptive Precision Floating-Point Arithmetic and Fast Robust Geometric
     Predicates", 1997, Grow-Expansion.

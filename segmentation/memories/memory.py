@@ -1,46 +1,46 @@
-"""What a profile remembers for a condition, and how an event changes it."""
+"""Memories: the part of a profile's state that one condition, measure, score or trait needs."""
 
 from typing import Any
 
 from segmentation.events import Event
 
 Memory = list[Any]
-"""A list that msgpack can hold."""
+"""A list that msgpack can encode; each kind has its own form."""
 
 
 class MemoryKind:
-    """One memory that the rules need: equal conditions share it, for `key` is a hash of their content."""
+    """A kind of memory that the rules need. Equal conditions share one, because `key` is a hash of their content."""
 
-    slots = 1
-    """In how many places at most it notes one event."""
+    max_rows_per_event = 1
+    """The most rows that one event can add, not counting further values of a list."""
     takes_lists = False
-    """Whether each of these places notes all values of a list, else one."""
+    """Whether one event can add a row for each value of a list."""
 
     def __init__(self, key: int, names: frozenset[str]) -> None:
         self.key = key
         self.names = names
-        """The names of events that can reach it; `*` stands for every event."""
+        """The names of the events that can change it; `*` stands for every event."""
 
     def extract(self, name: str, message: dict[str, Any]) -> Any:
-        """Returns what the memory takes from an event of a name, None where the event does not matter."""
+        """Returns the part of an event that the memory stores, given the event's name; None if it ignores the event."""
         raise NotImplementedError
 
     def fresh(self) -> Memory:
-        """Returns the memory of no event."""
+        """Returns the memory of a profile without events."""
         raise NotImplementedError
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
-        """Adds what `extract` found, in place; returns how many old events a bound made it forget."""
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+        """Adds the result of `extract` in place; returns how many old events were dropped to stay within a bound."""
         raise NotImplementedError
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
-        """Returns the memory of both sets of events, which must be disjoint; may use up both."""
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
+        """Returns the memory of two disjoint sets of events; it can modify both arguments."""
         raise NotImplementedError
 
-    def seen(self, memory: Memory) -> Memory:
-        """Returns the part of a memory that readers see, where it is served as it is."""
+    def public_value(self, memory: Memory) -> Any:
+        """Returns the part of the memory that snapshots contain, in its stored form; None if there is none."""
         return memory
 
     def shrink(self, memory: Memory) -> int:
-        """Forgets the older half of its rows, for a profile that is too large; returns how many went."""
+        """Drops the older half of the rows, because the profile is too large; returns how many were dropped."""
         return 0

@@ -1,6 +1,6 @@
-"""Rows sorted by time, as columns: the form in which a profile remembers the events of a window.
+"""Rows sorted by time and stored as columns: the memory of the events of a window.
 
-A memory is a list of columns of equal length; the first holds the times, in milliseconds since the epoch.
+A memory is a list of columns of equal length. The first has the event times in Unix milliseconds.
 """
 
 from bisect import bisect_right
@@ -9,7 +9,7 @@ from typing import Any
 Columns = list[list[Any]]
 
 MAX_EVENTS = 1000
-"""How many events a condition, or a step of a sequence, remembers within its window."""
+"""The most events of a window that the memory of a condition, or of a step of a sequence, can have."""
 
 
 def insert(columns: Columns, time_ms: int, *values: Any) -> None:
@@ -26,14 +26,14 @@ def insert(columns: Columns, time_ms: int, *values: Any) -> None:
 
 
 def drop_until(columns: Columns, cutoff_ms: int) -> None:
-    """Drops the rows at or before the cutoff, which no window that ends at the clock or later can reach."""
+    """Drops the rows at or before the cutoff. Windows that end at the profile time or later do not include them."""
     times = columns[0]
     if times and times[0] <= cutoff_ms:
         _drop_first(columns, bisect_right(times, cutoff_ms))
 
 
 def drop_beyond(columns: Columns, limit: int) -> int:
-    """Drops the oldest rows until at most `limit` are left; returns how many went."""
+    """Drops the oldest rows until at most `limit` are left; returns how many were dropped."""
     surplus = len(columns[0]) - limit
     if surplus <= 0:
         return 0
@@ -42,9 +42,10 @@ def drop_beyond(columns: Columns, limit: int) -> int:
 
 
 def drop_instants_beyond(columns: Columns, limit: int) -> int:
-    """Drops the oldest instants until at most `limit` different ones are left; returns how many went.
+    """Drops the oldest instants until at most `limit` distinct ones are left; returns how many were dropped.
 
-    For rows of which one event can make several: no event is lost while there are at most `limit`.
+    It is used if one event can add several rows. At most `limit` events have at most `limit` instants, so none of them
+    is dropped.
     """
     times = columns[0]
     if len(times) <= limit:
@@ -58,14 +59,14 @@ def drop_instants_beyond(columns: Columns, limit: int) -> int:
 
 
 def drop_older_half(columns: Columns) -> int:
-    """Drops the older half of the rows, for a profile that is too large; returns how many went."""
+    """Drops the older half of the rows; returns how many were dropped."""
     half = (len(columns[0]) + 1) // 2
     _drop_first(columns, half)
     return half
 
 
 def merged(columns: Columns, others: Columns) -> Columns:
-    """Returns the rows of both, sorted by time."""
+    """Returns the rows of both memories, sorted by time."""
     if not others[0]:
         return columns
     rows = sorted([*zip(*columns, strict=True), *zip(*others, strict=True)], key=lambda row: row[0])

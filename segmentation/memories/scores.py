@@ -1,11 +1,11 @@
-"""Scores: points for events, which decay by half in every half-life."""
+"""Scores: sums of points that events earn, optionally with a half-life."""
 
 from collections.abc import Callable, Sequence
 from math import fsum, isfinite, log2
 from typing import Any
 
 from segmentation.events import Event
-from segmentation.matching.paths import compile_reach_all
+from segmentation.matching.paths import compile_getter_all
 from segmentation.matching.selection import Selection
 from segmentation.matching.values import as_number
 from segmentation.memories.exact_sum import grow
@@ -15,23 +15,25 @@ Points = Callable[[dict[str, Any]], float | None]
 
 
 def fixed_points(points: float) -> Points:
-    """Returns the same points for every message."""
+    """Returns a function that gives every message the same points."""
     return lambda message: points
 
 
 def points_of(path: str, times: float) -> Points:
-    """Returns `times` × the sum of the numbers at a path; None where there is none."""
-    reach = compile_reach_all(path)
+    """Returns a function that gives a message `times` × the sum of the numbers at a path; None if there is none."""
+    get_values = compile_getter_all(path)
 
     def points(message: dict[str, Any]) -> float | None:
-        numbers = [number for value in reach(message) if (number := as_number(value)) is not None]
+        numbers = [number for value in get_values(message) if (number := as_number(value)) is not None]
         return times * fsum(numbers) if numbers else None
 
     return points
 
 
 class Score(MemoryKind):
-    """A score without decay: the partials of an exact sum, and the time of the latest event that earned."""
+    """A score without half-life. The memory has the time of the latest event that earned points, and the partials of
+    an exact sum.
+    """
 
     def __init__(self, key: int, earn: Sequence[tuple[Selection, Points]]) -> None:
         super().__init__(key, frozenset().union(*(selection.names for selection, _ in earn)))
@@ -50,13 +52,13 @@ class Score(MemoryKind):
     def fresh(self) -> Memory:
         return [0]
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         partials = memory[1:]
         grow(partials, (found,))
         memory[:] = [max(memory[0], event.timestamp_ms) if len(memory) > 1 else event.timestamp_ms, *partials]
         return 0
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         if len(memory) < 2 or len(other) < 2:
             return max(memory, other, key=len)
         partials = memory[1:]
@@ -64,23 +66,20 @@ class Score(MemoryKind):
         return [max(memory[0], other[0]), *partials]
 
     def value_at(self, memory: Memory, t_ms: int) -> float:
-        """Returns the score at an instant not before the latest event that earned."""
+        """Returns the score at an instant, which must not be before the latest event that earned points."""
         return fsum(memory[1:])
 
-    def served(self, memory: Memory) -> tuple[float, int]:
-        """Returns the score and the instant at which it had this value."""
-        return fsum(memory[1:]), memory[0]
-
-    def seen(self, memory: Memory) -> Memory:
-        return [*self.served(memory)] if len(memory) > 1 else []
+    def public_value(self, memory: Memory) -> tuple[float, int] | None:
+        """Returns the score and the instant at which it has this value; None if no event has earned points."""
+        return (fsum(memory[1:]), memory[0]) if len(memory) > 1 else None
 
     def crossings(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> list[int]:
-        """Returns instants after t, ascending, around each at which the score may cross one of the bounds."""
+        """Returns ascending instants after t that include each one at which the score crosses one of the bounds."""
         return []
 
 
 class DecayingScore(Score):
-    """A score with a half-life: the time of the latest event that earned, and the score at that time.
+    """A score with a half-life. The memory has the time of the latest event that earned points, and the score then.
 
     score(t) = Σ points(e) · 2^(-(t - timestamp(e)) / half_life), so adding an event scales and adds.
     """
@@ -92,15 +91,15 @@ class DecayingScore(Score):
     def fresh(self) -> Memory:
         return []
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         memory[:] = (
-            self.merge(memory, [event.timestamp_ms, found], clock_ms)
+            self.merge(memory, [event.timestamp_ms, found], profile_time_ms)
             if memory
             else [event.timestamp_ms, found]
         )
         return 0
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         if not memory or not other:
             return memory or other
         at_ms = max(memory[0], other[0])
@@ -110,8 +109,8 @@ class DecayingScore(Score):
         at_ms, value = memory
         return float(value * 2.0 ** ((at_ms - t_ms) / self.half_life_ms))
 
-    def served(self, memory: Memory) -> tuple[float, int]:
-        return memory[1], memory[0]
+    def public_value(self, memory: Memory) -> tuple[float, int] | None:
+        return (memory[1], memory[0]) if memory else None
 
     def crossings(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> list[int]:
         at_ms, value = memory

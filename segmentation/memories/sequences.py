@@ -1,4 +1,4 @@
-"""Sequences: steps in order, `then_not` after the last, all within a window."""
+"""Sequences: ordered steps of events within a window, and events that must not follow (`then_not`)."""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Sequence as Items
@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from segmentation.events import Event
-from segmentation.matching.paths import ReachAll
+from segmentation.matching.paths import PathGetterAll
 from segmentation.matching.selection import Selection
 from segmentation.matching.values import identity, is_scalar
 from segmentation.memories import rows
@@ -16,50 +16,50 @@ from segmentation.memories.rows import MAX_EVENTS
 from segmentation.timestamps import NEVER
 
 Span = tuple[int, int]
-"""[begin, end) in milliseconds since the epoch."""
+"""[begin, end) in Unix milliseconds."""
 
 
-class Slot(msgspec.Struct, frozen=True):
-    """One step, or one entry of `then_not`."""
+class Part(msgspec.Struct, frozen=True):
+    """A step or an entry of `then_not`."""
 
     selection: Selection
-    same: ReachAll | None
-    """Reaches the shared values; None in a sequence without `same`."""
+    same: PathGetterAll | None
+    """Gets the shared values of a message; None in a sequence without `same`."""
 
 
-class Step(Slot, frozen=True):
+class Step(Part, frozen=True):
     """A step of a sequence."""
 
     max_gap_ms: int = NEVER
 
 
-class ThenNot(Slot, frozen=True):
-    """What must not follow the last step."""
+class ThenNot(Part, frozen=True):
+    """Events that must not follow the last step."""
 
     duration_ms: int = 0
     lasting: bool = False
-    """`for`: it keeps being required after the duration; else `during`."""
+    """True for the key `for`: such an event also ends the sequence after the duration. False for `during`."""
 
 
 class Sequence(MemoryKind):
-    """Remembers per step and per `then_not` entry the times of its events, with the shared value if any.
+    """A sequence. The memory has, for each part, rows of the event times and the shared values if there is `same`.
 
-    All that lies in the window is kept, for a late event may complete, or break, an instance of it.
+    All events of the window are stored, because a late event can complete or break an instance of the sequence.
     """
 
     def __init__(self, key: int, steps: Items[Step], then_not: Items[ThenNot], window_ms: int) -> None:
-        slots: list[Slot] = [*steps, *then_not]
-        super().__init__(key, frozenset().union(*(slot.selection.names for slot in slots)))
+        parts: list[Part] = [*steps, *then_not]
+        super().__init__(key, frozenset().union(*(part.selection.names for part in parts)))
         self.window_ms = window_ms
         self._steps = steps
         self._then_not = then_not
-        self.slots = len(slots)
-        self._every_name = [(index, slot) for index, slot in enumerate(slots) if "*" in slot.selection.names]
-        self._slots_by_name = {
+        self.max_rows_per_event = len(parts)
+        self._every_name = [(index, part) for index, part in enumerate(parts) if "*" in part.selection.names]
+        self._parts_by_name = {
             name: [
-                (index, slot)
-                for index, slot in enumerate(slots)
-                if not slot.selection.names.isdisjoint((name, "*"))
+                (index, part)
+                for index, part in enumerate(parts)
+                if not part.selection.names.isdisjoint((name, "*"))
             ]
             for name in self.names
         }
@@ -69,21 +69,21 @@ class Sequence(MemoryKind):
 
     def extract(self, name: str, message: dict[str, Any]) -> Any:
         found: list[tuple[int, set[Any] | None]] = []
-        for index, slot in self._slots_by_name.get(name, self._every_name):
-            if slot.selection.matches(message):
-                if slot.same is None:
+        for index, part in self._parts_by_name.get(name, self._every_name):
+            if part.selection.matches(message):
+                if part.same is None:
                     found.append((index, None))
-                elif values := _shared_values(slot.same, message):
+                elif values := _shared_values(part.same, message):
                     found.append((index, values))
         return found or None
 
     def fresh(self) -> Memory:
-        return [[[], []] if self._shares else [[]] for _ in range(self.slots)]
+        return [[[], []] if self._shares else [[]] for _ in range(self.max_rows_per_event)]
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         dropped = 0
         time_ms = event.timestamp_ms
-        cutoff_ms = clock_ms - self.window_ms
+        cutoff_ms = profile_time_ms - self.window_ms
         for index, values in found:
             columns = memory[index]
             times = columns[0]
@@ -101,10 +101,10 @@ class Sequence(MemoryKind):
                 dropped += rows.drop_instants_beyond(columns, MAX_EVENTS)
         return dropped
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         both = [rows.merged(columns, others) for columns, others in zip(memory, other, strict=True)]
         for columns in both:
-            rows.drop_until(columns, clock_ms - self.window_ms)
+            rows.drop_until(columns, profile_time_ms - self.window_ms)
             rows.drop_instants_beyond(columns, MAX_EVENTS)
         return both
 
@@ -112,7 +112,7 @@ class Sequence(MemoryKind):
         return rows.drop_older_half(max(memory, key=lambda columns: len(columns[0])))
 
     def spans(self, memory: Memory) -> list[Span]:
-        """Returns when some instance holds if no further event comes: disjoint spans, ascending."""
+        """Returns the spans in which the sequence is true if no further event comes, disjoint and ascending."""
         for index in self._step_indexes:
             if not memory[index][0]:
                 return []
@@ -139,9 +139,9 @@ class Sequence(MemoryKind):
         return spans
 
     def _chains(self, times: list[list[int]]) -> tuple[list[int], list[int]]:
-        """Returns the times at which the steps are completed, and for each the latest possible start.
+        """Returns the times at which the last step happened, and for each the latest possible time of the first.
 
-        Of the chains that end before an event the latest to end also started last, so it alone is extended.
+        An event extends only the chain that ended last before it, because that chain also started last.
         """
         ends = starts = times[0]
         for step, step_times in zip(self._steps[1:], times[1:], strict=False):
@@ -155,12 +155,12 @@ class Sequence(MemoryKind):
         return ends, starts
 
 
-def _shared_values(same: ReachAll, message: dict[str, Any]) -> set[Any]:
+def _shared_values(same: PathGetterAll, message: dict[str, Any]) -> set[Any]:
     return {identity(value) for value in same(message) if is_scalar(value)}
 
 
 def _insert_values(columns: Memory, time_ms: int, values: set[Any]) -> None:
-    """Inserts a row for each value, but not for one that stands there already: an instant counts once."""
+    """Inserts a row for each value, except values that already have a row at this time."""
     times, known = columns
     after = bisect_right(times, time_ms)
     if after and times[after - 1] == time_ms:
@@ -177,7 +177,7 @@ def _times_by_value(columns: Memory) -> dict[Any, list[int]]:
 
 
 def _until(end_ms: int, until_ms: int, then_not: list[tuple[ThenNot, list[int]]]) -> int:
-    """Returns when an instance that was completed at `end_ms` stops to hold; `end_ms` if it never does."""
+    """Returns the end of an instance that was completed at `end_ms`; `end_ms` if a `then_not` prevents it."""
     for entry, times in then_not:
         following = bisect_right(times, end_ms)
         if following == len(times):

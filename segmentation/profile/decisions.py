@@ -1,4 +1,4 @@
-"""Decisions: brings a profile's verdicts and memberships to its clock, and notes what changed."""
+"""Decides a profile's verdicts and memberships at the profile time, and records the changes."""
 
 import heapq
 from typing import Literal
@@ -17,13 +17,13 @@ _decode_memory = msgspec.msgpack.Decoder().decode
 
 
 class Decisions:
-    """Decides one profile's segments under some rules, at the clock of its state.
+    """Decides one profile's segments at its profile time.
 
     Args:
-      profile_id: stands in the changes.
-      rules: decide.
-      state: is changed in place.
-      now_ms: the processing time, which stamps the changes.
+      profile_id: the profile's id, for the changes.
+      rules: the rules to evaluate.
+      state: the profile's state; it is modified in place.
+      now_ms: the processing time of the changes, in Unix milliseconds.
     """
 
     def __init__(self, profile_id: str, rules: Rules, state: State, now_ms: int) -> None:
@@ -31,13 +31,13 @@ class Decisions:
         self.rules = rules
         self.state = state
         self.changes: list[Change] = []
-        """What changed, in order, until the caller takes it."""
+        """The changes, in order, until the caller takes them."""
         self.snapshot_differs = False
-        """Whether the snapshot differs from the last one, changes apart: an `expires_at` does."""
+        """Whether the snapshot differs from the last one in an `expires_at`, even if there is no change."""
         self._now_ms = now_ms
 
     def memory(self, kind: MemoryKind) -> Memory:
-        """Returns what the profile remembers of a kind, decoded at its first use; a fresh memory if nothing."""
+        """Returns the profile's memory of a kind, decoded at the first use; a fresh one if the profile has none."""
         memory = self.state.memories.get(kind.key)
         if memory is None:
             return kind.fresh()
@@ -45,13 +45,13 @@ class Decisions:
             memory = self.state.memories[kind.key] = _decode_memory(memory)
         return memory  # type: ignore[no-any-return]
 
-    def judge(self, leaf: Leaf, memory: Memory, affected: set[int]) -> None:
-        """Takes a leaf's verdict anew, and adds the segments for which that matters to `affected`."""
+    def update_verdict(self, leaf: Leaf, memory: Memory, affected: set[int]) -> None:
+        """Updates the verdict of a leaf, and adds the segments whose verdict that can change to `affected`."""
         verdicts = self.state.verdicts
         before = verdicts.get(leaf.key, leaf.when_empty)
-        after = leaf.of_memory(memory, self.state.clock_ms)
+        after = leaf.of_memory(memory, self.state.profile_time_ms)
         if after == before and after[1] == NEVER:
-            return  # else what follows the deadline may have changed, though the verdict did not
+            return  # with a deadline, verdicts after it can have changed although this one has not
         if after == leaf.when_empty:
             verdicts.pop(leaf.key, None)
         else:
@@ -59,17 +59,17 @@ class Decisions:
         affected.update(self.rules.segments_of_leaf.get(leaf.key, ()))
 
     def decide_expired(self, trigger: Trigger, affected: set[int]) -> None:
-        """Decides the segments whose verdicts have expired at the clock, and those in `affected`."""
+        """Decides the segments in `affected`, and those whose verdicts have expired at the profile time."""
         state, rules = self.state, self.rules
-        clock_ms = state.clock_ms
-        for key in [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= clock_ms]:
+        profile_time_ms = state.profile_time_ms
+        for key in [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= profile_time_ms]:
             leaf = rules.leaves[key]
-            self.judge(leaf, self.memory(leaf.kind), affected)
+            self.update_verdict(leaf, self.memory(leaf.kind), affected)
         if affected:
             self.decide(affected, trigger)
 
     def decide(self, affected: set[int], trigger: Trigger) -> None:
-        """Decides the affected segments, each after those that it refers to."""
+        """Decides the affected segments, each after the segments that it refers to."""
         rules = self.rules
         instants = ProfileInstants(self.state, rules, self.memory)
         queue = sorted(affected)
@@ -88,7 +88,7 @@ class Decisions:
                         heapq.heappush(queue, referring)
 
     def exit(self, name: str, trigger: Trigger) -> None:
-        """Takes the profile out of a segment that it is in."""
+        """Ends the profile's membership of a segment that it is in."""
         member = self.state.members.pop(name)
         self._add_change(name, member.segment_version, "exited", NEVER, trigger)
 
@@ -121,7 +121,7 @@ class Decisions:
                 state.pending[name] = until_ms
 
     def _enter(self, segment: Segment, until_ms: int, trigger: Trigger) -> None:
-        self.state.members[segment.name] = Member(self.state.clock_ms, until_ms, segment.version)
+        self.state.members[segment.name] = Member(self.state.profile_time_ms, until_ms, segment.version)
         self._add_change(segment.name, segment.version, "entered", until_ms, trigger)
 
     def _add_change(
@@ -134,7 +134,7 @@ class Decisions:
     ) -> None:
         state = self.state
         state.version += 1
-        at_ms = state.clock_ms
+        at_ms = state.profile_time_ms
         cause, message_id = trigger
         self.changes.append(
             Change(

@@ -1,4 +1,4 @@
-"""A profile's verdicts at its clock, and at later instants if no further event comes."""
+"""A profile's verdicts at the profile time, and at later instants if no further event comes."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from segmentation.timestamps import NEVER
 
 
 class ProfileInstants:
-    """The views of one profile, now and later, each made once; so nothing is evaluated twice for an instant."""
+    """The verdicts of one profile, now and later. They are cached, so nothing is evaluated twice for an instant."""
 
     def __init__(self, state: State, rules: Rules, memory_of: Callable[[MemoryKind], Memory]) -> None:
         self.now = _Now(state, rules)
@@ -19,7 +19,7 @@ class ProfileInstants:
         self._later: dict[int, _Later] = {}
 
     def at(self, t_ms: int) -> "_Later":
-        """Returns the view at an instant after the clock."""
+        """Returns the verdicts at an instant after the profile time."""
         view = self._later.get(t_ms)
         if view is None:
             view = self._later[t_ms] = _Later(self.now, self._segments, self._memory_of, t_ms)
@@ -27,7 +27,7 @@ class ProfileInstants:
 
 
 def decided(state: State, segment: Segment) -> Verdict:
-    """Returns the verdict of a segment as it was last decided."""
+    """Returns the last decided verdict of a segment."""
     member = state.members.get(segment.name)
     if member is not None:
         return True, member.leaves_at_ms
@@ -35,7 +35,7 @@ def decided(state: State, segment: Segment) -> Verdict:
 
 
 class _Now:
-    """A profile at its clock: verdicts as they were last taken."""
+    """The verdicts at the profile time, which are in the state."""
 
     def __init__(self, state: State, rules: Rules) -> None:
         self._state = state
@@ -49,9 +49,10 @@ class _Now:
 
 
 class _Later:
-    """A profile at a later instant: what is still valid then is not taken anew.
+    """The verdicts at a later instant. A verdict of now that is still valid then is used again.
 
-    It does not know the views that it is one of: a cycle would keep whole states until garbage is collected.
+    It has no reference to `ProfileInstants`, because a cycle would keep whole states in memory until the garbage
+    collector runs.
     """
 
     def __init__(

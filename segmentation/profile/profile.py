@@ -1,7 +1,7 @@
-"""The profile: takes in an event, runs time forward, and tells which memberships changed.
+"""The profile: applies events, lets time run, and returns the membership changes.
 
-Everything here is a function of the state, the event and the rules; `now_ms`, the processing time, only
-stamps what comes out and, in a new state, the version.
+All results are functions of the state, the event and the rules. The processing time `now_ms` is only recorded in the
+results, and it is the base of a new state's version.
 """
 
 from collections.abc import Iterable
@@ -27,7 +27,7 @@ _encode_memory = msgspec.msgpack.Encoder().encode
 
 
 class Outcome(NamedTuple):
-    """What came of an event, or of time."""
+    """The results of an event, or of time."""
 
     changes: list[Change]
     snapshot: Snapshot | None
@@ -37,7 +37,7 @@ class Outcome(NamedTuple):
 
 
 class Profile:
-    """One profile's state under some rules, open for changes."""
+    """One profile: its state and the rules that apply to it."""
 
     def __init__(
         self,
@@ -48,7 +48,7 @@ class Profile:
         now_ms: int,
         state_bytes: int = 0,
     ) -> None:
-        """Opens a state that was encoded under these or other rules, in so many bytes; None begins a new one."""
+        """`state` can be of other rules, and was decoded from `state_bytes` bytes; None creates a new state."""
         self.profile_id = profile_id
         self.rules = rules
         self._ttl_ms = max(profile_ttl_ms, rules.longest_window_ms)
@@ -61,33 +61,33 @@ class Profile:
 
     @property
     def is_empty(self) -> bool:
-        """Whether there is no event: nothing to keep."""
+        """Whether the profile has no event, so that there is nothing to store."""
         return self.state.last_event_ms == -NEVER
 
     def apply(self, event: Event) -> Outcome:
-        """Takes in one event; one that was taken in before changes nothing."""
+        """Applies one event. A repeat changes nothing."""
         state = self.state
         digest = states.digest_of(event.message_id)
         if states.is_recent(state.recent_messages, digest):
             return Outcome([], None, repeated=True)
         self._follow_rules()
-        late = event.timestamp_ms < state.clock_ms
+        late = event.timestamp_ms < state.profile_time_ms
         if not late:
             self._run_to(event.timestamp_ms - 1)
         trigger = Trigger("late_event" if late else "event", event.message_id)
-        self._take_in(event, digest, trigger)
+        self._add_event(event, digest, trigger)
         self._bound_size(trigger)
         return self._outcome(late)
 
     def advance(self, t_ms: int) -> Outcome:
-        """Lets time run to an instant: whatever is due until then changes, each at its own time."""
+        """Lets time run to an instant: each change that is due until then happens at its own time."""
         self._follow_rules()
         self._run_to(t_ms)
         self._bound_size(TIME)
         return self._outcome(late=False)
 
     def deadline(self) -> int:
-        """Returns the next instant at which anything can change by time alone; NEVER if nothing can."""
+        """Returns the next instant at which something can change by time alone; NEVER if nothing can."""
         return self.state.deadline_ms
 
     def encode(self) -> bytes:
@@ -101,7 +101,7 @@ class Profile:
             if deadline_ms == self._forgotten_at_ms():
                 self._forget(deadline_ms)
                 return
-            self.state.clock_ms = deadline_ms
+            self.state.profile_time_ms = deadline_ms
             self._decisions.decide_expired(TIME, set())
             self._set_deadline()
 
@@ -113,7 +113,8 @@ class Profile:
         return at_ms if at_ms <= MAX_MS else NEVER
 
     def _forget(self, t_ms: int) -> None:
-        self.state.clock_ms = max(self.state.clock_ms, t_ms)  # a shorter ttl may lie in the past
+        # with a shorter TTL than before, t_ms can be in the past
+        self.state.profile_time_ms = max(self.state.profile_time_ms, t_ms)
         for name in list(self.state.members):
             self._decisions.exit(name, _FORGOTTEN)
         fresh = self._fresh_state()
@@ -123,41 +124,41 @@ class Profile:
 
     # Events
 
-    def _take_in(self, event: Event, digest: bytes, trigger: Trigger) -> None:
+    def _add_event(self, event: Event, digest: bytes, trigger: Trigger) -> None:
         state, decisions = self.state, self._decisions
         is_first = self.is_empty
         time_ms = event.timestamp_ms
         state.recent_messages = states.with_message(state.recent_messages, digest)
         state.last_event_ms = max(state.last_event_ms, time_ms)
-        state.clock_ms = clock_ms = max(state.clock_ms, time_ms)
+        state.profile_time_ms = profile_time_ms = max(state.profile_time_ms, time_ms)
         affected = set(self.rules.decided_at_first) if is_first else set()
-        self._snapshot_differs |= is_first  # what an earlier state wrote may still be served
+        self._snapshot_differs |= is_first  # an earlier state's snapshot can still be served
         touched_measures: list[str] = []
-        name, reached = event.name, self.rules.reached_by(event.name)
-        message = event.message if reached.memories else {}
-        self._size.grow(reached, len(event.payload))
-        for kind, leaves, measures, is_served in reached.memories:
+        name, affected_memories = event.name, self.rules.affected_by(event.name)
+        message = event.message if affected_memories.memories else {}
+        self._size.grow(affected_memories, len(event.payload))
+        for kind, leaves, measures, is_served in affected_memories.memories:
             found = kind.extract(name, message)
             if found is None:
                 continue
             memory = decisions.memory(kind)
             state.memories[kind.key] = memory
-            # as bytes: the memory changes in place, and 1, 1.0 and true are equal but not served alike
-            seen = _encode_memory(kind.seen(memory)) if is_served else None
-            self._dropped_events += kind.add(memory, event, found, clock_ms)
+            # as bytes, because the memory changes in place, and 1, 1.0 and true are equal but differ in a snapshot
+            before = _encode_memory(kind.public_value(memory)) if is_served else None
+            self._dropped_events += kind.add(memory, event, found, profile_time_ms)
             for leaf in leaves:
-                decisions.judge(leaf, memory, affected)
+                decisions.update_verdict(leaf, memory, affected)
             touched_measures += measures
-            if seen is not None and seen != _encode_memory(kind.seen(memory)):
+            if before is not None and before != _encode_memory(kind.public_value(memory)):
                 self._snapshot_differs = True
         decisions.decide_expired(trigger, affected)
         self._set_deadline()
         self._update_measures(touched_measures)
 
-    # Rules, bounds, what comes out
+    # Rules, bounds, results
 
     def _follow_rules(self) -> None:
-        """Brings a state that was last decided under other rules to these, at its clock."""
+        """Decides a state of other rules under these, at its profile time."""
         state, rules, decisions = self.state, self.rules, self._decisions
         if state.rules_version == rules.version:
             return
@@ -173,7 +174,7 @@ class Profile:
                 decisions.exit(name, _RULES)
         for leaf in rules.leaves.values():
             if leaf.kind.key in state.memories:
-                decisions.judge(leaf, decisions.memory(leaf.kind), set())
+                decisions.update_verdict(leaf, decisions.memory(leaf.kind), set())
         decisions.decide({segment.index for segment in rules.segments}, _RULES)
         self._set_deadline()
         state.measures = {}
@@ -181,12 +182,12 @@ class Profile:
         self._snapshot_differs = True
 
     def _bound_size(self, trigger: Trigger) -> None:
-        """Keeps the encoded state below its bound, and decides anew what that changes."""
+        """Keeps the encoded state below its bound, and decides the segments that this affects."""
         for shrunk in self._size.shrink(self._decisions):
             self._dropped_events += shrunk.dropped_events
             affected: set[int] = set()
             for leaf in self.rules.leaves_of_kind.get(shrunk.kind.key, ()):
-                self._decisions.judge(leaf, shrunk.memory, affected)
+                self._decisions.update_verdict(leaf, shrunk.memory, affected)
             self._decisions.decide(affected, trigger)
             self._set_deadline()
             self._update_measures(
@@ -225,6 +226,6 @@ class Profile:
 def open_profile(
     profile_id: str, rules: Rules, profile_ttl_ms: int, encoded: bytes | None, now_ms: int
 ) -> Profile:
-    """Returns the profile in encoded state; None begins a new one."""
+    """Returns the profile of an encoded state; None creates a new one."""
     state = None if encoded is None else states.decode(encoded)
     return Profile(profile_id, rules, profile_ttl_ms, state, now_ms, len(encoded or b""))

@@ -1,4 +1,4 @@
-"""Folds a profile's log to its changes: the same functions as live, without a pipeline."""
+"""Computes a profile's changes from its log, without a pipeline but with the same functions."""
 
 from collections.abc import Iterable
 
@@ -8,19 +8,19 @@ from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile
 from segmentation.rules.compiled import Rules
 
 
-class Replay:
-    """One profile's log, folded event by event in order of arrival."""
+class ProfileFold:
+    """The changes and the last snapshot of one profile's events, applied in order of arrival."""
 
     def __init__(
         self, profile_id: str, rules: Rules, now_ms: int = 0, profile_ttl_ms: int = DEFAULT_PROFILE_TTL_MS
     ) -> None:
-        """`now_ms` stands in for the processing time in what comes out."""
+        """`now_ms` is the processing time in the results."""
         self.profile = Profile(profile_id, rules, profile_ttl_ms, None, now_ms)
         self.changes: list[Change] = []
         self.snapshot: Snapshot | None = None
 
-    def fold(self, events: Iterable[Event], as_of_ms: int) -> "Replay":
-        """Applies the events that are not later than `as_of_ms`, then lets time run to it."""
+    def fold(self, events: Iterable[Event], as_of_ms: int) -> "ProfileFold":
+        """Applies the events up to `as_of_ms`, then lets time run to it; returns itself."""
         for event in events:
             if event.timestamp_ms <= as_of_ms:
                 self._keep(*self.profile.apply(event)[:2])

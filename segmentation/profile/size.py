@@ -1,4 +1,4 @@
-"""Size: keeps a profile's encoded state below its bound; the older rows of the largest memory go first."""
+"""Keeps a profile's encoded state below its bound, by dropping older rows of the largest memory."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,21 +9,21 @@ from segmentation.memories.memory import Memory, MemoryKind
 from segmentation.profile import state as states
 from segmentation.profile.decisions import Decisions
 from segmentation.profile.state import MAX_STATE_BYTES
-from segmentation.rules.compiled import Reached, Rules
+from segmentation.rules.compiled import AffectedMemories, Rules
 
 _ROW_BYTES = 1700
-"""More than a row takes: a time (9 bytes), 256 characters of a message id (1027), a remembered value (at most 580:
-a list of doubles that JSON writes as `0.0,`), and their headers.
+"""More than a row takes in bytes: a time (9), 256 characters of a message id (1027), a stored value (at most 580, for a
+list of doubles that are `0.0,` in JSON), and their headers.
 """
 _GROWTH_OF_LISTS = 24
-"""The rows of a list's values take at most so many times as many bytes as the payload. `1,` becomes a time and a
-number, 10 bytes; the worst is `1e308,`, which becomes a time and a whole number of 1024 bits, 141 bytes.
+"""The most bytes of rows per byte of payload, if each value of a list becomes a row. `1,` becomes a time and a number,
+10 bytes. The worst case is `1e308,`, which becomes a time and an integer of 1024 bits, 141 bytes.
 """
 _encode_memory = msgspec.msgpack.Encoder().encode
 
 
 class Shrunk(NamedTuple):
-    """A memory from which old events went."""
+    """A memory from which old events were dropped."""
 
     kind: MemoryKind
     memory: Memory
@@ -31,28 +31,28 @@ class Shrunk(NamedTuple):
 
 
 class SizeBound:
-    """Estimates the encoded state's size from above, so that it is measured only when it may be too large.
+    """An upper bound of the encoded state's size, so that the state is encoded only if it can be too large.
 
     Args:
-      rules: whose memories grow.
-      state_bytes: the encoded state's size at first.
+      rules: the rules of the memories.
+      state_bytes: the size of the encoded state when it was opened.
     """
 
     def __init__(self, rules: Rules, state_bytes: int) -> None:
         self._rules = rules
-        self._most_bytes = state_bytes + rules.decision_bytes
+        self._max_bytes = state_bytes + rules.decision_bytes
 
-    def grow(self, reached: Reached, payload_bytes: int) -> None:
-        """Adds the most bytes by which an event can make its memories grow."""
-        self._most_bytes += reached.slots * _ROW_BYTES
-        self._most_bytes += reached.list_slots * _GROWTH_OF_LISTS * payload_bytes
+    def grow(self, affected: AffectedMemories, payload_bytes: int) -> None:
+        """Adds the most bytes that an event can add to the memories that it affects."""
+        self._max_bytes += affected.max_rows_per_event * _ROW_BYTES
+        self._max_bytes += affected.max_list_rows_per_event * _GROWTH_OF_LISTS * payload_bytes
 
     def shrink(self, decisions: Decisions) -> Iterator[Shrunk]:
-        """Halves the largest memory, time and again, until the state is below its bound; yields what it halved.
+        """Halves the largest memory until the state is below its bound; yields each halved memory.
 
-        The caller decides anew what each of them changes before it takes the next.
+        The caller evaluates the affected segments again before it takes the next one.
         """
-        if self._most_bytes < MAX_STATE_BYTES:
+        if self._max_bytes < MAX_STATE_BYTES:
             return
         while (size := len(states.encode(decisions.state))) >= MAX_STATE_BYTES and decisions.state.memories:
             memories = decisions.state.memories
@@ -65,4 +65,4 @@ class SizeBound:
                 del memories[largest]
                 memory = kind.fresh()
             yield Shrunk(kind, memory, dropped or 1)
-        self._most_bytes = size + self._rules.decision_bytes
+        self._max_bytes = size + self._rules.decision_bytes

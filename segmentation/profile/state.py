@@ -1,7 +1,7 @@
-"""The state of one profile, as versioned bytes that open under any rules.
+"""The state of one profile, and its versioned encoding, which can be opened under any rules.
 
-What is remembered is keyed by the content of the condition that needs it: under edited rules an unchanged
-condition finds its memory, a new one starts empty, and a dropped one's memory is forgotten.
+The key of a memory is a hash of the content of the condition that needs it. After an edit of the rules, an unchanged
+condition keeps its memory, a new condition starts empty, and the memory of a removed condition is dropped.
 """
 
 import hashlib
@@ -22,42 +22,42 @@ class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
 
     entered_at_ms: int
     leaves_at_ms: int
-    """The instant at which it ends if nothing more happens; NEVER if it does not."""
+    """The instant at which it ends if no further event comes; NEVER if it does not end."""
     segment_version: str
 
 
 class State(msgspec.Struct, array_like=True, gc=False):
-    """Everything kept of one profile. Fields may be added at the end, never moved or dropped."""
+    """Everything that is stored about one profile. Fields can be added at the end, but never moved or removed."""
 
     version: int
-    """Grows with every row and snapshot; begins at the instant of creation × 4096."""
-    clock_ms: int
-    """The latest event time or timer seen."""
+    """The version of the last change or snapshot. It starts at the processing time of creation × 4096."""
+    profile_time_ms: int
+    """The profile time: the latest event time or timer that was processed; it never goes back."""
     last_event_ms: int
-    """The greatest timestamp of its events."""
+    """The latest event time."""
     rules_version: str
     recent_messages: bytes = b""
     """Hashes of the latest message ids, in order of arrival."""
     memories: dict[int, Any] = {}
-    """By key of a `MemoryKind`; msgspec.Raw until it is looked at."""
+    """By key of a `MemoryKind`; msgspec.Raw until it is used."""
     verdicts: dict[int, tuple[bool, int]] = {}
-    """By key of a `Leaf`, where it differs from the verdict without events."""
+    """By key of a `Leaf`, if it differs from the verdict without events."""
     members: dict[str, Member] = {}
     """By name of a segment."""
     pending: dict[str, int] = {}
-    """By name of a segment that will be entered by time alone: the instant."""
+    """Name of each segment that will be entered by time alone, to the instant of entry."""
     measures: dict[str, tuple[Any, int]] = {}
-    """By name of a measure: the value at the last update, and the instant until which it stays so."""
+    """Name of a measure to its value at the last update, and the instant until which it stays so."""
     deadline_ms: int = NEVER
-    """The next instant at which anything can change by time alone."""
+    """The next instant at which something can change by time alone."""
     armed_ms: int = 0
-    """The instant for which the timer is set; 0 if it is not."""
+    """The instant to which the timer is set; 0 if it is not set."""
     dropped_events: int = 0
-    """How many events the bounds made it forget."""
+    """How many events were dropped to stay within the bounds of memories and of the state."""
 
 
 class _Encoded(State, array_like=True, gc=False):
-    """How a state is read: memories stay encoded until they are looked at."""
+    """The decoded form of a state, in which memories stay encoded until they are used."""
 
     memories: dict[int, msgspec.Raw] = {}
 
@@ -72,10 +72,10 @@ def encode(state: State) -> bytes:
 
 
 def decode(encoded: bytes) -> State:
-    """Returns the state in bytes of this or an earlier version of the format.
+    """Returns the state that was encoded by this or an earlier version.
 
     Raises:
-      ValueError: bytes of a later version, or none of this program's.
+      ValueError: a later version encoded it, or the bytes are not a state.
     """
     if encoded[:1] != _FORMAT:
         raise ValueError(
@@ -98,5 +98,5 @@ def with_message(recent_messages: bytes, digest: bytes) -> bytes:
 
 
 def digest_of(message_id: str) -> bytes:
-    """Returns the 8 bytes by which a message id is recognised."""
+    """Returns the 8-byte hash of a message id."""
     return hashlib.blake2b(message_id.encode(), digest_size=_DIGEST_BYTES).digest()

@@ -11,7 +11,7 @@ from typing import Any
 import re2
 
 from segmentation.documents.document import Document, Path
-from segmentation.documents.problems import MAX_LISTED, Problem, listed, nearest, shown
+from segmentation.documents.problems import MAX_LISTED, Problem, format_list, format_value, nearest
 from segmentation.durations import parse_duration
 from segmentation.matching.paths import walks_lists
 from segmentation.matching.predicates import numeric_operands
@@ -98,7 +98,9 @@ class _Checks:
 
     def _check_reference(self, name: Any, form: str, path: Path) -> Iterator[Problem]:
         if isinstance(name, str) and name not in self._named[form]:
-            yield self._problem(path, f"unknown {form} {shown(name)}", self._mend_reference(name, form))
+            yield self._problem(
+                path, f"unknown {form} {format_value(name)}", self._mend_reference(name, form)
+            )
 
     def _mend_reference(self, name: str, form: str) -> str:
         named = self._named[form]
@@ -108,7 +110,11 @@ class _Checks:
             return f"did you mean {meant!r}?"
         if not named:
             return f"the file names no {form}"
-        return f"known are {listed(named)}" if len(named) <= MAX_LISTED else f"expected a name under {form}s:"
+        return (
+            f"known are {format_list(named)}"
+            if len(named) <= MAX_LISTED
+            else f"expected a name under {form}s:"
+        )
 
     def _check_event_condition(self, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield from self._check_measured(condition, path)
@@ -136,7 +142,7 @@ class _Checks:
         bounded = {"count": windowed, "distinct": not walks_lists(str(spec.get("of")))}
         for test, operand in _tests(spec).items():
             if bounded.get(name) and events_needed({test: operand}) > MAX_EVENTS:
-                found = f"{shown(operand)} can never be decided: at most {MAX_EVENTS} events are remembered"
+                found = f"{format_value(operand)} can never be decided: at most {MAX_EVENTS} events are remembered"
                 mend = f"at_least: {MAX_EVENTS} and less_than: {MAX_EVENTS} are the most that can"
                 yield self._problem((*path, test), found, mend)
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from segmentation.conditions import leaves, tree
 from segmentation.conditions.tree import Condition, Leaf
-from segmentation.matching.paths import ReachAll, compile_reach_all
+from segmentation.matching.paths import PathGetterAll, compile_getter_all
 from segmentation.matching.predicates import compile_measure_tests, compile_tests, numeric_operands
 from segmentation.matching.selection import Selection
 from segmentation.memories import measures
@@ -172,7 +172,7 @@ class _Compiler:
             [*fingerprints.of_memory(name, path, selection, window_ms), limit if bounded else None]
         )
         if key not in self._kinds:
-            arguments = (key, self._selection(selection, window_ms), compile_reach_all(path or ""))
+            arguments = (key, self._selection(selection, window_ms), compile_getter_all(path or ""))
             self._kinds[key] = measure_class(*arguments, limit) if bounded else measure_class(*arguments)  # type: ignore[call-arg]
         kind = self._kinds[key]
         assert isinstance(kind, measures.Measure)
@@ -200,9 +200,9 @@ class _Compiler:
         assert isinstance(kind, Sequence)
         return kind
 
-    def _same(self, when: conditions.SequenceCondition, own: str | None) -> ReachAll | None:
+    def _same(self, when: conditions.SequenceCondition, own: str | None) -> PathGetterAll | None:
         path = own or when.same
-        return None if path is None else compile_reach_all(path)
+        return None if path is None else compile_getter_all(path)
 
     def _trait_leaf(self, when: conditions.TraitCondition) -> tuple[Condition, Any]:
         tests = when.tests()

@@ -30,8 +30,8 @@ class Segment(msgspec.Struct, frozen=True):
     """Indexes of the segments that the condition names itself."""
 
 
-class Reach(NamedTuple):
-    """A memory that an event can reach, and what depends on it."""
+class AffectedMemory(NamedTuple):
+    """A memory that an event can change, and the leaves and measures that depend on it."""
 
     kind: MemoryKind
     leaves: tuple[Leaf, ...]
@@ -41,14 +41,14 @@ class Reach(NamedTuple):
     """It is a score or a trait, whose every change is served."""
 
 
-class Reached(NamedTuple):
-    """All that an event of some name can reach."""
+class AffectedMemories(NamedTuple):
+    """The memories that an event of some name can change."""
 
-    memories: tuple[Reach, ...]
-    slots: int
-    """In how many places at most the memories note one event."""
-    list_slots: int
-    """In how many of them all values of a list may be noted."""
+    memories: tuple[AffectedMemory, ...]
+    max_rows_per_event: int
+    """The most rows that one event can add, not counting further values of lists."""
+    max_list_rows_per_event: int
+    """How many of these rows can be repeated for each value of a list."""
 
 
 class Rules:
@@ -88,12 +88,12 @@ class Rules:
         self.segment_by_name = {segment.name: segment for segment in segments}
         self.decision_bytes = 8192 + 128 * len(segments) + 24 * len(self.leaves) + 352 * len(measures)
         """More than a profile's encoded state takes besides its memories."""
-        self._reached_by_name = self._index_by_name()
-        self._reached_by_every_event = self._reached_by_name["*"]
+        self._affected_by_name = self._index_by_name()
+        self._affected_by_every_event = self._affected_by_name["*"]
 
-    def reached_by(self, event_name: str) -> Reached:
-        """Returns the memories that an event of this name can reach."""
-        return self._reached_by_name.get(event_name, self._reached_by_every_event)
+    def affected_by(self, event_name: str) -> AffectedMemories:
+        """Returns the memories that an event of this name can change."""
+        return self._affected_by_name.get(event_name, self._affected_by_every_event)
 
     @cached_property
     def decided_at_first(self) -> frozenset[int]:
@@ -109,27 +109,31 @@ class Rules:
         holding = [index for index, (holds, _) in enumerate(verdicts) if holds]
         return frozenset(holding).union(*(self.referring.get(index, ()) for index in holding))
 
-    def _index_by_name(self) -> dict[str, Reached]:
+    def _index_by_name(self) -> dict[str, AffectedMemories]:
         names_of_measures = _grouped((measure.key, name) for name, measure in self.measures.items())
         served = {kind.key for kind in [*self.scores.values(), *self.traits.values()]}
-        by_name: dict[str, list[Reach]] = {"*": []}
+        by_name: dict[str, list[AffectedMemory]] = {"*": []}
         for key, kind in self.kinds.items():
-            reach = Reach(
+            memory = AffectedMemory(
                 kind, self.leaves_of_kind.get(key, ()), names_of_measures.get(key, ()), key in served
             )
             for name in ("*",) if "*" in kind.names else kind.names:
-                by_name.setdefault(name, []).append(reach)
+                by_name.setdefault(name, []).append(memory)
         every_event = by_name["*"]
         return {
-            name: _reached(memories if name == "*" else memories + every_event)
+            name: _affected(memories if name == "*" else memories + every_event)
             for name, memories in by_name.items()
         }
 
 
-def _reached(memories: list[Reach]) -> Reached:
-    slots = sum(reach.kind.slots for reach in memories)
-    list_slots = sum(reach.kind.slots for reach in memories if reach.kind.takes_lists)
-    return Reached(tuple(memories), slots, list_slots)
+def _affected(memories: list[AffectedMemory]) -> AffectedMemories:
+    return AffectedMemories(
+        memories=tuple(memories),
+        max_rows_per_event=sum(memory.kind.max_rows_per_event for memory in memories),
+        max_list_rows_per_event=sum(
+            memory.kind.max_rows_per_event for memory in memories if memory.kind.takes_lists
+        ),
+    )
 
 
 class _Empty:

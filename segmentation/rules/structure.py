@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 from typing_extensions import TypeAliasType
 
 from segmentation.documents.document import Document, Path
-from segmentation.documents.problems import Problem, listed, nearest, shown
+from segmentation.documents.problems import Problem, format_list, format_value, nearest
 from segmentation.rules.schema import conditions
 from segmentation.rules.schema.conditions import FORMS
 from segmentation.rules.schema.definitions import Definitions
@@ -90,8 +90,12 @@ def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
         mend = "put the test into the condition that refers to the measure"
         return _Mistake(Problem(line, path, "a test on a named measure", mend))
     meant = _meant(key, keys)
-    mend = f"did you mean {meant!r}?" if meant else f"expected {'one of ' + listed(keys) if keys else 'none'}"
-    return _Mistake(Problem(line, path, f"unknown key {shown(key)}", mend), meant)
+    mend = (
+        f"did you mean {meant!r}?"
+        if meant
+        else f"expected {'one of ' + format_list(keys) if keys else 'none'}"
+    )
+    return _Mistake(Problem(line, path, f"unknown key {format_value(key)}", mend), meant)
 
 
 def _meant(key: str, keys: Sequence[str]) -> str | None:
@@ -112,8 +116,8 @@ def _mistakes_of_form(document: Document, location: Location, condition: Any) ->
         if _meant(key, FORMS) is not None:
             yield _unknown_key(document, (*path, key), list(FORMS))
             return
-    keys = listed(map(shown, condition)) if isinstance(condition, dict) else ""
-    found = f"no form of condition among the keys {keys}" if keys else f"found {shown(condition)}"
+    keys = format_list(map(format_value, condition)) if isinstance(condition, dict) else ""
+    found = f"no form of condition among the keys {keys}" if keys else f"found {format_value(condition)}"
     mend = f"expected a condition: a mapping with one of {', '.join(FORMS)}"
     yield _Mistake(Problem(document.line(path), path, found, mend))
 
@@ -225,7 +229,7 @@ _MENDS = {
 def _found(details: ErrorDetails) -> str:
     if details["type"] == "too_long":
         return f"found {len(details['input'])} entries"
-    return f"found {shown(details['input'])}"
+    return f"found {format_value(details['input'])}"
 
 
 def _mend(details: ErrorDetails) -> str:

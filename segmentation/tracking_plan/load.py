@@ -1,4 +1,4 @@
-"""Files of a tracking plan to the compiled plan, or every mistake in them."""
+"""Compiles the files of a tracking plan, and reports all mistakes in them."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -8,15 +8,15 @@ import jsonschema_rs
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 from segmentation.documents.document import Document, Path, read_document
-from segmentation.documents.problems import Problem, Problems, listed, nearest, shown
+from segmentation.documents.problems import Problem, Problems, format_list, format_value, nearest
 from segmentation.tracking_plan.plan import MASK, OnViolation, PlannedEvent, TrackingPlan
 
 SHARED_PREFIX = "_"
-"""Begins the names of files that hold no event, only what several events refer to."""
+"""Prefix of the names of files that have no event, only definitions that several events use."""
 _BASE = "plan:/"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _PATTERNS = jsonschema_rs.RegexOptions(size_limit=1024 * 1024, dfa_size_limit=1024 * 1024)
-"""Patterns that match in linear time, of a bounded size: no message can make one run on."""
+"""Patterns match in linear time and have a bounded size, so no message can make one run for long."""
 _STRICT_DIALECT = {
     "$schema": _DIALECT,
     "$id": "urn:live-segments:strict-json-schema",
@@ -24,7 +24,7 @@ _STRICT_DIALECT = {
     "$ref": _DIALECT,
     "unevaluatedProperties": False,
 }
-"""JSON Schema without its leave to write unknown keywords, which would hide a misspelt one."""
+"""JSON Schema that rejects unknown keywords, because a misspelt keyword would otherwise be ignored."""
 _KEYWORDS = frozenset(
     [
         "$anchor",
@@ -92,30 +92,33 @@ _KEYWORDS = frozenset(
 )
 _KEYS = ("event", "description", "on_violation", "schema")
 _VALUES = ("const", "default", "enum", "examples")
-"""Keywords that hold values, in which a `$ref` is a key like any other."""
-_LEADS_NOWHERE = ("it leads to nothing in this plan", "expected #/$defs/NAME, or _shared.yaml#/$defs/NAME")
+"""Keywords with a plain value, in which `$ref` is an ordinary key."""
+_NO_TARGET = ("its target is not in this plan", "expected #/$defs/NAME, or _shared.yaml#/$defs/NAME")
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 class TrackingPlanError(ValueError):
-    """A plan is wrong; each line of the message names a file, a line in it, the mistake and the mend."""
+    """The plan has mistakes. Each line of the message names the file, the line, the mistake and the fix."""
 
 
 class _File(NamedTuple):
-    """A file of the plan as it was read."""
+    """One file of the plan, parsed."""
 
     name: str
     document: Document
     schema: Any
     schema_path: Path
-    """Where in the document the schema stands."""
+    """The path of the schema in the document."""
 
 
 def load_tracking_plan(texts: Mapping[str, str]) -> TrackingPlan:
-    """Returns the plan in files of YAML, by their names; nothing is read here.
+    """Returns the plan.
+
+    Args:
+      texts: file name to YAML text.
 
     Raises:
-      TrackingPlanError: every mistake in them.
+      TrackingPlanError: with all mistakes in the files.
     """
     mistakes: list[str] = []
     files = [file for name, text in sorted(texts.items()) if (file := _read(name, text, mistakes))]
@@ -128,12 +131,12 @@ def load_tracking_plan(texts: Mapping[str, str]) -> TrackingPlan:
 
 
 def _compile_all(files: list[_File], mistakes: list[str]) -> dict[str, PlannedEvent]:
-    """Returns what the files say of each event; they may refer to each other."""
+    """Returns each event's part of the plan. Files can refer to each other."""
     for file in files:
         for path, reference in _references(file.schema, file.schema_path):
             target = reference.partition("#")[0]
             if target and target not in {other.name for other in files}:
-                mistakes += _told(file.name, Problems([_problem(file.document, path, *_LEADS_NOWHERE)]))
+                mistakes += _format(file.name, Problems([_problem(file.document, path, *_NO_TARGET)]))
     if mistakes:
         return {}
     registry = jsonschema_rs.Registry([(_BASE + file.name, file.schema) for file in files])
@@ -147,13 +150,13 @@ def _compile_all(files: list[_File], mistakes: list[str]) -> dict[str, PlannedEv
             value: Any = file.document.value
             event = value["event"]
             if event in planned:
-                found = f"{shown(event)} stands in {owners[event]} too"
-                mend = "keep one file for each event"
-                raise Problems([_problem(file.document, ("event",), found, mend)])
+                found = f"{format_value(event)} is also in {owners[event]}"
+                fix = "keep one file for each event"
+                raise Problems([_problem(file.document, ("event",), found, fix)])
             owners[event] = file.name
             planned[event] = PlannedEvent(value["on_violation"], validator.is_valid, validator.iter_errors)
         except Problems as problems:
-            mistakes += _told(file.name, problems)
+            mistakes += _format(file.name, problems)
     return planned
 
 
@@ -169,49 +172,51 @@ def _read(name: str, text: str, mistakes: list[str]) -> _File | None:
                 return _File(name, document, document.value_at(path), path)
         raise Problems(problems)
     except Problems as found:
-        mistakes += _told(name, found)
+        mistakes += _format(name, found)
         return None
 
 
-def _told(name: str, problems: Problems) -> list[str]:
+def _format(name: str, problems: Problems) -> list[str]:
     return [f"{name}: {problem}" for problem in problems.problems]
 
 
-def _problem(document: Document, path: Path, found: str, mend: str = "") -> Problem:
-    return Problem(document.line(path), path, found, mend)
+def _problem(document: Document, path: Path, found: str, fix: str = "") -> Problem:
+    return Problem(document.line(path), path, found, fix)
 
 
 def _mistakes_around(document: Document) -> Iterator[Problem]:
-    """Yields what is wrong with a file's own keys, those around its schema."""
+    """Yields the mistakes outside the schema: in the keys `event`, `on_violation` and `description`."""
     value: Any = document.value
     if not isinstance(value, dict):
-        yield _problem(document, (), "the file is no mapping", "begin with event: and schema:")
+        yield _problem(document, (), "the file is not a mapping", "begin with event: and schema:")
         return
     meant = set()
     for key in value.keys() - set(_KEYS):
         close = nearest(key, _KEYS)
         meant.add(close)
-        mend = f"did you mean {close!r}?" if close else f"expected one of {listed(_KEYS)}"
-        yield _problem(document, (key,), f"unknown key {shown(key)}", mend)
+        fix = f"did you mean {close!r}?" if close else f"expected one of {format_list(_KEYS)}"
+        yield _problem(document, (key,), f"unknown key {format_value(key)}", fix)
     event = value.get("event")
     if "event" not in meant and not (isinstance(event, str) and event):
-        mend = "expected an event's name, or $page, $screen, $identify, $group or $alias"
-        yield _problem(document, ("event",), f"found {shown(event)}", mend)
+        fix = "expected an event's name, or $page, $screen, $identify, $group or $alias"
+        yield _problem(document, ("event",), f"found {format_value(event)}", fix)
     if "on_violation" not in meant and value.get("on_violation") not in get_args(OnViolation):
-        found = f"found {shown(value.get('on_violation'))}"
+        found = f"found {format_value(value.get('on_violation'))}"
         yield _problem(document, ("on_violation",), found, "expected reject or flag")
     if not isinstance(value.get("description", ""), str):
-        yield _problem(document, ("description",), f"found {shown(value['description'])}", "expected a text")
+        yield _problem(
+            document, ("description",), f"found {format_value(value['description'])}", "expected a text"
+        )
     if "schema" not in meant and not isinstance(value.get("schema"), dict):
-        mend = "expected the JSON Schema of the whole message"
-        yield _problem(document, ("schema",), f"found {shown(value.get('schema'))}", mend)
+        fix = "expected the JSON Schema of the whole message"
+        yield _problem(document, ("schema",), f"found {format_value(value.get('schema'))}", fix)
 
 
 def _mistakes_in_schema(document: Document, path: Path) -> list[Problem]:
-    """Returns what JSON Schema refuses, and, if that is nothing, the keywords that it does not know."""
+    """Returns the mistakes that JSON Schema reports; if there are none, the unknown keywords."""
     schema = document.value_at(path)
     if not isinstance(schema, dict):
-        return [_problem(document, path, "the file is no mapping", "begin with $defs:")]
+        return [_problem(document, path, "the file is not a mapping", "begin with $defs:")]
     refused = list(_DIALECT_VALIDATOR.iter_errors(schema))
     if not refused:
         return [
@@ -225,20 +230,22 @@ def _mistakes_in_schema(document: Document, path: Path) -> list[Problem]:
 def _mistake(document: Document, path: Path, error: ValidationError) -> Problem:
     place = (*path, *error.instance_path)
     if place and place[-1] == "type":
-        return _problem(document, place, f"found {shown(error.instance)}", f"expected {listed(_TYPES)}")
+        return _problem(
+            document, place, f"found {format_value(error.instance)}", f"expected {format_list(_TYPES)}"
+        )
     return _problem(document, place, error.message)
 
 
 def _unknown_keywords(document: Document, path: Path, error: ValidationError) -> Iterator[Problem]:
     kind = error.kind
-    # Around an unknown keyword everything counts as unevaluated; its own place has only keys that no rule names.
+    # Every parent of an unknown keyword is also reported as unevaluated, but with known keywords only.
     if isinstance(kind, ValidationErrorKind.UnevaluatedProperties):
         for keyword in kind.unexpected:
             if keyword not in _KEYWORDS:
                 close = difflib.get_close_matches(keyword, _KEYWORDS, n=1)
-                mend = f"did you mean {close[0]!r}?" if close else "expected a keyword of JSON Schema 2020-12"
+                fix = f"did you mean {close[0]!r}?" if close else "expected a keyword of JSON Schema 2020-12"
                 place = (*path, *error.instance_path, keyword)
-                yield _problem(document, place, f"unknown keyword {shown(keyword)}", mend)
+                yield _problem(document, place, f"unknown keyword {format_value(keyword)}", fix)
 
 
 def _compile(file: _File, registry: jsonschema_rs.Registry) -> Draft202012Validator:
@@ -262,14 +269,14 @@ def _compile(file: _File, registry: jsonschema_rs.Registry) -> Draft202012Valida
 
 
 def _uncompiled(error: ValidationError) -> tuple[str, str]:
-    """Returns what was found, and the mend, of a schema whose form is right."""
+    """Returns the mistake and the fix for a schema that is valid but cannot be compiled."""
     kind: Any = error.kind
     match kind:
         case ValidationErrorKind.Referencing():
-            return _LEADS_NOWHERE
+            return _NO_TARGET
         case ValidationErrorKind.Format(format="regex") | ValidationErrorKind.PropertyNames():
             return (
-                "a pattern that is not taken",
+                "an unsupported pattern",
                 "expected no look-around, no back-reference, few repetitions",
             )
         case _:
@@ -277,7 +284,7 @@ def _uncompiled(error: ValidationError) -> tuple[str, str]:
 
 
 def _unresolved(file: _File, registry: jsonschema_rs.Registry) -> Path:
-    """Returns the place of the first `$ref` that leads nowhere."""
+    """Returns the path of the first `$ref` without a target."""
     resolver = registry.resolver(_BASE + file.name)
     for path, reference in _references(file.schema, ()):
         try:

@@ -1,4 +1,4 @@
-"""The tracking plan: what each event must look like, as JSON Schema, and what becomes of one that does not."""
+"""The tracking plan: the JSON Schema of each event, and what happens to an event that violates it."""
 
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -6,29 +6,29 @@ from typing import Any, Literal, NamedTuple
 
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
-from segmentation.documents.problems import listed, shown_path
+from segmentation.documents.problems import format_list, format_path
 
 OnViolation = Literal["reject", "flag"]
 MAX_VIOLATIONS = 20
-"""Of one message; what else is wrong with it is not told."""
+"""The most violations that are reported of one message."""
 MASK = "the value"
-"""Stands in messages where a validator would show what the field held."""
+"""Replaces the field's value in messages of the validator, because messages never contain user data."""
 
 
 class Violation(NamedTuple):
-    """One way in which a message breaks the plan."""
+    """One field of an event that violates the plan."""
 
     path: str
-    """The field, such as `properties.products[0].price`; empty for the message itself."""
+    """The path of the field, such as `properties.products[0].price`; empty for the message itself."""
     message: str
-    """What is wrong with it; never what the field held."""
+    """The violation; it never contains the field's value."""
 
     def __str__(self) -> str:
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
 class PlannedEvent(NamedTuple):
-    """What the plan says of one event."""
+    """The plan of one event."""
 
     on_violation: OnViolation
     is_valid: Callable[[dict[str, Any]], bool]
@@ -36,7 +36,7 @@ class PlannedEvent(NamedTuple):
 
 
 class TrackingPlan:
-    """The compiled plan of a shop's events. What it does not name, it lets pass.
+    """The compiled plan. An event that the plan does not name has no violations.
 
     An event's name is that of `segmentation.events.Event`: a track call's `event`, else `$page`, `$screen`,
     `$identify`, `$group` or `$alias`.
@@ -47,7 +47,7 @@ class TrackingPlan:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The events that the plan names, in order."""
+        """The names of the planned events, in order."""
         return tuple(sorted(self._events))
 
     def __contains__(self, name: str) -> bool:
@@ -55,19 +55,19 @@ class TrackingPlan:
         return name in self._events
 
     def on_violation(self, name: str) -> OnViolation:
-        """Returns what becomes of a violating event.
+        """Returns what happens to an event that violates the plan.
 
         Raises:
-          KeyError: the plan does not name the event; then it has no violations either.
+          KeyError: the plan does not name the event.
         """
         return self._events[name].on_violation
 
     def violations(self, name: str, message: dict[str, Any]) -> tuple[Violation, ...]:
-        """Returns how a message breaks the plan, the first `MAX_VIOLATIONS` ways; nothing where it keeps it.
+        """Returns the first `MAX_VIOLATIONS` violations of a message.
 
         Args:
           name: the event's name.
-          message: the whole message, parsed, without halves of surrogate pairs (as `parse_event` takes it).
+          message: the whole message, parsed by `parse_event_and_message`, so without lone surrogates.
         """
         planned = self._events.get(name)
         if planned is None or planned.is_valid(message):
@@ -76,8 +76,8 @@ class TrackingPlan:
         return tuple(_violation(error) for error in errors)
 
 
-def told(violations: Sequence[Violation]) -> str:
-    """Returns violations on one line, as a dead letter tells them."""
+def format_violations(violations: Sequence[Violation]) -> str:
+    """Returns the violations on one line, for the message of a dead letter."""
     return "; ".join(map(str, violations))
 
 
@@ -86,16 +86,16 @@ def _violation(error: ValidationError) -> Violation:
     kind: Any = error.kind
     match kind:
         case ValidationErrorKind.Required():
-            return Violation(shown_path([*path, kind.property]), "is missing")
+            return Violation(format_path([*path, kind.property]), "is missing")
         case ValidationErrorKind.Type():
-            return Violation(shown_path(path), f"expected {' or '.join(kind.types)}")
+            return Violation(format_path(path), f"expected {' or '.join(kind.types)}")
         case ValidationErrorKind.Enum():
-            return Violation(shown_path(path), f"expected one of {listed(map(str, kind.options))}")
+            return Violation(format_path(path), f"expected one of {format_list(map(str, kind.options))}")
         case ValidationErrorKind.AdditionalProperties() | ValidationErrorKind.UnevaluatedProperties():
-            return Violation(shown_path([*path, kind.unexpected[0]]), "is not in the plan")
+            return Violation(format_path([*path, kind.unexpected[0]]), "is not in the plan")
         case ValidationErrorKind.FalseSchema():
-            return Violation(shown_path(path), "is not in the plan")
+            return Violation(format_path(path), "is not in the plan")
         case ValidationErrorKind.PropertyNames():
-            return Violation(shown_path(path), "a key is not in the plan")
+            return Violation(format_path(path), "a key is not in the plan")
         case _:
-            return Violation(shown_path(path), error.message)
+            return Violation(format_path(path), error.message)

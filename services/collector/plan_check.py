@@ -2,7 +2,7 @@
 
 from segmentation.events import Event
 from segmentation.tracking_plan.load import TrackingPlanError
-from segmentation.tracking_plan.plan import TrackingPlan, told
+from segmentation.tracking_plan.plan import TrackingPlan, format_violations
 from services.collector.messages import PlanCheck, PlanViolation
 from stores.files import CLOUD
 from stores.tracking_plan import read_tracking_plan
@@ -26,6 +26,10 @@ def plan_check(plan: TrackingPlan) -> PlanCheck:
 
     def check(event: Event) -> PlanViolation | None:
         violations = plan.violations(event.name, event.message) if event.name in plan else ()
-        return PlanViolation(plan.on_violation(event.name), told(violations)) if violations else None
+        return (
+            PlanViolation(plan.on_violation(event.name), format_violations(violations))
+            if violations
+            else None
+        )
 
     return check

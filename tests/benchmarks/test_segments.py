@@ -8,7 +8,7 @@ def test_added_segments_are_valid_and_about_other_events():
     plain, more = load_rules(rules_text()), load_rules(with_more_segments(rules_text(), 100))
     assert len(more.segments) == len(plain.segments) + 100
     for event in repeated_events(500):
-        assert len(more.reached_by(event.name).memories) == len(plain.reached_by(event.name).memories)
+        assert len(more.affected_by(event.name).memories) == len(plain.affected_by(event.name).memories)
 
 
 def test_added_segments_have_no_members():

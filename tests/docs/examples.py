@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from segmentation.events import Event, parse_event
-from segmentation.profile.replay import Replay
+from segmentation.profile.replay import ProfileFold
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from segmentation.timestamps import format_timestamp, parse_timestamp
@@ -73,13 +73,13 @@ class Line(NamedTuple):
 def happened(example: Example, block: str) -> tuple[str, str]:
     """Returns an `events` block as it stands, and as it would stand if it said what happens."""
     rules = load_rules(example.rules_text())
-    replay = Replay("shopper", rules)
+    replay = ProfileFold("shopper", rules)
     lines = list(_lines(block))
     found = []
-    clock_ms = 0
+    profile_time_ms = 0
     for line in lines:
-        clock_ms = max(clock_ms, line.t_ms)
-        found.append(sorted(_outcomes(replay, rules, line, clock_ms)))
+        profile_time_ms = max(profile_time_ms, line.t_ms)
+        found.append(sorted(_outcomes(replay, rules, line, profile_time_ms)))
     written = [(line.text, sorted(line.outcomes)) for line in lines]
     return _shown(written), _shown(
         [(line.text, outcomes) for line, outcomes in zip(lines, found, strict=True)]
@@ -158,21 +158,23 @@ def _put(message: dict[str, Any], path: list[str], value: Any) -> None:
     message[path[-1]] = value
 
 
-def _outcomes(replay: Replay, rules: Rules, line: Line, clock_ms: int) -> Iterator[str]:
+def _outcomes(replay: ProfileFold, rules: Rules, line: Line, profile_time_ms: int) -> Iterator[str]:
     known = len(replay.changes)
     before = _expiries(replay)
-    replay.fold([] if line.event is None else [line.event], clock_ms)
+    replay.fold([] if line.event is None else [line.event], profile_time_ms)
     changed = set()
     for change in replay.changes[known:]:
         changed.add(change.segment)
-        at = "" if change.event_time_ms == clock_ms else f" at {format_timestamp(change.event_time_ms)}"
+        at = (
+            "" if change.event_time_ms == profile_time_ms else f" at {format_timestamp(change.event_time_ms)}"
+        )
         yield _named(rules, change.segment, f"{change.change}{at}{_until(change.expires_at_ms)}")
     for segment, expires_at_ms in _expiries(replay).items():
         if segment not in changed and before.get(segment) != expires_at_ms:
             yield _named(rules, segment, f"stays{_until(expires_at_ms)}")
 
 
-def _expiries(replay: Replay) -> dict[str, int | None]:
+def _expiries(replay: ProfileFold) -> dict[str, int | None]:
     segments = replay.snapshot.segments if replay.snapshot else {}
     return {name: membership.expires_at_ms for name, membership in segments.items()}
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from commands.cli import main
-from segmentation.tracking_plan.plan import TrackingPlan, told
+from segmentation.tracking_plan.plan import TrackingPlan, format_violations
 from stores.tracking_plan import read_tracking_plan
 
 TEXT = Path("docs/tracking-plan.md").read_text()
@@ -40,7 +40,7 @@ def test_lists_every_event_with_what_it_must_have(plan: TrackingPlan):
 
 def test_shows_the_message_of_a_dead_letter(plan: TrackingPlan):
     violations = plan.violations("Order Completed", {"properties": {"total": "27.50"}})
-    assert told(violations) + "\n" == block("message of a dead letter")
+    assert format_violations(violations) + "\n" == block("message of a dead letter")
 
 
 def test_shows_a_mistake_as_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

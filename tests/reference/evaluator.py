@@ -1,10 +1,10 @@
 """A brute-force evaluator of the segment language: the oracle for the package `segmentation`.
 
-It follows the language's sentences one by one, keeps every event, and starts afresh for each question. It
-shares no code with the package it judges, so that a mistake has to be made twice to go unnoticed. Rules are
-taken as valid.
+It implements the sentences of the language one by one, stores every event, and computes each answer from the start. It
+shares no code with the package that it tests, so a mistake must be made twice to stay unnoticed. It assumes that the
+rules are valid.
 
-A path that reaches nothing and a null are told apart nowhere in the language, so both are None here.
+The language does not distinguish a missing value from a null, so both are None here.
 """
 
 import json
@@ -24,7 +24,7 @@ Identity = tuple[str, object]
 MEASURES = ("count", "sum", "average", "min", "max", "distinct", "first", "last")
 FORMS = ("all", "any", "not", "segment", "event", "measure", "sequence", "trait", "score")
 COMPUTED = ("sum", "average")
-"""The measures whose value is a matter of arithmetic, and so compared with a tolerance (as a score is)."""
+"""The measures with a computed value, which are compared with a tolerance, as scores are."""
 TESTS_OF_A_HASH = ("exists", "equals", "not_equals", "in", "not_in")
 TESTS_THAT_NULL_PASSES = ("not_equals", "not_in")
 UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
@@ -33,7 +33,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def parse_instant(text: str) -> int:
-    """Returns an RFC 3339 timestamp as whole milliseconds since the epoch, truncated."""
+    """Returns the Unix milliseconds of an RFC 3339 timestamp, truncated."""
     return (datetime.fromisoformat(text.upper()) - EPOCH) // timedelta(milliseconds=1)
 
 
@@ -59,7 +59,7 @@ class Event:
 
     @property
     def traits(self) -> Mapping:
-        """What an identify call says; nothing for any other."""
+        """The traits of an identify call; empty for other calls."""
         return (self.message.get("traits") or {}) if self.message["type"] == "identify" else {}
 
 
@@ -96,14 +96,14 @@ def is_scalar(value: object) -> bool:
 
 
 def identity(scalar: object) -> Identity:
-    """Returns what equal scalars have in common, and no others: 1 and 1.0, but not "1" nor true."""
+    """Returns a key that only equal scalars share: 1 and 1.0 do, but "1" and true do not."""
     if isinstance(scalar, bool):
         return ("boolean", scalar)
     return ("text", scalar) if isinstance(scalar, str) else ("number", scalar)
 
 
 def equal(value: object, operand: object) -> bool:
-    """Whether two values are one and the same scalar."""
+    """Whether two values are equal scalars."""
     return is_scalar(value) and is_scalar(operand) and identity(value) == identity(operand)
 
 
@@ -113,13 +113,13 @@ def is_number(value: object) -> bool:
 
 
 def numeric(value: Any) -> float | int | None:
-    """Returns the number that a value of a message is taken for, None if for none."""
+    """Returns a value of a message as a number; None if it is not one."""
     number = float(value) if isinstance(value, str) and JSON_NUMBER.fullmatch(value) else value
     return number if is_number(number) and abs(number) <= 1e15 else None
 
 
 def numbers_in(values: Iterable[object]) -> list[float | int]:
-    """Returns the numbers that values of a message are taken for, without those taken for none."""
+    """Returns the values of a message that are numbers, as numbers."""
     return [number for number in map(numeric, values) if number is not None]
 
 
@@ -131,7 +131,7 @@ def side(computed: float, operand: float) -> int:
 
 
 def is_long(value: object) -> bool:
-    """Whether a remembered value is kept as its hash."""
+    """Whether a profile stores the hash in place of the value."""
     text = value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, separators=(",", ":"))
     return len(text.encode("utf-8", "surrogatepass")) > 256
 
@@ -140,7 +140,7 @@ def is_long(value: object) -> bool:
 
 
 def passes_on_message(tests: Mapping, value: object) -> bool:
-    """Whether a value of an event, or one remembered and not long, passes every test."""
+    """Whether a value of an event, or a stored value that is not long, passes every test."""
     return all(_passes(test, operand, value, numeric(value)) for test, operand in tests.items())
 
 
@@ -265,7 +265,7 @@ def flips(function: Callable[[int], int], start: int, end: int) -> Iterator[int]
 
 
 class Reference:
-    """What the rules say about one profile, decided from all of its events for each question anew.
+    """The evaluation of one profile under some rules; each answer is computed from all of its events.
 
     Args:
       rules: the content of the rules file.
@@ -280,7 +280,7 @@ class Reference:
         self._events = sorted(
             map(event_of, first.values()), key=lambda event: (event.timestamp, event.message_id)
         )
-        # What depends on no time is worked out once. Rules and events are told apart by identity: they live
+        # What depends on no time is worked out once. Rules and events are distinguished by identity: they live
         # in self._rules and self._events.
         self._selected_by: dict[int, list[Event]] = {}
         self._carried_by: dict[tuple[int, str], set[Identity]] = {}
@@ -325,7 +325,7 @@ class Reference:
         return found
 
     def expires_at(self, segment: str, t: int) -> int | None:
-        """The first instant after t at which a member is none if nothing happens after t; None if never."""
+        """The first instant after t at which a membership has ended if no event comes after t; None if never."""
         if not self.member(segment, t):
             return None
         condition = self._condition(segment)
@@ -468,7 +468,7 @@ class Reference:
         return not any(path is None or value in self._carried(event, path) for event in matches)
 
     def _carried(self, event: Event, path: str) -> set[Identity]:
-        """The scalar values that an event carries at a path."""
+        """The scalar values of an event at a path."""
         key = (id(event), path)
         if key not in self._carried_by:
             self._carried_by[key] = {identity(v) for v in values_at(event.message, path) if is_scalar(v)}

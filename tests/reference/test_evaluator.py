@@ -38,7 +38,7 @@ def merged(spans: list) -> list[list[int | None]]:
 
 
 def differences(reference: Reference, segments: list[str], as_of: int, want: dict) -> Iterator[str]:
-    """Says where a profile's evaluation differs from what a case expects."""
+    """Yields the differences between a profile's evaluation and the expectation of a case."""
     members = {name: reference.expires_at(name, as_of) for name in segments if reference.member(name, as_of)}
     if set(members) != set(want["members"]):
         yield f"members {sorted(members)}, want {sorted(want['members'])}"

@@ -1,4 +1,4 @@
-"""Folds messages through the core, in order of arrival, and puts what comes out beside the reference evaluator."""
+"""Applies messages to a profile in order of arrival, and compares the results with the reference evaluator."""
 
 import hashlib
 import json
@@ -21,7 +21,7 @@ NOW_MS = 1_800_000_000_000
 
 
 def examples(count: int) -> settings:
-    """How many random examples a test takes; other ones each time, so a failure prints how to see it again."""
+    """Returns settings for random examples, which differ in each run; a failure prints how to reproduce it."""
     return settings(
         max_examples=count,
         derandomize=False,
@@ -32,12 +32,12 @@ def examples(count: int) -> settings:
 
 
 def rules_of(content: dict[str, Any]) -> Rules:
-    """Compiles the content of a rules file."""
+    """Compiles definitions."""
     return load_rules(json.dumps(content, ensure_ascii=False))
 
 
 def rules_for(**segments: Any) -> Rules:
-    """Compiles a rules file with nothing but segments, each given by its condition."""
+    """Compiles definitions that have only segments, each given by its condition."""
     return rules_of({"version": 1, "segments": {name: {"when": when} for name, when in segments.items()}})
 
 
@@ -50,12 +50,12 @@ def time_of(message: dict[str, Any]) -> int:
 
 
 class Fold:
-    """One profile, folded step by step."""
+    """One profile, to which messages are applied one by one; it collects the outcomes."""
 
     def __init__(
         self, rules: Rules, reopened: bool = False, now_ms: int = NOW_MS, ttl_ms: int = DEFAULT_PROFILE_TTL_MS
     ) -> None:
-        """`reopened`: the state is encoded and decoded before every step."""
+        """`reopened`: the state is encoded and decoded before each message."""
         self.rules = rules
         self.profile = open_profile(PROFILE_ID, rules, ttl_ms, None, now_ms)
         self.outcomes: list[Outcome] = []
@@ -97,7 +97,7 @@ class Fold:
         return [outcome.snapshot for outcome in self.outcomes if outcome.snapshot is not None]
 
     def members(self) -> dict[str, int | None]:
-        """The memberships that were served last, each with its `expires_at`."""
+        """Returns the memberships of the last snapshot, each with its `expires_at`."""
         return members_of(self.snapshots[-1]) if self.snapshots else {}
 
 
@@ -106,7 +106,7 @@ def members_of(snapshot: Snapshot) -> dict[str, int | None]:
 
 
 def spans_of(changes: Iterable[Change], segment: str) -> list[tuple[int, int | None]]:
-    """A segment's memberships as they stand in the history, those that touch as one, without empty ones."""
+    """Returns a segment's memberships in the history; those that touch are joined, and empty ones are left out."""
     spans: list[tuple[int, int | None]] = []
     for change in changes:
         if change.segment != segment:
@@ -130,8 +130,8 @@ def expected_members(reference: Reference, segments: Iterable[str], t_ms: int) -
     return {name: reference.expires_at(name, t_ms) for name in segments if reference.member(name, t_ms)}
 
 
-def served(value: Any) -> Any:
-    """A value of a trait or a measure as readers get it: a long one as its hash."""
+def public_value(value: Any) -> Any:
+    """Returns the value of a trait or a measure in a snapshot, which has a hash in place of a long value."""
     if not is_long(value):
         return value
     text = value.encode() if isinstance(value, str) else orjson.dumps(value, option=orjson.OPT_SORT_KEYS)
@@ -139,11 +139,11 @@ def served(value: Any) -> Any:
 
 
 def assert_serves(snapshot: Snapshot, reference: Reference, content: dict[str, Any], t_ms: int) -> None:
-    """Asserts that a snapshot tells what the reference knows at an instant: memberships, values, scores, traits."""
+    """Asserts that a snapshot has the memberships, measures, scores and traits of the reference at an instant."""
     assert members_of(snapshot) == expected_members(reference, content["segments"], t_ms)
     assert set(snapshot.measures) == set(content.get("measures", {}))
     for name, value in snapshot.measures.items():
-        assert_same_value(value, served(reference.measure(name, t_ms)))
+        assert_same_value(value, public_value(reference.measure(name, t_ms)))
     assert set(snapshot.scores) <= set(content.get("scores", {}))
     for name in content.get("scores", {}):
         value, at_ms = snapshot.scores.get(name, (0.0, t_ms))
@@ -152,7 +152,7 @@ def assert_serves(snapshot: Snapshot, reference: Reference, content: dict[str, A
         if name not in snapshot.scores:
             assert reference.score(name, t_ms) == 0
     for path in content.get("export_traits", []):
-        assert_same_value(snapshot.traits.get(path), served(reference.trait(path, t_ms)))
+        assert_same_value(snapshot.traits.get(path), public_value(reference.trait(path, t_ms)))
 
 
 def assert_same_value(value: Any, expected: Any) -> None:
@@ -164,7 +164,7 @@ def assert_same_value(value: Any, expected: Any) -> None:
 
 
 def content_of(snapshot: Snapshot) -> str:
-    """What a snapshot tells readers, without its stamps."""
+    """Returns the content of a snapshot without its version and times."""
     return json.dumps(
         [
             {name: [one.entered_at_ms, one.expires_at_ms] for name, one in snapshot.segments.items()},

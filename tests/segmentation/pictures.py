@@ -1,10 +1,10 @@
-"""Draws what happens to a profile and when it is a member, and holds the core against the drawing.
+"""Drawings of a profile's events and memberships, which are compared with the program's results.
 
-A column is a second. A letter is a track call of that name at the second's first millisecond; below the events
-stands `=` for each second in which the profile is a member:
+A column is a second. A letter is a track call of that name at the first millisecond of the second. In the line below
+the events, `=` is a second in which the profile is a member:
 
     A  B      an A, and three seconds later a B
-    =====     a member from the A on, and no more five seconds later
+    =====     a member from the A on, until five seconds later
 """
 
 from itertools import groupby
@@ -18,21 +18,21 @@ Span = tuple[int, int | None]
 
 
 def at(ms: int, name: str = "A", message_id: str = "", **properties: Any) -> dict[str, Any]:
-    """A message so many milliseconds after the start; `$identify` takes traits."""
+    """Returns a message so many milliseconds after the start; the properties of `$identify` are traits."""
     return message(ms / 1000, name, message_id=message_id or f"{name} {ms}", **properties)
 
 
 def spans(
     when: Any, *messages: dict[str, Any], until: int, sections: dict[str, Any] | None = None
 ) -> list[Span]:
-    """The memberships, in milliseconds after the start, up to an instant."""
+    """Returns the memberships up to an instant, in milliseconds after the start."""
     fold = folded(when, *messages, sections=sections)
     fold.advance(START_MS + until)
     return relative(fold.changes)
 
 
 def folded(when: Any, *messages: dict[str, Any], sections: dict[str, Any] | None = None) -> Fold:
-    """A profile with one segment `s`, which has taken in messages in order of arrival."""
+    """Returns a profile with one segment `s`, to which the messages were applied in order of arrival."""
     return Fold(rules_of({"version": 1, **(sections or {}), "segments": {"s": {"when": when}}})).apply_all(
         messages
     )
@@ -46,13 +46,13 @@ def relative(changes: list[Change]) -> list[Span]:
 
 
 def assert_drawn(when: Any, *drawing: str, sections: dict[str, Any] | None = None, **properties: Any) -> None:
-    """Asserts that lines of events, and below them the one of memberships, show what a condition does.
+    """Asserts that the events of the first lines give the memberships of the last line.
 
     Args:
       when: the condition.
-      drawing: lines of one width, spaces at the end left out.
-      sections: `measures` or `scores` that the condition names.
-      properties: by letter, what those calls carry; `name` gives a call another name.
+      drawing: lines of one width; trailing spaces can be left out.
+      sections: the `measures` or `scores` that the condition refers to.
+      properties: letter to the properties of its calls; `name` replaces the name of the call.
     """
     *lines, membership = drawing
     width = max(map(len, drawing))
@@ -74,7 +74,7 @@ def assert_drawn(when: Any, *drawing: str, sections: dict[str, Any] | None = Non
         for column in range(width)
     )
     assert drawn.rstrip() == membership.rstrip(), "\n" + "\n".join([*lines, drawn, "instead of", membership])
-    assert got == _runs(membership.ljust(width))  # on the very millisecond
+    assert got == _runs(membership.ljust(width))  # exact to the millisecond
 
 
 def _runs(membership: str) -> list[Span]:

@@ -1,4 +1,4 @@
-"""What a profile may cost: it is exact up to its bounds, and past them the oldest goes, counted."""
+"""The bounds of a profile: it is exact up to them; beyond them the oldest events are dropped and counted."""
 
 import json
 from random import Random
@@ -34,7 +34,7 @@ WINDOWED = [
 
 
 def falling(count: int) -> list[dict[str, Any]]:
-    """Events a millisecond apart, each with a smaller z than the one before."""
+    """Returns events one millisecond apart, each with a smaller z than the one before."""
     return [at(number, x=1, y=number, z=-number, message_id=f"m{number}") for number in range(count)]
 
 
@@ -62,7 +62,7 @@ def test_of_one_more_the_oldest_goes_and_is_counted(when):
 
 
 def test_what_is_too_old_to_be_kept_is_the_one_that_goes():
-    """A late event, older than the thousand that are remembered, is not taken for one of them."""
+    """A late event that is older than the thousand stored ones is dropped."""
     newest = [at(1000 + number, x=1) for number in range(MAX_EVENTS)]
     fold = folded({"event": "A", "within": "1h", "sum": {"of": X, "more_than": MAX_EVENTS}}, *newest)
     assert fold.apply(at(0, x=1000)).dropped_events == 1
@@ -233,7 +233,7 @@ def test_whatever_a_message_carries_nothing_is_raised(count):
     ],
 )
 def test_lists_as_long_as_a_message_can_be_stay_below_the_bound(element, messages):
-    """Every message as full as it may be, of values that never came before, for each form that remembers values."""
+    """Each message has the maximal size and only new values, for each form that stores values."""
     same = {"event": "A", "same": "properties.p[]"}
     conditions = {
         "distinct": {"event": "A", "within": "400d", "distinct": {"of": "properties.p[]", "at_least": 900}},

@@ -1,4 +1,4 @@
-"""Durations, as the language writes them."""
+"""Parsing and formatting of durations."""
 
 import pytest
 from hypothesis import given

@@ -1,4 +1,4 @@
-"""One message: what is accepted and as what, and for which reason anything else is refused."""
+"""Which messages become events, and the reasons for which the others are rejected."""
 
 import json
 from typing import Any
@@ -47,7 +47,7 @@ def reason(message: Any) -> str:
 
 
 def carrying(value: str) -> bytes:
-    """The valid message as text, with a JSON text as the value of a property."""
+    """Returns the valid message as JSON, with the given JSON as the value of a property."""
     return json.dumps(altered(properties="HERE")).replace('"HERE"', '{"v":' + value + "}").encode()
 
 

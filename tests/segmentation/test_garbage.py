@@ -1,4 +1,4 @@
-"""A decision leaves no reference cycles: memory is free at once, and the collector has nothing to do."""
+"""A decision leaves no reference cycles, so its memory is freed at once and not by the garbage collector."""
 
 import gc
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Nothing that passes parsing can raise in the fold, or leave a state, a row or a snapshot that cannot be written."""
+"""No valid event makes a profile raise, or leaves a state, a row or a snapshot that cannot be encoded."""
 
 import json
 from collections.abc import Callable
@@ -20,7 +20,7 @@ from tests.segmentation.folding import examples
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 Steps = list[bytes | int | None]
-"""Messages; instants at which the profile is woken; None where it is woken in time."""
+"""Messages, instants of timers, and None for a timer at the deadline."""
 
 
 def few_or_many(few: int, many: int) -> Callable[..., Any]:
@@ -124,7 +124,7 @@ def _digits_of(number: int) -> str:
 
 
 def _text_of(value: Any) -> str:
-    """Writes JSON without recursion: values nest deeper than Python's stack."""
+    """Formats JSON without recursion, because the values nest deeper than Python's stack."""
     parts: list[str] = []
     waiting: list[Any] = [value]  # tuples hold text that is ready
     while waiting:
@@ -213,28 +213,28 @@ def accepted(payloads: list[bytes]) -> list[Event]:
 
 
 def remembered(kind: MemoryKind, events: list[Event]) -> Any:
-    """The memory of events, taken in in this order; None if none of them mattered."""
-    memory, clock_ms = None, MIN_MS
+    """Returns the memory of events, added in this order; None if it ignores all of them."""
+    memory, profile_time_ms = None, MIN_MS
     for event in events:
-        clock_ms = max(clock_ms, event.timestamp_ms)
+        profile_time_ms = max(profile_time_ms, event.timestamp_ms)
         if (event.name in kind.names or "*" in kind.names) and (
             found := kind.extract(event.name, event.message)
         ) is not None:
             memory = kind.fresh() if memory is None else memory
-            kind.add(memory, event, found, clock_ms)
+            kind.add(memory, event, found, profile_time_ms)
     return memory
 
 
 def check_merges(rules: Rules, events: list[Event], cut: int) -> None:
-    clock_ms = max((event.timestamp_ms for event in events), default=0)
+    profile_time_ms = max((event.timestamp_ms for event in events), default=0)
     for kind in rules.kinds.values():
         one, other = remembered(kind, events[:cut]), remembered(kind, events[cut:])
         if one is None or other is None:
             continue
-        merged = kind.merge(one, other, clock_ms)
+        merged = kind.merge(one, other, profile_time_ms)
         decoded = msgspec.msgpack.decode(msgspec.msgpack.encode(merged))
         for leaf in rules.leaves_of_kind.get(kind.key, ()):
-            assert leaf.of_memory(decoded, clock_ms) == leaf.of_memory(merged, clock_ms)
+            assert leaf.of_memory(decoded, profile_time_ms) == leaf.of_memory(merged, profile_time_ms)
 
 
 @few_or_many(30, 5000)
@@ -251,7 +251,7 @@ def test_memories_of_any_messages_merge(count: int) -> None:
 
 @few_or_many(1000, 10_000)
 def test_many_odd_events_of_one_profile(count: int) -> None:
-    """Every event is odd in another way; some lie at the ends of time, some years back."""
+    """Each event is unusual in another way; some are at the first or last instant, some years ago."""
     values = [
         str(10**15),
         "1e400",

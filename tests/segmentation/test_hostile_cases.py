@@ -1,4 +1,4 @@
-"""Single events, and few of them, that once broke the parser or the fold, or made them slow or large."""
+"""Regression tests: events that once made the parser or a profile fail, or made them slow or large."""
 
 import json
 from typing import Any
@@ -35,7 +35,7 @@ def nested(levels: int, brackets: str) -> str:
 
 
 def beneath(frames: int, call: Any) -> Any:
-    """Calls from further down the stack."""
+    """Calls a function from deeper in the stack."""
     return call() if frames == 0 else beneath(frames - 1, call)
 
 
@@ -130,9 +130,9 @@ def test_a_state_of_large_numbers_stays_below_its_bound(condition: dict[str, Any
 def growth(rules: Any, first: Any) -> tuple[int, int]:
     """Returns how many bytes the memories take after a first event, and how many were reckoned with."""
     profile = Profile(PROFILE_ID, rules, DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
-    before = profile._size._most_bytes
+    before = profile._size._max_bytes
     profile.apply(first)
-    reckoned = profile._size._most_bytes - before
+    reckoned = profile._size._max_bytes - before
     return len(msgspec.msgpack.encode(profile.state.memories)), reckoned
 
 

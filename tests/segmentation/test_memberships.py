@@ -1,4 +1,4 @@
-"""What comes out: ids that stay the same, and rows of the history."""
+"""The ids of changes, and the rows of the history."""
 
 import pytest
 

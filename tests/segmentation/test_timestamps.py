@@ -1,4 +1,4 @@
-"""Instants as RFC 3339 text."""
+"""Parsing and formatting of RFC 3339 timestamps."""
 
 from datetime import UTC, datetime, timedelta
 

@@ -1,9 +1,9 @@
-"""Measures: what a profile remembers of matching events, and the value that gives at an instant."""
+"""Measures: aggregates over the events of a selection."""
 
 from segmentation.memories.measures.counts import Count, CountEver, Distinct
 from segmentation.memories.measures.ends import First, FirstEver, Last
 from segmentation.memories.measures.extremes import Max, Min
-from segmentation.memories.measures.measure import Measure, settled
+from segmentation.memories.measures.measure import Measure, coalesced
 from segmentation.memories.measures.sums import Average, AverageEver, Sum, SumEver
 
 __all__ = [
@@ -20,5 +20,5 @@ __all__ = [
     "Min",
     "Sum",
     "SumEver",
-    "settled",
+    "coalesced",
 ]

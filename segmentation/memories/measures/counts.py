@@ -1,10 +1,10 @@
-"""Counts: of events, and of different values."""
+"""The measures `count` and `distinct`."""
 
 from bisect import bisect_right
 from typing import Any
 
 from segmentation.events import Event
-from segmentation.matching.paths import ReachAll
+from segmentation.matching.paths import PathGetterAll
 from segmentation.matching.selection import Selection
 from segmentation.matching.values import identity, is_scalar
 from segmentation.memories import rows
@@ -14,27 +14,29 @@ from segmentation.memories.rows import MAX_EVENTS
 
 
 class Count(Windowed):
-    """Number of events in the window."""
+    """Number of events in the window; rows of time."""
 
     columns = 1
 
-    def __init__(self, key: int, selection: Selection, reach: ReachAll, limit: int | None = None) -> None:
-        """`limit`: how many events are enough to decide the tests on the count; None where it is served."""
-        super().__init__(key, selection, reach)
+    def __init__(
+        self, key: int, selection: Selection, get_values: PathGetterAll, limit: int | None = None
+    ) -> None:
+        """`limit`: how many events decide the tests of the count, so that no more are stored; None if it is served."""
+        super().__init__(key, selection, get_values)
         self.limit = limit
 
     def _found(self, message: dict[str, Any]) -> Any:
         return ()
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
-        dropped = super().add(memory, event, found, clock_ms)
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+        dropped = super().add(memory, event, found, profile_time_ms)
         if self.limit is None:
             return dropped
         rows.drop_beyond(memory, self.limit)
         return 0
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
-        both = super().merge(memory, other, clock_ms)
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
+        both = super().merge(memory, other, profile_time_ms)
         if self.limit is not None:
             rows.drop_beyond(both, self.limit)
         return both
@@ -50,7 +52,7 @@ class Count(Windowed):
 
 
 class CountEver(Measure):
-    """`count` without a window: one number."""
+    """`count` without a window. The memory is one number."""
 
     def _found(self, message: dict[str, Any]) -> Any:
         return True
@@ -58,11 +60,11 @@ class CountEver(Measure):
     def fresh(self) -> Memory:
         return [0]
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         memory[0] += 1
         return 0
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         return [memory[0] + other[0]]
 
     def timeline(self, memory: Memory, t_ms: int) -> Timeline:
@@ -70,31 +72,33 @@ class CountEver(Measure):
 
 
 class Distinct(Measure):
-    """Number of different scalars in the window: the latest time of each."""
+    """Number of distinct scalars in the window; one row per scalar, with its latest time."""
 
     takes_lists = True
 
-    def __init__(self, key: int, selection: Selection, reach: ReachAll, limit: int | None = None) -> None:
-        """`limit`: how many values are enough to decide the tests on the number; None where it is served."""
-        super().__init__(key, selection, reach)
+    def __init__(
+        self, key: int, selection: Selection, get_values: PathGetterAll, limit: int | None = None
+    ) -> None:
+        """`limit`: how many values decide the tests of the number, so that no more are stored; None if it is served."""
+        super().__init__(key, selection, get_values)
         self.limit = limit
 
     def _found(self, message: dict[str, Any]) -> Any:
-        return {identity(value) for value in self._reach(message) if is_scalar(value)} or None
+        return {identity(value) for value in self._get_values(message) if is_scalar(value)} or None
 
     def fresh(self) -> Memory:
         return [[], []]
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         if len(found) > 1:
             memory[:] = _latest(memory, [[event.timestamp_ms] * len(found), list(found)])
         else:
-            _note(memory, event.timestamp_ms, *found)
-        return self._bound(memory, clock_ms)
+            _set_latest(memory, event.timestamp_ms, *found)
+        return self._bound(memory, profile_time_ms)
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         both = _latest(memory, other)
-        self._bound(both, clock_ms)
+        self._bound(both, profile_time_ms)
         return both
 
     def shrink(self, memory: Memory) -> int:
@@ -109,16 +113,16 @@ class Distinct(Measure):
             count -= 1
             yield times[row] + self.window_ms, count
 
-    def _bound(self, memory: Memory, clock_ms: int) -> int:
-        rows.drop_until(memory, clock_ms - self.window_ms)
+    def _bound(self, memory: Memory, profile_time_ms: int) -> int:
+        rows.drop_until(memory, profile_time_ms - self.window_ms)
         if self.limit is not None and self.limit <= MAX_EVENTS:
             rows.drop_beyond(memory, self.limit)
             return 0
         return rows.drop_instants_beyond(memory, MAX_EVENTS)
 
 
-def _note(memory: Memory, time_ms: int, value: Any) -> None:
-    """Takes in the time of one value, in place."""
+def _set_latest(memory: Memory, time_ms: int, value: Any) -> None:
+    """Sets the time of one value in place, unless the memory has a later one."""
     times, values = memory
     if value in values:
         row = values.index(value)

@@ -1,10 +1,10 @@
-"""The scalar on the earliest, and on the latest event."""
+"""The measures `first` and `last`."""
 
 from bisect import bisect_right
 from typing import Any
 
 from segmentation.events import Event
-from segmentation.matching.values import is_scalar, remember
+from segmentation.matching.values import is_scalar, stored_value
 from segmentation.memories import rows
 from segmentation.memories.measures.measure import Timeline, Windowed
 from segmentation.memories.memory import Memory
@@ -13,16 +13,18 @@ MAX_TIE_BREAKER_CHARACTERS = 256
 
 
 class First(Windowed):
-    """The scalar on the earliest event that has one; rows of time, message id and value."""
+    """The scalar of the earliest event that has one; rows of time, message id and value."""
 
     columns = 3
 
     def _found(self, message: dict[str, Any]) -> Any:
-        value = self._reach(message)[0]
-        return (remember(value),) if is_scalar(value) else None
+        value = self._get_values(message)[0]
+        return (stored_value(value),) if is_scalar(value) else None
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
-        return super().add(memory, event, (event.message_id[:MAX_TIE_BREAKER_CHARACTERS], *found), clock_ms)
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+        return super().add(
+            memory, event, (event.message_id[:MAX_TIE_BREAKER_CHARACTERS], *found), profile_time_ms
+        )
 
     def timeline(self, memory: Memory, t_ms: int) -> Timeline:
         times, message_ids, values = memory
@@ -38,14 +40,14 @@ class First(Windowed):
 
 
 class FirstEver(First):
-    """`first` without a window: only the earliest row is kept."""
+    """`first` without a window. Only the earliest row is stored."""
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
-        super().add(memory, event, found, clock_ms)
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+        super().add(memory, event, found, profile_time_ms)
         self._keep_earliest(memory)
         return 0
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         both = rows.merged(memory, other)
         self._keep_earliest(both)
         return both
@@ -62,15 +64,15 @@ class FirstEver(First):
 
 
 class Last(First):
-    """The scalar on the latest event that has one: a single row, for the others expire before it."""
+    """The scalar of the latest event that has one. Only this row is stored, because the others expire before it."""
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
-        super().add(memory, event, found, clock_ms)
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+        super().add(memory, event, found, profile_time_ms)
         self._keep_latest(memory)
         return 0
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
-        both = super().merge(memory, other, clock_ms)
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
+        both = super().merge(memory, other, profile_time_ms)
         self._keep_latest(both)
         return both
 

@@ -1,4 +1,4 @@
-"""The greatest and the least number."""
+"""The measures `max` and `min`."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from segmentation.timestamps import NEVER
 
 
 class Max(Windowed):
-    """The greatest number in the window: a staircase of rows that no later, greater row outlives."""
+    """The greatest number in the window; rows of time and number, without rows that a later, greater number hides."""
 
     sign = 1
 
@@ -19,15 +19,15 @@ class Max(Windowed):
         numbers = self._numbers(message)
         return (max(numbers) if self.sign > 0 else min(numbers),) if numbers else None
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         rows.insert(memory, event.timestamp_ms, *found)
-        rows.drop_until(memory, clock_ms - self.window_ms)
-        self._keep_staircase(memory)
+        rows.drop_until(memory, profile_time_ms - self.window_ms)
+        self._drop_hidden(memory)
         return rows.drop_beyond(memory, MAX_EVENTS)
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
-        both = super().merge(memory, other, clock_ms)
-        self._keep_staircase(both)
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
+        both = super().merge(memory, other, profile_time_ms)
+        self._drop_hidden(both)
         return both
 
     def timeline(self, memory: Memory, t_ms: int) -> Timeline:
@@ -38,7 +38,7 @@ class Max(Windowed):
             instant = times[row] + self.window_ms
         yield instant, None
 
-    def _keep_staircase(self, memory: Memory) -> None:
+    def _drop_hidden(self, memory: Memory) -> None:
         times, numbers = memory
         if len(times) < 2:
             return
@@ -55,6 +55,6 @@ class Max(Windowed):
 
 
 class Min(Max):
-    """The least number in the window."""
+    """The least number in the window; like `Max`, with the order reversed."""
 
     sign = -1

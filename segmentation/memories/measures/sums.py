@@ -1,4 +1,4 @@
-"""Sums and averages."""
+"""The measures `sum` and `average`."""
 
 from collections.abc import Iterator
 from math import fsum
@@ -11,7 +11,7 @@ from segmentation.memories.memory import Memory
 
 
 class Sum(Windowed):
-    """Sum of the numbers in the window; rows of time and the event's own sum."""
+    """Sum of the numbers in the window; rows of time and the sum of the event's numbers."""
 
     tolerant = True
 
@@ -28,7 +28,7 @@ class Sum(Windowed):
 
 
 class Average(Windowed):
-    """Average of the numbers in the window; rows of time, the event's own sum and how many it had."""
+    """Average of the numbers in the window; rows of time, sum and count of the event's numbers."""
 
     columns = 3
     tolerant = True
@@ -48,12 +48,12 @@ class Average(Windowed):
 
 
 def _sums_after(sums: list[float], first: int) -> Iterator[float]:
-    """Yields for each row from `first` on the exact sum of the rows after it."""
+    """Yields, for each row from `first` on, the exact sum of the rows after it."""
     rows_left = len(sums) - first
-    few = rows_left if rows_left <= 16 else 2  # of what is served only the next change is asked for
+    few = rows_left if rows_left <= 16 else 2  # a snapshot reads only the next change
     for row in range(first, first + few):
         yield fsum(sums[row + 1 :])
-    # the rest from the end on, as whole numbers of a common denominator
+    # the rest backwards from the end, as integers over a common denominator
     ratios = [value.as_integer_ratio() for value in sums[first + few :]]
     scale = max((denominator for _, denominator in ratios), default=1)
     total, totals = 0, []
@@ -64,22 +64,22 @@ def _sums_after(sums: list[float], first: int) -> Iterator[float]:
 
 
 class SumEver(Measure):
-    """`sum` without a window: the partials of an exact sum."""
+    """`sum` without a window. The memory has the partials of an exact sum."""
 
     tolerant = True
 
     def _found(self, message: dict[str, Any]) -> Any:
-        # as doubles: sums of integers would outgrow the 64 bits that msgpack has
+        # as doubles, because sums of integers would exceed the 64 bits of msgpack
         return [float(number) for number in self._numbers(message)] or None
 
     def fresh(self) -> Memory:
         return []
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         grow(memory, found)
         return 0
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         both = list(memory)
         grow(both, other)
         return both
@@ -89,18 +89,18 @@ class SumEver(Measure):
 
 
 class AverageEver(SumEver):
-    """`average` without a window: how many numbers there were, then the partials of their exact sum."""
+    """`average` without a window. The memory has the count of the numbers and the partials of their exact sum."""
 
     def fresh(self) -> Memory:
         return [0]
 
-    def add(self, memory: Memory, event: Event, found: Any, clock_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
         partials = memory[1:]
         grow(partials, found)
         memory[:] = [memory[0] + len(found), *partials]
         return 0
 
-    def merge(self, memory: Memory, other: Memory, clock_ms: int) -> Memory:
+    def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         partials = memory[1:]
         grow(partials, other[1:])
         return [memory[0] + other[0], *partials]

@@ -224,9 +224,9 @@ def test_a_count_is_decided_as_by_all_events(tests, seconds, measure):
     assert isinstance(leaf, CountLeaf)
     memory = fold.profile._decisions.memory(kind)
     capped = MeasureLeaf(0, kind, lambda count: leaf._passes[min(count, len(leaf._passes) - 1)])
-    assert leaf.of_memory(fold.profile._decisions.memory(leaf.kind), state.clock_ms) == capped.of_memory(
-        memory, state.clock_ms
-    )
+    assert leaf.of_memory(
+        fold.profile._decisions.memory(leaf.kind), state.profile_time_ms
+    ) == capped.of_memory(memory, state.profile_time_ms)
 
 
 @pytest.mark.parametrize("seconds", [0, -2_000_000_000])

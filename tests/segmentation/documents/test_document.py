@@ -1,4 +1,4 @@
-"""YAML 1.2 as it is read: words, numbers, lines, and what is refused before anything is built from it."""
+"""Parsing of YAML 1.2: scalars, lines of values, and the limits of a file."""
 
 import math
 from typing import Any
@@ -146,10 +146,10 @@ def test_every_duplicate_key_is_reported() -> None:
     document = read_document("a: 1\nb: {c: 1, c: 2}\na: 3\na: 4\n'b': 5\n")
     assert document.value == {"a": 1, "b": {"c": 1}}
     assert [str(problem) for problem in document.problems] == [
-        "line 2: b.c: the key 'c' stands twice, first on line 2; keep one of them",
-        "line 3: a: the key 'a' stands twice, first on line 1; keep one of them",
-        "line 4: a: the key 'a' stands twice, first on line 1; keep one of them",
-        "line 5: b: the key 'b' stands twice, first on line 2; keep one of them",
+        "line 2: b.c: the key 'c' occurs twice, first on line 2; keep one of them",
+        "line 3: a: the key 'a' occurs twice, first on line 1; keep one of them",
+        "line 4: a: the key 'a' occurs twice, first on line 1; keep one of them",
+        "line 5: b: the key 'b' occurs twice, first on line 2; keep one of them",
     ]
 
 
@@ -169,8 +169,8 @@ def test_a_key_that_is_no_text_is_reported() -> None:
     document = read_document("a: 1\n? [b, c]\n: 2\n? {d: e}\n: 3\n")
     assert document.value == {"a": 1}
     assert [str(problem) for problem in document.problems] == [
-        "line 2: a key that is no text; use a plain word as the key",
-        "line 4: a key that is no text; use a plain word as the key",
+        "line 2: a key that is not a text; use a plain word as the key",
+        "line 4: a key that is not a text; use a plain word as the key",
     ]
 
 
@@ -256,6 +256,6 @@ def test_the_fullest_file_without_aliases_is_read() -> None:
 
 def test_what_is_refused_later_does_not_hide_what_was_met_before() -> None:
     assert refused("a: 1\na: 2\nb: &b [*b]\n") == (
-        "line 2: a: the key 'a' stands twice, first on line 1; keep one of them\n"
+        "line 2: a: the key 'a' occurs twice, first on line 1; keep one of them\n"
         "line 3: nested more than 64 levels deep; flatten it"
     )

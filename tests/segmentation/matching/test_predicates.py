@@ -1,11 +1,11 @@
-"""Tests of the language, on values of events, of traits and of measures."""
+"""The tests of the language, on values of events, traits and measures."""
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from segmentation.matching.predicates import compile_measure_tests, compile_tests, numeric_operands, tolerance
-from segmentation.matching.values import remember
+from segmentation.matching.values import stored_value
 from tests.reference.evaluator import passes_on_measure, passes_on_message, passes_on_trait
 from tests.reference.strategies import (
     BIG,
@@ -60,8 +60,8 @@ def test_values_of_events_pass_as_the_reference_says(tests, value):
 
 @examples(400)
 @given(tests=tests_on_a_value, value=values)
-def test_remembered_values_pass_as_the_reference_says(tests, value):
-    assert compile_tests(tests)(remember(value)) == passes_on_trait(tests, value)
+def test_stored_values_pass_as_the_reference_says(tests, value):
+    assert compile_tests(tests)(stored_value(value)) == passes_on_trait(tests, value)
 
 
 @examples(200)
@@ -71,7 +71,7 @@ def test_values_of_measures_pass_as_the_reference_says(tests, kind, value):
         value = None
     # no greater value is ever counted, or the least of numbers
     assume(kind == "last" or value is None or abs(value) <= 10**15)
-    assert compile_measure_tests(tests, tolerant=False)(remember(value)) == passes_on_measure(
+    assert compile_measure_tests(tests, tolerant=False)(stored_value(value)) == passes_on_measure(
         tests, kind, value
     )
 
@@ -109,7 +109,7 @@ def test_a_missing_value_fails(tests):
 
 
 @pytest.mark.parametrize("tests", [{"not_equals": 0}, {"not_in": [0]}])
-def test_a_missing_value_differs_but_a_measure_s_value_of_none_does_not(tests):
+def test_a_missing_value_differs_but_a_measure_without_a_value_does_not(tests):
     assert compile_tests(tests)(None)
     assert not compile_measure_tests(tests, tolerant=False)(None)
     assert not compile_measure_tests(tests, tolerant=True)(None)

@@ -1,4 +1,4 @@
-"""JSON values: which are numbers, which are equal, and how they are remembered."""
+"""JSON values: which are numbers, which are equal, and how a profile stores them."""
 
 import hashlib
 import json
@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.matching.values import as_number, identity, is_scalar, remember, served
+from segmentation.matching.values import as_number, identity, is_scalar, public_value, stored_value
 from tests.reference.evaluator import equal, numeric
 from tests.segmentation.folding import examples
 
@@ -85,9 +85,10 @@ def test_numbers_are_those_of_the_reference(value):
 
 @examples(400)
 @given(one=scalars, other=scalars, are_kept=st.tuples(st.booleans(), st.booleans()))
-def test_identities_are_equal_just_when_scalars_are(one, other, are_kept):
+def test_identities_are_equal_if_and_only_if_scalars_are(one, other, are_kept):
     kept = [
-        remember(value) if is_kept else value for value, is_kept in zip((one, other), are_kept, strict=True)
+        stored_value(value) if is_kept else value
+        for value, is_kept in zip((one, other), are_kept, strict=True)
     ]
     assert (identity(kept[0]) == identity(kept[1])) == equal(one, other)
     assert hash(identity(kept[0])) is not None
@@ -115,17 +116,17 @@ def test_identities_are_equal_just_when_scalars_are(one, other, are_kept):
 )
 def test_edges_of_equality(one, other, are_equal):
     assert (identity(one) == identity(other)) == are_equal
-    assert (identity(remember(one)) == identity(remember(other))) == are_equal
+    assert (identity(stored_value(one)) == identity(stored_value(other))) == are_equal
 
 
 @examples(400)
 @given(value=json_values)
-def test_what_is_remembered_is_small_and_outlives_encoding(value):
-    kept = remember(value)
+def test_a_stored_value_is_small_and_survives_encoding(value):
+    kept = stored_value(value)
     encoded = msgspec.msgpack.encode(kept)
     assert len(encoded) <= 2 * 256 + 16
     assert of_one_type(msgspec.msgpack.decode(encoded), kept)
-    assert of_one_type(remember(value), kept)
+    assert of_one_type(stored_value(value), kept)
     assert is_scalar(kept) == is_scalar(value) or isinstance(kept, bytes)
 
 
@@ -138,10 +139,10 @@ def test_what_is_remembered_is_small_and_outlives_encoding(value):
         ({"k": "x" * 248}, {"k": "x" * 249}),
     ],
 )
-def test_longer_than_256_bytes_is_kept_as_its_hash(longest, longer):
-    assert remember(longest) == longest
-    assert remember(longer)[:1] == b"h"
-    assert len(remember(longer)) == 33
+def test_a_value_longer_than_256_bytes_is_stored_as_its_hash(longest, longer):
+    assert stored_value(longest) == longest
+    assert stored_value(longer)[:1] == b"h"
+    assert len(stored_value(longer)) == 33
 
 
 @pytest.mark.parametrize(
@@ -158,11 +159,11 @@ def test_longer_than_256_bytes_is_kept_as_its_hash(longest, longer):
         ("é" * 129, "sha256:" + hashlib.sha256(("é" * 129).encode()).hexdigest()),
     ],
 )
-def test_readers_get_the_value_or_a_long_one_s_hash(value, shown):
-    assert of_one_type(served(remember(value)), shown)
-    assert json.dumps(served(remember(value)))
+def test_snapshots_have_the_value_or_the_hash_of_a_long_one(value, shown):
+    assert of_one_type(public_value(stored_value(value)), shown)
+    assert json.dumps(public_value(stored_value(value)))
 
 
 def test_the_order_of_keys_does_not_matter_in_what_is_hashed():
-    assert remember({"a": "x" * 300, "b": 1}) == remember({"b": 1, "a": "x" * 300})
-    assert remember({"a": "x" * 300, "b": HUGE}) == remember({"b": HUGE, "a": "x" * 300})
+    assert stored_value({"a": "x" * 300, "b": 1}) == stored_value({"b": 1, "a": "x" * 300})
+    assert stored_value({"a": "x" * 300, "b": HUGE}) == stored_value({"b": HUGE, "a": "x" * 300})

@@ -1,4 +1,4 @@
-"""Sums that do not depend on the order of what is added."""
+"""Exact sums, which do not depend on the order of the summands."""
 
 from itertools import pairwise
 from math import fsum

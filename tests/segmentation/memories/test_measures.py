@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.memories.measures import Count, Distinct, First, Max, Measure, Sum, settled
+from segmentation.memories.measures import Count, Distinct, First, Max, Measure, Sum, coalesced
 from segmentation.memories.memory import Memory
 from segmentation.memories.rows import MAX_EVENTS
 from segmentation.timestamps import NEVER
@@ -22,28 +22,28 @@ X = "properties.x"
 
 
 def kind_of(measure: str, **rule: Any) -> Measure:
-    """A named measure, as it is served."""
+    """Returns a named measure."""
     of = {} if measure == "count" else {"of": rule.pop("of", X)}
     return rules_of({"version": 1, "measures": {"m": {"event": "A", measure: of, **rule}}}).measures["m"]
 
 
 def remembered(kind: Measure, *seconds_and_values: tuple[float, Any]) -> Memory:
-    """What a measure remembers of events in order of arrival, at the latest."""
-    memory, clock_ms = kind.fresh(), -NEVER
+    """Returns the memory of events, in order of arrival, at the latest of their times."""
+    memory, profile_time_ms = kind.fresh(), -NEVER
     for number, (seconds, value) in enumerate(seconds_and_values):
         one = event(seconds, "A", message_id=f"m{number}", x=value)
-        clock_ms = max(clock_ms, one.timestamp_ms)
+        profile_time_ms = max(profile_time_ms, one.timestamp_ms)
         found = kind.extract(one.name, one.message)
         if found is not None:
-            kind.add(memory, one, found, clock_ms)
+            kind.add(memory, one, found, profile_time_ms)
     return memory
 
 
 def timeline(kind: Measure, memory: Memory, seconds: float) -> list[tuple[float, Any]]:
-    """The value at a second after the start, and every later one with its second."""
+    """Returns the value at a second after the start, and each later value with its second."""
     t_ms = START_MS + round(seconds * 1000)
     return [
-        ((ms - START_MS) / 1000, value) for ms, value in settled(kind.timeline(memory, t_ms)) if ms < NEVER
+        ((ms - START_MS) / 1000, value) for ms, value in coalesced(kind.timeline(memory, t_ms)) if ms < NEVER
     ]
 
 
@@ -74,8 +74,8 @@ def test_the_second_event_a_millisecond_before_and_after_the_edge(later_ms, draw
     assert spans(twice, at(0), at(later_ms), until=20_000) == drawn
 
 
-def test_what_came_at_one_instant_goes_at_one_instant():
-    """Two of three go together: the count falls from 3 to 1, and is not 2 between."""
+def test_rows_that_share_a_timestamp_expire_together():
+    """Two of three rows expire together: the count goes from 3 to 1, without a 2 between."""
     assert_drawn({"event": "A", "within": "5s", "count": {"equals": 2}},
                  "A  A      ",
                  "A         ",
@@ -315,11 +315,11 @@ def test_merging_keeps_the_newest_thousand_of_both(measure, window):
     kind = kind_of(measure, **window)
     log = [(second, value) for second, value in enumerate(range(3000, 1500, -1))]
     ours, theirs = remembered(kind, *log[::2]), remembered(kind, *log[1::2])
-    clock_ms = START_MS + 1_500_000
+    profile_time_ms = START_MS + 1_500_000
     if isinstance(kind, Count | Sum | Distinct | First | Max) and measure not in ("last", "min") and window:
-        assert len(kind.merge(ours, theirs, clock_ms)[0]) == MAX_EVENTS
+        assert len(kind.merge(ours, theirs, profile_time_ms)[0]) == MAX_EVENTS
     else:
-        merged, whole = kind.merge(ours, theirs, clock_ms), remembered(kind, *log)
+        merged, whole = kind.merge(ours, theirs, profile_time_ms), remembered(kind, *log)
         assert timeline(kind, merged, 1500) == timeline(kind, whole, 1500)
 
 

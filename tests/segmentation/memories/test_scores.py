@@ -1,4 +1,4 @@
-"""Scores: what earns, how it decays, and the very millisecond at which a test changes."""
+"""Scores: which events earn points, how scores decay, and the exact millisecond at which a test changes."""
 
 from math import fsum, log2
 from typing import Any
@@ -21,7 +21,7 @@ def score_of(*earn: dict[str, Any], **score: Any) -> Score:
 
 
 def served(*messages: dict[str, Any], **score: Any) -> tuple[float, int]:
-    """The score as it is served after messages in order of arrival, and the milliseconds after the start."""
+    """Returns the score in the snapshot after messages in order of arrival, and its milliseconds after the start."""
     value, at_ms = (
         folded({"event": "Z"}, *messages, sections={"scores": {"x": score}}).snapshots[-1].scores["x"]
     )

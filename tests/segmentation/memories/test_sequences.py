@@ -163,7 +163,7 @@ def test_a_late_match_breaks_what_had_begun():
     assert outcome.late
     (change,) = outcome.changes
     assert (change.change, change.cause, change.correction) == ("exited", "late_event", True)
-    assert change.event_time_ms == START_MS + 5_000  # written at the clock
+    assert change.event_time_ms == START_MS + 5_000  # recorded at the profile time
 
 
 def test_a_late_step_completes_what_was_missing():

@@ -1,4 +1,4 @@
-"""Traits: what the latest identify call that carries the key says, whenever it comes."""
+"""Traits: the value of the latest identify call with the key, in any order of arrival."""
 
 from itertools import permutations
 from typing import Any

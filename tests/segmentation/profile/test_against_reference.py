@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.events import Event
-from segmentation.memories.measures import Measure, settled
+from segmentation.memories.measures import Measure, coalesced
 from segmentation.memories.memory import Memory, MemoryKind
 from segmentation.memories.scores import Score
 from segmentation.memories.sequences import Sequence
@@ -67,7 +67,7 @@ def pauses(after_ms: int, before_ms: int) -> st.SearchStrategy[list[int]]:
 
 
 def first_accepted(messages: list[Message]) -> list[Message]:
-    """Of each messageId the message that arrived first."""
+    """Returns the message that arrived first of each messageId."""
     first: dict[str, Message] = {}
     for message in messages:
         first.setdefault(message["messageId"], message)
@@ -137,8 +137,8 @@ def test_in_any_order_and_any_number_of_times_the_end_is_the_same(count):
         cut = data.draw(st.integers(0, len(arrived)))
         fold.apply_all(arrived[:cut])
         if cut:
-            clock_ms = max(map(time_of, first_accepted(arrived[:cut])))
-            assert_serves(fold.snapshots[-1], Reference(content, arrived[:cut]), content, clock_ms)
+            profile_time_ms = max(map(time_of, first_accepted(arrived[:cut])))
+            assert_serves(fold.snapshots[-1], Reference(content, arrived[:cut]), content, profile_time_ms)
         fold.apply_all(arrived[cut:])
         accepted = first_accepted(arrived)
         reference = Reference(content, accepted)
@@ -178,19 +178,19 @@ def test_timers_at_deadlines_and_at_any_instant_change_no_interval(count):
     @given(content=rule_files(), log=message_logs(), timer_first=st.booleans(), data=st.data())
     def check(content: Content, log: list[Message], timer_first: bool, data: st.DataObject) -> None:
         reference, fold = Reference(content, log), Fold(rules_of(content))
-        clock_ms = BASE_MS - LONGEST_MS
+        profile_time_ms = BASE_MS - LONGEST_MS
         for t_ms, message in [*((time_of(message), message) for message in log), (end_of(log), None)]:
-            wakings = data.draw(pauses(clock_ms, t_ms)) if clock_ms < t_ms else []
+            wakings = data.draw(pauses(profile_time_ms, t_ms)) if profile_time_ms < t_ms else []
             for waking_ms in wakings:
                 fold.advance(waking_ms)
             while (deadline_ms := fold.profile.deadline()) < t_ms + timer_first:
                 assert fold.advance(deadline_ms).changes
             if message is not None:
                 fold.apply(message)
-            clock_ms = t_ms
-        fold.advance(clock_ms)
+            profile_time_ms = t_ms
+        fold.advance(profile_time_ms)
         for name in content["segments"]:
-            assert spans_of(fold.changes, name) == reference.intervals(name, clock_ms)
+            assert spans_of(fold.changes, name) == reference.intervals(name, profile_time_ms)
 
     check()
 
@@ -220,12 +220,12 @@ def test_versions_ids_and_snapshots(count):
     def check(content: Content, log: list[Message], data: st.DataObject) -> None:
         fold, again = Fold(rules_of(content)), Fold(rules_of(content), now_ms=NOW_MS + 86_400_000)
         written, version = None, fold.profile.state.version
-        clock_ms = BASE_MS
+        profile_time_ms = BASE_MS
         for message in data.draw(arrivals_with_impostors(log)):
             steps = [fold.apply(message)]
             again.apply(message)
-            clock_ms = max(clock_ms, fold.profile.state.clock_ms)
-            for pause_ms in data.draw(pauses(clock_ms, clock_ms + LONGEST_MS)):
+            profile_time_ms = max(profile_time_ms, fold.profile.state.profile_time_ms)
+            for pause_ms in data.draw(pauses(profile_time_ms, profile_time_ms + LONGEST_MS)):
                 steps.append(fold.advance(pause_ms))
                 again.advance(pause_ms)
             for outcome in steps:
@@ -254,21 +254,21 @@ def test_versions_ids_and_snapshots(count):
 
 
 def memory_of(kind: MemoryKind, events: list[Event]) -> Memory:
-    """What a kind remembers of events in order of arrival, at the latest of their instants."""
-    memory, clock_ms = kind.fresh(), -NEVER
+    """Returns the memory of events, in order of arrival, at the latest of their times."""
+    memory, profile_time_ms = kind.fresh(), -NEVER
     for event in events:
-        clock_ms = max(clock_ms, event.timestamp_ms)
+        profile_time_ms = max(profile_time_ms, event.timestamp_ms)
         if event.name in kind.names or "*" in kind.names:
             found = kind.extract(event.name, event.message)
             if found is not None:
-                kind.add(memory, event, found, clock_ms)
+                kind.add(memory, event, found, profile_time_ms)
     return memory
 
 
 def assert_alike(kind: MemoryKind, memory: Memory, expected: Memory, t_ms: int) -> None:
-    """Asserts that two memories say the same from an instant on."""
+    """Asserts that two memories give the same values from an instant on."""
     if isinstance(kind, Measure):
-        got, due = ([*settled(kind.timeline(one, t_ms))] for one in (memory, expected))
+        got, due = ([*coalesced(kind.timeline(one, t_ms))] for one in (memory, expected))
         assert [instant_ms for instant_ms, _ in got] == [instant_ms for instant_ms, _ in due]
         for (_, value), (_, expected_value) in zip(got, due, strict=True):
             assert_same_value(value, expected_value)
@@ -284,7 +284,10 @@ def assert_alike(kind: MemoryKind, memory: Memory, expected: Memory, t_ms: int) 
             assert kind.value_at(memory, t_ms) == pytest.approx(
                 kind.value_at(expected, t_ms), rel=1e-12, abs=1e-12
             )
-            assert kind.served(memory)[1] == kind.served(expected)[1]
+            got_value, due_value = kind.public_value(memory), kind.public_value(expected)
+            assert got_value is not None
+            assert due_value is not None
+            assert got_value[1] == due_value[1]
     else:
         assert isinstance(kind, Trait)
         assert memory == expected
@@ -299,14 +302,14 @@ def test_memories_of_disjoint_sets_of_events_merge(count):
         is_ours = data.draw(st.lists(st.booleans(), min_size=len(events), max_size=len(events)))
         ours = [event for event, is_one in zip(events, is_ours, strict=True) if is_one]
         theirs = [event for event, is_one in zip(events, is_ours, strict=True) if not is_one]
-        clock_ms = max(map(time_of, log), default=BASE_MS)
+        profile_time_ms = max(map(time_of, log), default=BASE_MS)
         for kind in rules.kinds.values():
-            merged = kind.merge(memory_of(kind, ours), memory_of(kind, theirs), clock_ms)
+            merged = kind.merge(memory_of(kind, ours), memory_of(kind, theirs), profile_time_ms)
             merged = msgspec.msgpack.decode(msgspec.msgpack.encode(merged))
             whole = memory_of(kind, events)
-            assert_alike(kind, merged, whole, clock_ms)
+            assert_alike(kind, merged, whole, profile_time_ms)
             for leaf in rules.leaves_of_kind.get(kind.key, ()):
-                assert leaf.of_memory(merged, clock_ms) == leaf.of_memory(whole, clock_ms)
+                assert leaf.of_memory(merged, profile_time_ms) == leaf.of_memory(whole, profile_time_ms)
 
     check()
 
@@ -381,7 +384,7 @@ def edited_files(draw: st.DrawFn) -> tuple[Content, Content]:
 
 
 def kinds_of(rules: Rules, name: str) -> set[int]:
-    """What a segment's condition remembers, with everything it refers to."""
+    """Returns the keys of the memories of a segment's condition and of everything that it refers to."""
     segment = rules.segment_by_name[name]
     kinds = {rules.leaves[key].kind.key for key in segment.leaves}
     return kinds.union(*(kinds_of(rules, rules.segments[index].name) for index in segment.refers_to))
@@ -405,15 +408,15 @@ def test_state_opens_under_edited_rules(count):
         known_from = dict.fromkeys(fold.rules.kinds, 0)
         for number, content in enumerate((after, before), start=1):
             old, rules = fold.rules, rules_of(content)
-            members, clock_ms = fold.members(), fold.profile.state.clock_ms
+            members, profile_time_ms = fold.members(), fold.profile.state.profile_time_ms
             fold.reopen(rules)
-            edit = fold.advance(clock_ms)  # the edit alone, at the profile's clock
+            edit = fold.advance(profile_time_ms)  # the edit alone, at the profile time
             versions = {segment.name: segment.version for segment in old.segments}
             is_kept = {
                 segment.name: versions.get(segment.name) == segment.version for segment in rules.segments
             }
             for change in edit.changes:
-                assert (change.cause, change.event_time_ms) == ("rules", clock_ms)
+                assert (change.cause, change.event_time_ms) == ("rules", profile_time_ms)
                 assert not is_kept.get(change.segment, False)
             kept = {name: leaves_at_ms for name, leaves_at_ms in members.items() if is_kept.get(name)}
             now = fold.members()
@@ -422,8 +425,8 @@ def test_state_opens_under_edited_rules(count):
             so_far = sum(map(len, parts[:number]))
             known_from = {kind: known_from.get(kind, so_far) for kind in rules.kinds}
             fold.apply_all(parts[number])
-            fold.advance(end_of(log) if number == 2 else fold.profile.state.clock_ms)
-            t_ms = end_of(log) if number == 2 else fold.profile.state.clock_ms
+            fold.advance(end_of(log) if number == 2 else fold.profile.state.profile_time_ms)
+            t_ms = end_of(log) if number == 2 else fold.profile.state.profile_time_ms
             for name in content["segments"]:
                 starts = {known_from[kind] for kind in kinds_of(rules, name)}
                 if len(starts) != 1:
@@ -441,7 +444,7 @@ def test_state_opens_under_edited_rules(count):
 
 @st.composite
 def rewritten(draw: st.DrawFn, content: Content) -> Content:
-    """A file that means the same, written differently."""
+    """Returns equivalent definitions, written differently."""
     measures = dict(content.get("measures", {}))
 
     def rewrite(condition: Any) -> Any:
@@ -486,7 +489,7 @@ def test_the_same_rules_written_differently_change_nothing(count):
         versions = {segment.name: segment.version for segment in fold.rules.segments}
         assert versions == {segment.name: segment.version for segment in rules.segments}
         fold.reopen(rules)
-        assert fold.advance(fold.profile.state.clock_ms).changes == []
+        assert fold.advance(fold.profile.state.profile_time_ms).changes == []
         fold.apply_all(log[edit:])
         fold.advance(end_of(log))
         for name in content["segments"]:

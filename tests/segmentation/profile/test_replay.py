@@ -1,9 +1,9 @@
-"""A profile's log in, its changes out: the same as live."""
+"""A profile's changes, computed from its log, are the same as live."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.profile.replay import Replay
+from segmentation.profile.replay import ProfileFold
 from tests.events import START_MS
 from tests.reference.evaluator import Reference
 from tests.reference.strategies import message_logs, rule_files
@@ -23,26 +23,26 @@ from tests.segmentation.folding import (
 from tests.segmentation.pictures import at
 
 
-def replay(rules, *messages, as_of: int) -> Replay:
-    return Replay(PROFILE_ID, rules).fold(map(event_of, messages), START_MS + as_of)
+def folded(rules, *messages, as_of: int) -> ProfileFold:
+    return ProfileFold(PROFILE_ID, rules).fold(map(event_of, messages), START_MS + as_of)
 
 
 def test_time_runs_to_the_end_and_not_past_it():
     rules = rules_for(s={"event": "A", "within": "5s"})
-    assert [change.change for change in replay(rules, at(0), as_of=4_999).changes] == ["entered"]
-    assert [change.change for change in replay(rules, at(0), as_of=5_000).changes] == ["entered", "exited"]
+    assert [change.change for change in folded(rules, at(0), as_of=4_999).changes] == ["entered"]
+    assert [change.change for change in folded(rules, at(0), as_of=5_000).changes] == ["entered", "exited"]
 
 
 def test_a_later_event_has_not_happened_yet():
     rules = rules_for(s={"event": "A"})
-    assert replay(rules, at(1_001), at(0, "B"), as_of=1_000).changes == []
-    assert [change.event_time_ms for change in replay(rules, at(1_000), as_of=1_000).changes] == [
+    assert folded(rules, at(1_001), at(0, "B"), as_of=1_000).changes == []
+    assert [change.event_time_ms for change in folded(rules, at(1_000), as_of=1_000).changes] == [
         START_MS + 1_000
     ]
 
 
-def test_nothing_comes_of_nothing():
-    nothing = replay(rules_for(s={"not": {"event": "A"}}), as_of=10**12)
+def test_without_events_there_are_no_changes():
+    nothing = folded(rules_for(s={"not": {"event": "A"}}), as_of=10**12)
     assert (nothing.changes, nothing.snapshot) == ([], None)
 
 
@@ -53,24 +53,24 @@ def test_a_first_event_decides_what_refers_to_a_segment_that_it_keeps_from_holdi
         acquainted={"all": [{"segment": "known"}, {"not": {"event": "B"}}]},
     )
     for first, members in ("A", {"known", "acquainted"}), ("B", {"newcomer"}):
-        folded = replay(rules, at(0, first), as_of=0)
-        assert folded.snapshot is not None
-        assert set(folded.snapshot.segments) == members
+        fold = folded(rules, at(0, first), as_of=0)
+        assert fold.snapshot is not None
+        assert set(fold.snapshot.segments) == members
 
 
 def test_the_last_snapshot_counts():
-    folded = replay(rules_for(s={"event": "A"}), at(0), at(1, "B"), as_of=2)
-    assert folded.snapshot is not None
-    assert list(folded.snapshot.segments) == ["s"]
+    fold = folded(rules_for(s={"event": "A"}), at(0), at(1, "B"), as_of=2)
+    assert fold.snapshot is not None
+    assert list(fold.snapshot.segments) == ["s"]
 
 
 @examples(60)
 @given(content=rule_files(), log=message_logs(), cut=st.integers(-5_000, 400_000))
-def test_a_replay_is_the_live_fold_of_what_has_happened(content, log, cut):
+def test_a_fold_equals_the_live_profile_up_to_the_as_of_instant(content, log, cut):
     rules = rules_of(content)
     as_of_ms = (time_of(log[0]) if log else START_MS) + cut
     happened = [message for message in log if time_of(message) <= as_of_ms]
-    replayed = Replay(PROFILE_ID, rules, now_ms=NOW_MS).fold(map(event_of, log), as_of_ms)
+    replayed = ProfileFold(PROFILE_ID, rules, now_ms=NOW_MS).fold(map(event_of, log), as_of_ms)
     live = Fold(rules).apply_all(happened)
     live.advance(as_of_ms)
     assert replayed.changes == live.changes

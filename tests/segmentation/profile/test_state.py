@@ -1,4 +1,4 @@
-"""The state of a profile: which repeats it knows, and which bytes it opens."""
+"""The state of a profile: which repeats it recognizes, and which bytes it decodes."""
 
 import msgspec
 import pytest
@@ -91,7 +91,12 @@ def test_a_state_is_what_it_was_before_encoding():
 def test_a_new_field_at_the_end_is_absent_from_older_bytes():
     least = [7, 5, 6, "rules"]
     state = decode(b"\x01" + msgspec.msgpack.encode(least))
-    assert (state.version, state.clock_ms, state.last_event_ms, state.rules_version) == (7, 5, 6, "rules")
+    assert (state.version, state.profile_time_ms, state.last_event_ms, state.rules_version) == (
+        7,
+        5,
+        6,
+        "rules",
+    )
     assert state.memories == state.members == {}
     assert state.dropped_events == 0
 

@@ -28,7 +28,7 @@ from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from segmentation.timestamps import format_timestamp
 from tests.reference.evaluator import Reference
-from tests.segmentation.folding import assert_same_value, expected_members, members_of, served, time_of
+from tests.segmentation.folding import assert_same_value, expected_members, members_of, public_value, time_of
 
 FIXTURES = Path(__file__).parent / "fixtures"
 ROOT = Path(__file__).parents[3]
@@ -43,11 +43,11 @@ ONE_MORE = {
 
 
 AS_THEY_WERE = {"seen", "busy", "by_measure", "engaged", "abandoner", "pro"}
-"""The segments that mean the same in the edited file."""
+"""The segments whose conditions are the same in the edited file."""
 
 
 class Kept:
-    """What is kept of one format: its states, its rules, and what its profiles are."""
+    """The fixture of one format: its states, its rules, and the expected content of its profiles."""
 
     def __init__(self, version: str) -> None:
         self.version = version
@@ -80,7 +80,7 @@ profiles = pytest.mark.parametrize("profile_id", PROFILES)
 
 
 def assert_is(outcome: Outcome, expected: dict[str, Any]) -> None:
-    """Asserts that a snapshot tells all that is expected."""
+    """Asserts that a snapshot has the expected content."""
     assert outcome.snapshot is not None
     assert members_of(outcome.snapshot) == expected["members"]
     assert outcome.snapshot.traits == expected["traits"]
@@ -181,7 +181,7 @@ def test_it_opens_under_a_file_of_quite_other_rules(kept, profile_id):
 
 
 def messages_of(version: str) -> dict[str, list[dict[str, Any]]]:
-    """The events of a format's log, by profile, in order of arrival."""
+    """Returns the events of a format's log by profile, in order of arrival."""
     by_profile: dict[str, list[dict[str, Any]]] = {}
     for line in (FIXTURES / f"state_v{version}.events.jsonl").read_text().splitlines():
         message = json.loads(line)
@@ -190,20 +190,20 @@ def messages_of(version: str) -> dict[str, list[dict[str, Any]]]:
 
 
 def expectation(content: dict[str, Any], messages: list[dict[str, Any]], t_ms: int) -> dict[str, Any]:
-    """What the reference evaluator knows of a profile at an instant."""
+    """Returns the content of a profile at an instant, by the reference evaluator."""
     reference = Reference(content, messages)
     traits = {path: reference.trait(path, t_ms) for path in traits_named(content)}
     return {
         "at": t_ms,
         "members": expected_members(reference, content["segments"], t_ms),
-        "measures": {name: served(reference.measure(name, t_ms)) for name in content["measures"]},
+        "measures": {name: public_value(reference.measure(name, t_ms)) for name in content["measures"]},
         "scores": {name: reference.score(name, t_ms) for name in content["scores"]},
-        "traits": {path: served(value) for path, value in traits.items() if value is not None},
+        "traits": {path: public_value(value) for path, value in traits.items() if value is not None},
     }
 
 
 def traits_named(rules: Any) -> Iterator[str]:
-    """Every trait that a condition names or the file exports."""
+    """Yields each trait that a condition uses or the file exports."""
     if isinstance(rules, dict):
         yield from rules.get("export_traits", [])
         if isinstance(rules.get("trait"), str):
@@ -213,7 +213,7 @@ def traits_named(rules: Any) -> Iterator[str]:
 
 
 def write_fixture(version: str) -> None:
-    """Writes what the current program makes of a format's rules and events; refuses where that was done before."""
+    """Writes the states that the current program computes from a format's rules and events; never overwrites any."""
     assert version == str(states._FORMAT[0]), f"this program writes format {states._FORMAT[0]}"
     rules_text = (FIXTURES / f"state_v{version}.segments.yaml").read_text()
     rules, content = load_rules(rules_text), yaml.safe_load(rules_text)

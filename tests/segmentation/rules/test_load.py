@@ -153,7 +153,7 @@ def test_what_reading_meets_hides_nothing() -> None:
         "version: 1\nsegments:\n  a: {when: {event: A}}\n  a: {when: {event: B}}\n  b: {when: {evnt: !x A}}"
     )
     assert report(text) == [
-        "line 4: segments.a: the key 'a' stands twice, first on line 3; keep one of them",
+        "line 4: segments.a: the key 'a' occurs twice, first on line 3; keep one of them",
         "line 5: segments.b.when.evnt: the tag !x; leave the tag out",
         "line 5: segments.b.when.evnt: unknown key 'evnt'; did you mean 'event'?",
     ]

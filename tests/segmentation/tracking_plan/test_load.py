@@ -1,4 +1,4 @@
-"""Files of a tracking plan: every mistake is told, with the file, the line and the mend."""
+"""Files of a tracking plan: all mistakes are reported, with the file, the line and the fix."""
 
 import pytest
 from jsonschema_specifications import REGISTRY
@@ -28,11 +28,11 @@ def test_a_plan_of_two_files():
 @pytest.mark.parametrize(
     "text, expected",
     [
-        ("", "line 1: the file is no mapping; begin with event: and schema:"),
+        ("", "line 1: the file is not a mapping; begin with event: and schema:"),
         ("a: [", "line 2: not YAML: did not find expected node content"),
         (
             GOOD + "event: B\n",
-            "line 5: event: the key 'event' stands twice, first on line 1; keep one of them",
+            "line 5: event: the key 'event' occurs twice, first on line 1; keep one of them",
         ),
         (
             GOOD.replace("on_violation", "on_violations"),
@@ -73,16 +73,16 @@ def test_a_plan_of_two_files():
         ),
         (
             GOOD + "  properties: {a: {pattern: '(?=a)b'}}\n",
-            "line 5: schema.properties.a.pattern: a pattern that is not taken; expected no look-around, no"
+            "line 5: schema.properties.a.pattern: an unsupported pattern; expected no look-around, no"
             " back-reference, few repetitions",
         ),
         (
             GOOD + "  properties: {a: {pattern: '((a{999}){999}){99}'}}\n",
-            "line 5: schema.properties.a.pattern: a pattern that is not taken; expected no look-around",
+            "line 5: schema.properties.a.pattern: an unsupported pattern; expected no look-around",
         ),
         (
             GOOD + "  patternProperties: {'(?<!a)b': {}}\n",
-            "line 5: schema.patternProperties['(?<!a)b']: a pattern that is not taken; expected no look-around",
+            "line 5: schema.patternProperties['(?<!a)b']: an unsupported pattern; expected no look-around",
         ),
         (
             GOOD + "  properties: {a: {format: emial}}\n",
@@ -91,17 +91,17 @@ def test_a_plan_of_two_files():
         (GOOD + "  required: name\n", 'line 5: schema.required: "name" is not of type "array"'),
         (
             GOOD + "  properties:\n    a: {type: string}\n    b: {$ref: '#/$defs/b'}\n",
-            "line 7: schema.properties.b[$ref]: it leads to nothing in this plan; expected #/$defs/NAME, or",
+            "line 7: schema.properties.b[$ref]: its target is not in this plan; expected #/$defs/NAME, or",
         ),
         (
             GOOD + "  $ref: https://example.com/order.json\n",
-            "line 5: schema['$ref']: it leads to nothing in this plan",
+            "line 5: schema['$ref']: its target is not in this plan",
         ),
-        (GOOD + "  $ref: file:///etc/passwd\n", "line 5: schema['$ref']: it leads to nothing in this plan"),
-        (GOOD + "  $ref: _nothing.yaml#/$defs/a\n", "line 5: schema['$ref']: it leads to nothing in this"),
+        (GOOD + "  $ref: file:///etc/passwd\n", "line 5: schema['$ref']: its target is not in this plan"),
+        (GOOD + "  $ref: _nothing.yaml#/$defs/a\n", "line 5: schema['$ref']: its target is not in this"),
     ],
 )
-def test_a_mistake_is_told_with_its_place_and_its_mend(text: str, expected: str):
+def test_a_mistake_is_reported_with_its_place_and_its_fix(text: str, expected: str):
     (told,) = mistakes(order=text)
     assert told.startswith("order.yaml: " + expected.replace("[$ref]", "['$ref']"))
 
@@ -123,7 +123,7 @@ def test_tells_every_mistake_of_every_file():
 def test_an_event_has_one_file():
     (told,) = mistakes(a=GOOD, b=GOOD)
     assert told == (
-        "b.yaml: line 1: event: 'Order Completed' stands in a.yaml too; keep one file for each event"
+        "b.yaml: line 1: event: 'Order Completed' is also in a.yaml; keep one file for each event"
     )
 
 
@@ -135,7 +135,7 @@ def test_a_plan_names_an_event():
 
 def test_a_shared_file_is_a_mapping():
     assert mistakes(_shared="- a\n") == [
-        "_shared.yaml: line 1: the file is no mapping; begin with $defs:",
+        "_shared.yaml: line 1: the file is not a mapping; begin with $defs:",
     ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from segmentation.events import MAX_DEPTH, parse_event
 from segmentation.tracking_plan.load import load_tracking_plan
-from segmentation.tracking_plan.plan import MAX_VIOLATIONS, TrackingPlan, told
+from segmentation.tracking_plan.plan import MAX_VIOLATIONS, TrackingPlan, format_violations
 from tests.events import message, payload
 
 SECRET = "ada@example.com"
@@ -46,7 +46,7 @@ def test_calls_other_than_track_have_the_names_that_rules_give_them():
     text = "event: $identify\non_violation: flag\nschema: {properties: {traits: {required: [email]}}}\n"
     plan = load_tracking_plan({"identify.yaml": text})
     event = parse_event(payload(0, "$identify"))
-    assert told(plan.violations(event.name, event.message)) == "traits.email: is missing"
+    assert format_violations(plan.violations(event.name, event.message)) == "traits.email: is missing"
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_tells_every_violation_up_to_a_limit():
     keys = ", ".join(f"k{number}: {{type: string}}" for number in range(50))
     many = f"{{properties: {{{keys}}}}}"
     assert len(broken(many, **{f"k{number}": number for number in range(50)})) == MAX_VIOLATIONS
-    assert told(plan_of("{required: [a, b]}").violations("A", message(0, "A"))) == (
+    assert format_violations(plan_of("{required: [a, b]}").violations("A", message(0, "A"))) == (
         "properties.a: is missing; properties.b: is missing"
     )
 

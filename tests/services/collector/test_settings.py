@@ -78,7 +78,7 @@ def test_a_star_allows_any_origin():
         ("version: 1\nsources: [", "line 3: not YAML"),
         (
             "version: 1\nsources:\n- name: web\n  write_key: web-write-key\n  write_key: web-write-key-2",
-            "line 5: sources[0].write_key: the key 'write_key' stands twice, first on line 4",
+            "line 5: sources[0].write_key: the key 'write_key' occurs twice, first on line 4",
         ),
     ],
 )
