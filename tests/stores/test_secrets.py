@@ -60,12 +60,16 @@ def test_other_spaces_are_part_of_it(manager, secrets):
         (exceptions.PermissionDenied("denied"), "PermissionDenied: grant the job's service account", False),
         (exceptions.NotFound("none"), "NotFound: no such version", False),
         (exceptions.FailedPrecondition("destroyed"), "FailedPrecondition: enable that version", False),
-        (exceptions.Unauthenticated("who"), "Unauthenticated: this machine has no Google credentials", False),
-        (RefreshError("expired"), "RefreshError: this machine has no Google credentials", False),
-        (exceptions.InvalidArgument("what"), "InvalidArgument: Secret Manager does not answer", False),
-        (exceptions.ServiceUnavailable("away"), "ServiceUnavailable: Secret Manager does not answer", True),
-        (exceptions.DeadlineExceeded("late"), "DeadlineExceeded: Secret Manager does not answer", True),
-        (exceptions.ResourceExhausted("much"), "ResourceExhausted: Secret Manager does not answer", True),
+        (
+            exceptions.Unauthenticated("who"),
+            "Unauthenticated: this machine has no valid Google credentials",
+            False,
+        ),
+        (RefreshError("expired"), "RefreshError: this machine has no valid Google credentials", False),
+        (exceptions.InvalidArgument("what"), "InvalidArgument: Secret Manager failed", False),
+        (exceptions.ServiceUnavailable("away"), "ServiceUnavailable: Secret Manager failed", True),
+        (exceptions.DeadlineExceeded("late"), "DeadlineExceeded: Secret Manager failed", True),
+        (exceptions.ResourceExhausted("much"), "ResourceExhausted: Secret Manager failed", True),
         (b"", "it is empty", False),
         (b"\n", "it is empty", False),
         (b"\xffsesame", "it is not UTF-8", False),
@@ -92,7 +96,7 @@ def test_a_client_that_cannot_be_made_is_made_again(manager):
         return manager.make_client()
 
     secrets = Secrets(make_client)
-    with pytest.raises(SecretError, match="no Google credentials"):
+    with pytest.raises(SecretError, match="no valid Google credentials"):
         secrets.read(PASSWORD_SECRET)
     assert secrets.read(PASSWORD_SECRET) == "sesame"
 
@@ -101,7 +105,9 @@ def test_the_real_client_reports_missing_credentials(monkeypatch, tmp_path):
     monkeypatch.setenv("NO_GCE_CHECK", "true")
     monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path))
     monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
-    with pytest.raises(SecretError, match="DefaultCredentialsError: this machine has no Google credentials"):
+    with pytest.raises(
+        SecretError, match="DefaultCredentialsError: this machine has no valid Google credentials"
+    ):
         Secrets(secret_manager).read(PASSWORD_SECRET)
 
 
@@ -109,7 +115,7 @@ def test_are_neither_shown_nor_logged_nor_pickled(manager, secrets, caplog):
     with caplog.at_level(logging.DEBUG):
         secrets.read(PASSWORD_SECRET)
     assert "sesame" not in caplog.text + repr(secrets) + str(secrets)
-    with pytest.raises(TypeError, match="stay in their process"):
+    with pytest.raises(TypeError, match="must not leave their process"):
         pickle.dumps(secrets)
 
 

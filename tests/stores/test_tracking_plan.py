@@ -11,6 +11,7 @@ from apache_beam.io.filesystem import FileMetadata, MatchResult
 from apache_beam.io.filesystems import FileSystems
 from google.api_core.exceptions import Forbidden
 
+from pipeline.cloud_files import CloudFiles
 from pipeline.main import main
 from segmentation.events import parse_event
 from segmentation.tracking_plan.load import TrackingPlanError
@@ -28,7 +29,7 @@ ORDER = (
 
 def mistake(folder: str | Path) -> str:
     with pytest.raises(TrackingPlanError) as raised:
-        read_tracking_plan(str(folder))
+        read_tracking_plan(str(folder), CloudFiles())
     return str(raised.value)
 
 
@@ -80,11 +81,11 @@ def test_reads_a_folder_on_gs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -
         FileSystems, "open", lambda path: local_open(path.replace("gs://b/plan", str(tmp_path)))
     )
     for folder in ("gs://b/plan", "gs://b/plan/"):
-        assert read_tracking_plan(folder).texts == (("order.yaml", ORDER),)
+        assert read_tracking_plan(folder, CloudFiles()).texts == (("order.yaml", ORDER),)
     assert matched == ["gs://b/plan/*"] * 2
 
 
-def test_what_gs_refuses_is_a_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_error_of_gs_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*args: Any) -> Any:
         raise Forbidden("no objects for you")
 
