@@ -249,7 +249,7 @@ def test_grants_are_on_single_resources(terraform: Configuration) -> None:
 def test_tables_are_made_from_the_schema_files(terraform: Configuration, table: str) -> None:
     body = _named(terraform, "google_bigquery_table", table).body
     assert body["schema"] == f'${{file("${{path.module}}/../stores/history/sql/{table}.schema.json")}}'
-    _check_columns(body, ROOT / "pipeline" / "sql" / f"{table}.schema.json")
+    _check_columns(body, ROOT / "stores" / "history" / "sql" / f"{table}.schema.json")
 
 
 def test_raw_events_have_the_columns_that_a_native_subscription_writes(terraform: Configuration) -> None:
@@ -275,7 +275,7 @@ def test_the_history_is_partitioned_and_clustered_as_its_interface_says(terrafor
 
 
 def test_every_view_is_made_from_the_sql_that_is_tested(terraform: Configuration) -> None:
-    paths = list((ROOT / "pipeline" / "sql").glob("*.sql"))
+    paths = list((ROOT / "stores" / "history" / "sql").glob("*.sql"))
     assert paths
     for path in paths:
         (view,) = _named(terraform, "google_bigquery_table", path.stem).body["view"]

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parents[2]
 TERRAFORM = ROOT / "terraform"
 SCHEMA = json.loads((Path(__file__).parent / "google_provider_schema.json").read_text(encoding="utf-8"))
 Run = Callable[..., "subprocess.CompletedProcess[str]"]
-READS = ROOT / "pipeline" / "sql"
+READS = ROOT / "stores" / "history" / "sql"
 """What terraform/ reads outside its own folder."""
 
 
