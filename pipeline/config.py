@@ -16,7 +16,7 @@ from pipeline.options import SegmentationOptions
 from segmentation.durations import parse_duration
 from segmentation.timestamps import parse_timestamp
 from segmentation.tracking_plan.load import TrackingPlanError
-from stores.definitions import Definitions, DefinitionsError, read_definitions
+from stores.definitions import DefinitionsError, LoadedDefinitions, read_definitions
 from stores.files import CLOUD
 from stores.redis.access import RedisTarget
 from stores.tracking_plan import TrackingPlanTexts, read_tracking_plan
@@ -233,7 +233,7 @@ def _as_of_ms(options: SegmentationOptions, bounded: bool) -> int | None:
         raise ConfigError(f"--as_of: {error}") from None
 
 
-def _definitions(path: str) -> Definitions:
+def _definitions(path: str) -> LoadedDefinitions:
     try:
         return read_definitions(path, CloudFiles())
     except DefinitionsError as error:

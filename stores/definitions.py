@@ -19,9 +19,6 @@ class LoadedDefinitions(NamedTuple):
     rules: Rules
 
 
-Definitions = LoadedDefinitions  # the name that pipeline/config.py still imports
-
-
 def read_definitions(path: str, remote: RemoteFiles = LOCAL_ONLY) -> LoadedDefinitions:
     """Reads and compiles a file of definitions.
 

@@ -13,8 +13,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from segmentation.dead_letters import DeadLetter
 from stores.clock import Clock, system_clock_ms
 from stores.history.streaming_inserts import BigQueryTable, Row
+from transforms.shards import shard_of
 from transforms.step_metrics import StepMetrics, Throttling
-from transforms.write_batches import shard_of
 
 _MAX_BATCH_ROWS = 500
 _MAX_BATCH_BYTES = 1_000_000

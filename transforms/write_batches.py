@@ -1,7 +1,6 @@
-"""The base of the steps that write to Redis: shards, and batches within a bundle."""
+"""The base of the steps that write to Redis: batches within a bundle."""
 
 import time
-import zlib
 from typing import Any
 
 import apache_beam as beam
@@ -10,14 +9,6 @@ import transforms.coders  # noqa: F401 (registers the coders of Snapshot and Cha
 from stores.redis.access import RedisTarget
 from stores.segments.writer import SegmentStore
 from transforms.step_metrics import StepMetrics, Throttling
-
-SHARDS = 32
-"""The number of keys of the writers' input: enough to use all workers, few enough for full batches."""
-
-
-def shard_of(profile_id: str) -> int:
-    """Returns the shard of a profile, which is the same in every process."""
-    return zlib.crc32(profile_id.encode("utf-8", "surrogatepass")) % SHARDS
 
 
 class WriteBatchesFn(beam.DoFn):

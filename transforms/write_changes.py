@@ -10,7 +10,8 @@ from apache_beam.transforms.util import ReshufflePerKey
 from segmentation.memberships import Change
 from stores.redis.access import RedisTarget
 from stores.segments.writer import DEFAULT_CHANGES_MAX_LENGTH, SegmentStore
-from transforms.write_batches import WriteBatchesFn, shard_of
+from transforms.shards import shard_of
+from transforms.write_batches import WriteBatchesFn
 
 
 @dataclasses.dataclass

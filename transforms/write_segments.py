@@ -12,7 +12,8 @@ from apache_beam.utils.windowed_value import WindowedValue
 from segmentation.memberships import Snapshot
 from stores.redis.access import RedisTarget
 from stores.segments.writer import SegmentStore
-from transforms.write_batches import WriteBatchesFn, shard_of
+from transforms.shards import shard_of
+from transforms.write_batches import WriteBatchesFn
 
 _MAX_KEPT_PROFILES = 10_000
 """The most snapshots that are kept in memory, because a bounded run can be one large bundle."""

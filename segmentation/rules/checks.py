@@ -68,8 +68,8 @@ class _Checks:
             yield from self._check_condition(_mapping(segment).get("when"), ("segments", name, "when"))
         yield from self._check_references()
 
-    def _problem(self, path: Path, found: str, mend: str) -> Problem:
-        return Problem(self._document.line(path), path, found, mend)
+    def _problem(self, path: Path, found: str, fix: str) -> Problem:
+        return Problem(self._document.line(path), path, found, fix)
 
     # Conditions
 
@@ -143,15 +143,15 @@ class _Checks:
         for test, operand in _tests(spec).items():
             if bounded.get(name) and events_needed({test: operand}) > MAX_EVENTS:
                 found = f"{format_value(operand)} can never be decided: at most {MAX_EVENTS} events are remembered"
-                mend = f"at_least: {MAX_EVENTS} and less_than: {MAX_EVENTS} are the most that can"
-                yield self._problem((*path, test), found, mend)
+                fix = f"at_least: {MAX_EVENTS} and less_than: {MAX_EVENTS} are the most that can"
+                yield self._problem((*path, test), found, fix)
 
     def _check_measured(self, measured: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield from self._check_selection(measured, path)
         written = _written_measures(measured)
         if len(written) > 1:
-            mend = "keep one, or join two conditions under all:"
-            yield self._problem((*path, written[1]), f"two measures: {' and '.join(written)}", mend)
+            fix = "keep one, or join two conditions under all:"
+            yield self._problem((*path, written[1]), f"two measures: {' and '.join(written)}", fix)
 
     def _check_selection(self, selection: dict[str, Any], path: Path) -> Iterator[Problem]:
         for key, tests in _mapping(selection.get("where")).items():
@@ -170,8 +170,8 @@ class _Checks:
             re2.compile(expression, _QUIET)
         except re2.error as error:
             reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
-            mend = "see the syntax of RE2 (no look-around, no back-reference)"
-            yield self._problem(path, f"an expression that RE2 refuses: {reason}", mend)
+            fix = "see the syntax of RE2 (no look-around, no back-reference)"
+            yield self._problem(path, f"an expression that RE2 refuses: {reason}", fix)
 
     # Sequences
 
@@ -190,8 +190,8 @@ class _Checks:
     def _check_slot(self, slot: dict[str, Any], condition: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield from self._check_selection(slot, path)
         if "same" in slot and "same" not in condition:
-            mend = "add same: beside sequence:, and here only where the path differs"
-            yield self._problem((*path, "same"), "same: in a sequence without same:", mend)
+            fix = "add same: beside sequence:, and here only where the path differs"
+            yield self._problem((*path, "same"), "same: in a sequence without same:", fix)
 
     def _check_then_not(
         self, entry: dict[str, Any], condition: dict[str, Any], path: Path

@@ -39,8 +39,8 @@ def check_structure(document: Document) -> tuple[Definitions | None, list[Proble
     """
     problems = list(document.problems)
     if not isinstance(document.value, dict):
-        mend = "begin with version: 1 and segments:"
-        return None, [*problems, Problem(document.line(()), (), "the file is no mapping", mend)]
+        fix = "begin with version: 1 and segments:"
+        return None, [*problems, Problem(document.line(()), (), "the file is no mapping", fix)]
     while True:
         try:
             definitions = Definitions.model_validate(document.value)
@@ -71,13 +71,13 @@ def _mistakes(document: Document, prefix: Location, error: pydantic.ValidationEr
             yield _unknown_key(document, (*path, location[-1]), _keys(model))
         elif kind == "missing":
             path, key = _path(document, location[:-1]), str(location[-1])
-            found, mend = f"the key {key!r} is missing", f"add it, such as {_EXAMPLES.get(key, key)}"
-            yield _Mistake(Problem(document.line(path), path, found, mend))
+            found, fix = f"the key {key!r} is missing", f"add it, such as {_EXAMPLES.get(key, key)}"
+            yield _Mistake(Problem(document.line(path), path, found, fix))
         elif kind == "union_tag_not_found":
             yield from _mistakes_of_form(document, location, details["input"])
         else:
             path = _path(document, location[:-1] if _is_of_key(details) else location)
-            yield _Mistake(Problem(document.line(path), path, _found(details), _mend(details)))
+            yield _Mistake(Problem(document.line(path), path, _found(details), _fix(details)))
 
 
 def _is_of_key(details: ErrorDetails) -> bool:
@@ -87,15 +87,15 @@ def _is_of_key(details: ErrorDetails) -> bool:
 def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
     line, key = document.line(path), str(path[-1])
     if path[0] == "measures" and key in ValueTests.TEST_NAMES:
-        mend = "put the test into the condition that refers to the measure"
-        return _Mistake(Problem(line, path, "a test on a named measure", mend))
+        fix = "put the test into the condition that refers to the measure"
+        return _Mistake(Problem(line, path, "a test on a named measure", fix))
     meant = _meant(key, keys)
-    mend = (
+    fix = (
         f"did you mean {meant!r}?"
         if meant
         else f"expected {'one of ' + format_list(keys) if keys else 'none'}"
     )
-    return _Mistake(Problem(line, path, f"unknown key {format_value(key)}", mend), meant)
+    return _Mistake(Problem(line, path, f"unknown key {format_value(key)}", fix), meant)
 
 
 def _meant(key: str, keys: Sequence[str]) -> str | None:
@@ -108,8 +108,8 @@ def _mistakes_of_form(document: Document, location: Location, condition: Any) ->
     path = _path(document, location)
     forms = [form for form in FORMS if isinstance(condition, dict) and form in condition]
     if forms:
-        found, mend = f"two forms in one condition: {' and '.join(forms)}", "join them under all: or any:"
-        yield _Mistake(Problem(document.line(path), path, found, mend))
+        found, fix = f"two forms in one condition: {' and '.join(forms)}", "join them under all: or any:"
+        yield _Mistake(Problem(document.line(path), path, found, fix))
         yield from _mistakes_in_each(document, location, condition, forms)
         return
     for key in condition if isinstance(condition, dict) else ():
@@ -118,8 +118,8 @@ def _mistakes_of_form(document: Document, location: Location, condition: Any) ->
             return
     keys = format_list(map(format_value, condition)) if isinstance(condition, dict) else ""
     found = f"no form of condition among the keys {keys}" if keys else f"found {format_value(condition)}"
-    mend = f"expected a condition: a mapping with one of {', '.join(FORMS)}"
-    yield _Mistake(Problem(document.line(path), path, found, mend))
+    fix = f"expected a condition: a mapping with one of {', '.join(FORMS)}"
+    yield _Mistake(Problem(document.line(path), path, found, fix))
 
 
 def _mistakes_in_each(
@@ -202,13 +202,13 @@ _EXAMPLES = {
     "earn": "earn: [{event: Product Viewed, points: 1}]",
     "points": "points: 1",
 }
-_PATTERN_MENDS = {
+_PATTERN_FIXES = {
     NAME_PATTERN: "expected a name of a to z, 0 to 9 and _, a letter first, at most 64 characters",
     LIST_PATH_PATTERN: "expected a dotted path, such as properties.price or properties.products[].sku",
     PLAIN_PATH_PATTERN: "expected a dotted path without []",
     EVENT_NAME_PATTERN: "expected an event's name, or $page, $screen, $identify, $group or $alias",
 }
-_MODEL_MENDS = {
+_MODEL_FIXES = {
     "ValueTests": "expected a mapping of tests, such as {at_least: 1}",
     "TestsOfPath": "expected a path and tests, such as {of: properties.total, at_least: 1}",
     "TestsOfPlainPath": "expected a path and tests, such as {of: properties.category, equals: shoes}",
@@ -216,7 +216,7 @@ _MODEL_MENDS = {
     "OfPath": "expected a path, such as {of: properties.total}",
     "OfPlainPath": "expected a path, such as {of: properties.category}",
 }
-_MENDS = {
+_FIXES = {
     "string_type": "expected a text",
     "list_type": "expected a list",
     "dict_type": "expected a mapping",
@@ -232,12 +232,12 @@ def _found(details: ErrorDetails) -> str:
     return f"found {format_value(details['input'])}"
 
 
-def _mend(details: ErrorDetails) -> str:
+def _fix(details: ErrorDetails) -> str:
     kind, context = details["type"], details.get("ctx", {})
     if kind == "string_pattern_mismatch":
-        return _PATTERN_MENDS[context["pattern"]]
+        return _PATTERN_FIXES[context["pattern"]]
     if kind == "model_type":
-        return _MODEL_MENDS.get(context["class_name"], "expected a mapping")
+        return _MODEL_FIXES.get(context["class_name"], "expected a mapping")
     if kind in ("too_long", "string_too_long"):
         return f"a limit is exceeded: at most {context['max_length']} are taken"
-    return _MENDS.get(kind, details["msg"])
+    return _FIXES.get(kind, details["msg"])

@@ -15,7 +15,7 @@ from local.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Change, Snapshot
 from stores.redis.access import RedisTarget
 from transforms.coders import MsgspecCoder
-from transforms.write_batches import SHARDS, shard_of
+from transforms.shards import SHARDS, shard_of
 from transforms.write_changes import WriteChanges
 from transforms.write_segments import WriteSegments
 

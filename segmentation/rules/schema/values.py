@@ -29,7 +29,7 @@ def _duration(value: Any) -> int:
     try:
         return durations.parse_duration(value if isinstance(value, str) else "")
     except ValueError as error:
-        raise PydanticCustomError("duration", "{mend}", {"mend": str(error)}) from None
+        raise PydanticCustomError("duration", "{fix}", {"fix": str(error)}) from None
 
 
 def _version(value: Any) -> Any:
