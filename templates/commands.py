@@ -15,7 +15,7 @@ from templates.programs import CommandError
 from templates.settings import Values, VariablesError, read_settings
 
 
-class Step(NamedTuple):
+class CommandStep(NamedTuple):
     """A part of a command: its description, the variables that it needs, and its function."""
 
     description: str
@@ -29,50 +29,54 @@ _LAUNCH = (
     *("VERSION", "TEMPLATE_FOLDER", "JOB_PARAMETERS", "WORKERS"),
     *("WORKER_SERVICE_ACCOUNT", "SUBNETWORK", "STAGING_LOCATION", "TEMP_LOCATION"),
 )
-_INFRASTRUCTURE = Step(
+_INFRASTRUCTURE = CommandStep(
     "create or change the infrastructure with Terraform; its state is in gs://{STATE_BUCKET}",
     ("STATE_BUCKET",),
     infrastructure.apply,
 )
-_IMAGE = Step(
+_IMAGE = CommandStep(
     "build and push {IMAGE_REPOSITORY}/live-segments:{VERSION}, unless it exists",
     ("IMAGE_REPOSITORY", "VERSION"),
     image.push_image,
 )
-_TEMPLATE = Step(
+_TEMPLATE = CommandStep(
     "write the template {TEMPLATE_FOLDER}/live-{VERSION}.json, unless it exists",
     ("IMAGE_REPOSITORY", "TEMPLATE_FOLDER", "VERSION"),
     image.write_template,
 )
-_DEFINITIONS = Step(
+_DEFINITIONS = CommandStep(
     "copy definitions/segments.yaml to {DEFINITIONS_FILE}, unless it exists",
     ("DEFINITIONS_FILE",),
     job.publish_definitions,
 )
-_LAUNCH_STEP = Step("launch {JOB_NAME}, version {VERSION}, in {REGION} of {PROJECT}", _LAUNCH, job.launch)
-_VALIDATE = Step("ask Dataflow whether version {VERSION} can replace {JOB_NAME}", _LAUNCH, job.validate)
-_REPLACE = Step(
+_LAUNCH_STEP = CommandStep(
+    "launch {JOB_NAME}, version {VERSION}, in {REGION} of {PROJECT}", _LAUNCH, job.launch
+)
+_VALIDATE = CommandStep(
+    "ask Dataflow whether version {VERSION} can replace {JOB_NAME}", _LAUNCH, job.validate
+)
+_REPLACE = CommandStep(
     "replace {JOB_NAME} in {REGION} of {PROJECT} by version {VERSION}; its state is kept",
     _LAUNCH,
     job.replace,
 )
-_DRAIN = Step(
+_DRAIN = CommandStep(
     "drain {JOB_NAME} in {REGION} of {PROJECT}: it processes the messages that it has read, and ends; the state of all"
     " profiles is lost",
     (*_JOB, "CONFIRM"),
     job.drain,
 )
-_REPLAY = Step(
+_REPLAY = CommandStep(
     "publish the dead letters of {DEAD_LETTERS_SUBSCRIPTION} to {EVENTS_TOPIC} again",
     ("DEAD_LETTERS_SUBSCRIPTION", "EVENTS_TOPIC"),
     job.replay,
 )
-_DESTROY = Step(
+_DESTROY = CommandStep(
     "destroy all that Terraform created in {PROJECT} for {JOB_NAME}: Redis, the history, raw events, definitions",
     (*_JOB, "STATE_BUCKET", "CONFIRM"),
     infrastructure.destroy,
 )
-COMMANDS: dict[str, tuple[Step, ...]] = {
+COMMANDS: dict[str, tuple[CommandStep, ...]] = {
     "infrastructure": (_INFRASTRUCTURE,),
     "image": (_IMAGE,),
     "template": (_TEMPLATE,),
