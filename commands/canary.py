@@ -20,7 +20,7 @@ from google.cloud import pubsub_v1
 from redis.exceptions import RedisClusterException, RedisError
 
 from pipeline.cloud_files import CloudFiles
-from pipeline.config import redis_of, topic_in
+from pipeline.config import redis_target_from, topic_from
 from pipeline.flags.forms import ConfigError
 from pipeline.flags.pubsub import require_topic
 from pipeline.flags.redis import add_redis_flags, with_flag
@@ -89,7 +89,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command. Returns the exit status: 1 if the event or the exit did not arrive, 2 if a flag is wrong."""
     flags = parser().parse_args(argv)
     try:
-        target = redis_of(flags, may_hold_password=True)
+        target = redis_target_from(flags, may_hold_password=True)
         rules = read_definitions(flags.segments, CloudFiles()).rules
         events_topic = _events_topic(flags)
         payload = new_event(f"{PROFILE_PREFIX}{random.randrange(PROFILES)}", system_clock_ms())
@@ -235,7 +235,7 @@ class ProfileReader:
 
 
 def _events_topic(flags: argparse.Namespace) -> str:
-    topic = topic_in(flags, "events_topic")
+    topic = topic_from(flags, "events_topic")
     if topic is None:
         raise ConfigError("--events_topic is empty")
     require_topic("events_topic", topic)

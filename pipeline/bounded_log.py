@@ -1,4 +1,4 @@
-"""The log of a bounded run: which files it has, whether they can be read, and when it ends."""
+"""The log of a bounded run: finds its files, checks that they can be read, and finds its latest timestamp."""
 
 import glob
 import zlib
@@ -15,14 +15,14 @@ _UNREADABLE = (OSError, EOFError, zlib.error, GoogleAPIError, GoogleAuthError)
 
 
 class LogError(ValueError):
-    """There is no such log, or a file of it cannot be read; the message names the file."""
+    """No file matches, or a file of the log cannot be read. The message names the file or the pattern."""
 
 
 def log_paths(pattern: str) -> tuple[str, ...]:
-    """Returns the files that a path or a glob names, in order of their names.
+    """Returns the files that match a path or a glob, sorted by name.
 
     Raises:
-      LogError: there are none.
+      LogError: no file matches, or the files cannot be listed.
     """
     try:
         found = CloudFiles().match(pattern) if pattern.startswith(CLOUD) else glob.glob(pattern)
@@ -34,7 +34,7 @@ def log_paths(pattern: str) -> tuple[str, ...]:
 
 
 def check_readable(paths: tuple[str, ...]) -> None:
-    """Reads the beginning of each file, and the whole of a local .gz, which may be damaged anywhere.
+    """Reads the first line of each file, and the whole of a local .gz file, which can be damaged anywhere.
 
     Raises:
       LogError: a file cannot be read.
@@ -49,7 +49,7 @@ def check_readable(paths: tuple[str, ...]) -> None:
 
 
 def latest_event_ms(paths: tuple[str, ...], now_ms: int) -> int:
-    """Returns the greatest timestamp of a valid event that is not later than now; now if there is none.
+    """Returns the latest timestamp of a valid event up to now, in Unix milliseconds; now if there is none.
 
     Raises:
       LogError: a file cannot be read.
@@ -75,4 +75,4 @@ def _timestamp_ms(line: bytes) -> int | None:
     try:
         return parse_event(line).timestamp_ms
     except InvalidEvent:
-        return None  # the run itself makes a dead letter of it
+        return None  # ParseEvents turns this line into a dead letter

@@ -1,7 +1,7 @@
-"""Reads files on gs:// with Beam's own file systems.
+"""Reads files on gs:// with Beam's file systems.
 
-Beam and Google's libraries take seconds to import, and a command that reads local files needs none of them: they are
-imported at the first address.
+The libraries of Beam and Google take seconds to import, and a command that reads only local files does not need them.
+They are therefore imported when the first file on gs:// is read or listed.
 """
 
 import contextlib
@@ -9,13 +9,13 @@ from collections.abc import Iterator
 
 
 class CloudFiles:
-    """The `RemoteFiles` of a job and of the commands beside it."""
+    """Implements `RemoteFiles` for the job and the commands."""
 
     def read(self, address: str) -> bytes:
-        """Returns what a file holds.
+        """Returns the content of a file.
 
         Raises:
-          OSError: it cannot be read.
+          OSError: the file cannot be read.
         """
         with _as_os_errors():
             from apache_beam.io.filesystems import FileSystems
@@ -24,10 +24,10 @@ class CloudFiles:
                 return bytes(file.read())
 
     def match(self, pattern: str) -> list[str]:
-        """Returns the addresses of the files that match a pattern, in no order.
+        """Returns the addresses of the files that match a pattern, in no defined order.
 
         Raises:
-          OSError: they cannot be listed.
+          OSError: the files cannot be listed.
         """
         with _as_os_errors():
             from apache_beam.io.filesystems import FileSystems

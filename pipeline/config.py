@@ -1,4 +1,4 @@
-"""Flags to one validated, frozen configuration; steps receive its values, never flags."""
+"""Turns flags into one validated, frozen configuration. Steps receive its values, never flags."""
 
 import argparse
 import dataclasses
@@ -24,19 +24,19 @@ from stores.tracking_plan import TrackingPlanTexts, read_tracking_plan
 
 @dataclasses.dataclass(frozen=True)
 class Log:
-    """A bounded source: files that are read in order, up to an instant."""
+    """A bounded source: files that are read in order. The run ends at a given instant of event time."""
 
     paths: tuple[str, ...]
-    """In the order in which they are read."""
+    """The files, in the order in which they are read."""
     as_of_ms: int
-    """The end of time."""
+    """The instant at which event time ends, in Unix milliseconds."""
     run: str
-    """Names the files that the run writes."""
+    """An id of the run; it is part of the names of the files that the run writes."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Subscription:
-    """An unbounded source."""
+    """An unbounded source: a Pub/Sub subscription."""
 
     name: str
     """projects/P/subscriptions/S."""
@@ -49,7 +49,7 @@ class Table:
     name: str
     """PROJECT:DATASET.TABLE."""
     storage_write_service: str | None = None
-    """What describes the Storage Write API's step to Beam, HOST:PORT or a jar; None: streaming inserts."""
+    """Beam's expansion service for the Storage Write API: HOST:PORT or a jar. None: streaming inserts."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,15 +62,15 @@ class Topic:
 
 @dataclasses.dataclass(frozen=True)
 class Files:
-    """JSON lines."""
+    """Files of JSON lines, for the history or for dead letters."""
 
     prefix: str
-    """How the files' names begin."""
+    """The path with which each file's name begins."""
 
 
 @dataclasses.dataclass(frozen=True)
 class SegmentationConfig:
-    """What the main job needs to know."""
+    """The configuration of the main job."""
 
     source: Log | Subscription
     rules_text: str = dataclasses.field(repr=False)
@@ -81,33 +81,33 @@ class SegmentationConfig:
     dead_letters: Topic | Files
     changes_topic: str | None = None
     tracking_plan: TrackingPlanTexts | None = dataclasses.field(default=None, repr=False)
-    """What events must look like; None: no more than an event's contract says."""
+    """The schemas that events must match. None: only `parse_event` checks events."""
 
     @property
     def as_of_ms(self) -> int | None:
-        """The end of time of a bounded run; None for an unbounded one."""
+        """The instant at which a bounded run ends, in Unix milliseconds; None for a live run."""
         return self.source.as_of_ms if isinstance(self.source, Log) else None
 
     @property
     def run(self) -> str | None:
-        """Names the files of a bounded run; None for an unbounded one."""
+        """The id of a bounded run, which is part of its files' names; None for a live run."""
         return self.source.run if isinstance(self.source, Log) else None
 
     @classmethod
     def from_options(cls, options: SegmentationOptions, now_ms: int) -> "SegmentationConfig":
-        """Returns the configuration that flags ask for; reads the rules and the log, a local one to its end.
+        """Returns the configuration that flags describe. Reads the definitions and the log, and makes folders.
 
         Raises:
-          ConfigError: a wrong flag, an unreadable file or an invalid rule.
+          ConfigError: a flag is wrong, a file cannot be read, or a definition is invalid.
         """
         bounded = one_of(options, "events", "input_subscription") == "events"
         require(options, "segments", "redis_url")
         runner = options.view_as(StandardOptions).runner or ""
-        redis = redis_of(options, may_hold_password="dataflow" not in runner.lower())
+        redis = redis_target_from(options, may_hold_password="dataflow" not in runner.lower())
         history, dead_letters = _history(options, bounded), _dead_letters(options, bounded)
         if history == dead_letters:
             raise ConfigError("--history_path and --dead_letter_path must differ")
-        changes_topic = topic_in(options, "changes_topic")
+        changes_topic = topic_from(options, "changes_topic")
         as_of_ms = _as_of_ms(options, bounded)
         definitions = _definitions(options.segments)
         tracking_plan = _tracking_plan(options.tracking_plan)
@@ -128,15 +128,17 @@ class SegmentationConfig:
         )
 
 
-def redis_of(options: SegmentationOptions | argparse.Namespace, *, may_hold_password: bool) -> RedisTarget:
-    """Returns where the flags of `add_redis_flags` lead to, having connected to nothing.
+def redis_target_from(
+    options: SegmentationOptions | argparse.Namespace, *, may_hold_password: bool
+) -> RedisTarget:
+    """Returns the target that the flags of `add_redis_flags` describe. Does not connect.
 
     Args:
       options: the flags; --redis_url is among them.
-      may_hold_password: the flags stay on this machine, so the URL may hold one.
+      may_hold_password: whether the URL may contain a password, because the flags stay on this machine.
 
     Raises:
-      ConfigError: one does not look as it must, they do not fit, or a password would be shown to others.
+      ConfigError: a flag is malformed, flags contradict each other, or other people could read a password.
     """
     try:
         return redis_target(
@@ -149,11 +151,11 @@ def redis_of(options: SegmentationOptions | argparse.Namespace, *, may_hold_pass
         raise ConfigError(str(error)) from None
 
 
-def topic_in(options: SegmentationOptions | argparse.Namespace, flag: str) -> str | None:
-    """Returns the topic that a flag names, None if it was not given.
+def topic_from(options: SegmentationOptions | argparse.Namespace, flag: str) -> str | None:
+    """Returns the value of a flag that names a topic; None if the flag was not given.
 
     Raises:
-      ConfigError: it does not look like a topic's name.
+      ConfigError: the value is not of the form projects/P/topics/T.
     """
     return matching(options, flag, forms.TOPIC)
 
@@ -177,20 +179,20 @@ def _history(options: SegmentationOptions, bounded: bool) -> Table | Files:
 def _dead_letters(options: SegmentationOptions, bounded: bool) -> Topic | Files:
     if one_of(options, "dead_letter_topic", "dead_letter_path") == "dead_letter_path":
         return _files(options, "dead_letter_path", "dead_letter_topic", bounded)
-    name = topic_in(options, "dead_letter_topic")
+    name = topic_from(options, "dead_letter_topic")
     assert name is not None
     return Topic(name)
 
 
-def _files(options: SegmentationOptions, flag: str, instead: str, bounded: bool) -> Files:
+def _files(options: SegmentationOptions, flag: str, alternative: str, bounded: bool) -> Files:
     prefix = getattr(options, flag)
     if not bounded and prefix.startswith(CLOUD):
-        raise ConfigError(f"--{flag} cannot be appended to on gs://: give --{instead} instead")
+        raise ConfigError(f"--{flag} cannot be appended to on gs://: give --{alternative} instead")
     return Files(prefix)
 
 
 def _make_folder(flag: str, prefix: str) -> None:
-    """Makes the folder of a prefix if it is missing."""
+    """Makes the folder of a local prefix if it does not exist."""
     if prefix.startswith(CLOUD):
         return
     folder = os.path.dirname(prefix) or "."

@@ -1,7 +1,7 @@
-"""The main job's graph: the same for a log and for a subscription.
+"""The graph of the main job. A bounded run and a live run differ only in the step that reads.
 
-The labels of steps, and the names of state and timers in them, are public interface: a running job is
-updated only if they stay.
+The labels of steps, and the ids of their state and timers, are public interface: Dataflow updates a running job only
+if they stay the same.
 """
 
 from typing import Any
@@ -38,12 +38,12 @@ def read_messages(source: Log | Subscription) -> beam.PTransform:
 def build(
     messages: beam.PCollection[Message], config: SegmentationConfig, clock: Clock = system_clock_ms
 ) -> None:
-    """Adds the main job to a pipeline, after the step that reads.
+    """Adds the steps of the main job to a pipeline, after the step that reads.
 
     Args:
-      messages: of the source, or of a script in a test.
-      config: what the job needs to know.
-      clock: the processing time.
+      messages: the messages of the source, or those of a test.
+      config: the configuration of the job.
+      clock: returns the processing time in Unix milliseconds.
     """
     events, unparsed = messages | "ParseEvents" >> ParseEvents(config.as_of_ms, clock, config.tracking_plan)
     changes, snapshots = (

@@ -22,7 +22,7 @@ from stores.clock import system_clock_ms
 from transforms.coders import PLUGIN
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
-"""Chosen by its full name, for plain DirectRunner downloads another runner where it has a network."""
+"""The full name is needed: plain DirectRunner downloads another runner if it has a network."""
 _LOCAL_NAMES = ("directrunner", "direct", "bundlebaseddirectrunner", LOCAL_RUNNER.lower())
 _USAGE = (
     "segments run --events=FILE_OR_GLOB|--input_subscription=S --segments=FILE --redis_url=URL"
@@ -31,7 +31,7 @@ _USAGE = (
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job; returns the exit status: 2 where a flag, a file or a rule is wrong."""
+    """Runs the job and returns the exit status: 0, or 2 if a flag, a file or a definition is wrong."""
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     try:
@@ -43,12 +43,13 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(argv: list[str]) -> PipelineResult:
-    """Builds and starts the job; on a local runner waits for its end.
+    """Builds and starts the job. On the local runner it waits until the job ends.
 
-    A template's launcher must not wait: on any other runner this returns when the job is submitted.
+    On any other runner it returns when the job is submitted, because the launcher of a template must not wait.
 
     Raises:
-      ConfigError: a wrong flag, an unreadable file, an invalid rule, or a local run's Redis is silent.
+      ConfigError: a flag is wrong, a file cannot be read, a definition is invalid, or Redis does not answer
+        a local run.
     """
     options = parse_options(argv)
     config = SegmentationConfig.from_options(options.view_as(SegmentationOptions), system_clock_ms())
@@ -73,10 +74,10 @@ def run(argv: list[str]) -> PipelineResult:
 
 
 def parse_options(argv: list[str]) -> PipelineOptions:
-    """Returns the options in flags.
+    """Parses flags into options.
 
     Raises:
-      ConfigError: a flag that neither this job nor Beam knows, or a value that does not fit.
+      ConfigError: neither this job nor Beam knows a flag, or a value is invalid.
     """
     parser = _Parser(prog="segments run", usage=_USAGE, allow_abbrev=False, conflict_handler="resolve")
     for options_class in [PipelineOptions, *_all_subclasses(PipelineOptions)]:
@@ -84,7 +85,7 @@ def parse_options(argv: list[str]) -> PipelineOptions:
     _, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].split("=")[0]
-        if not flag.startswith("-"):  # it is not shown: it may be a URL with a password
+        if not flag.startswith("-"):  # the message leaves it out, because it may be a URL with a password
             raise ConfigError("an argument belongs to no flag; write each as --flag=value")
         known = [option for action in parser._actions for option in action.option_strings]
         close = difflib.get_close_matches(flag, known, n=1)
@@ -119,7 +120,11 @@ def _check_cloud(options: PipelineOptions, config: SegmentationConfig, is_local:
 def _pipeline(options: PipelineOptions) -> beam.Pipeline:
     try:
         return beam.Pipeline(options=options)
-    except (ValueError, ImportError, AttributeError) as error:  # no such runner, or flags that it lacks
+    except (
+        ValueError,
+        ImportError,
+        AttributeError,
+    ) as error:  # the runner does not exist, or does not know a flag
         raise ConfigError(str(error)) from None
 
 

@@ -1,4 +1,4 @@
-"""The job's own flags; Beam's are never declared again."""
+"""The flags of the main job, beside those of Beam."""
 
 import argparse
 
@@ -8,7 +8,10 @@ from pipeline.flags.redis import add_redis_flags
 
 
 class SegmentationOptions(PipelineOptions):
-    """Flags of the main job. None is required here, for Beam parses the flags of all its options classes."""
+    """Flags of the main job.
+
+    None of them is required here, because Beam parses the flags of all options classes in every job.
+    """
 
     @classmethod
     def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:

@@ -1,4 +1,7 @@
-"""What a run needs of Google Cloud, asked for before anything starts: Beam would ask late, or help itself."""
+"""Checks what a run needs from Google Cloud before it starts.
+
+Beam would check it late, or would download a file or create a bucket without asking.
+"""
 
 import os
 import re
@@ -10,19 +13,21 @@ from apache_beam.utils.subprocess_server import JavaHelper, JavaJarServer, is_se
 from google.auth.exceptions import GoogleAuthError
 
 STORAGE_WRITE_TARGET = "sdks:java:io:google-cloud-platform:expansion-service:build"
-"""Beam's name for the program that knows its Java steps for Google Cloud; a key of --beam_services."""
+"""Beam's name for the expansion service of its Java steps for Google Cloud; a key of --beam_services."""
 _LOCATION = re.compile(r"gs://[a-z0-9][a-z0-9._-]{1,220}[a-z0-9]/.+")
 
 
 class CloudFlagsError(ValueError):
-    """A flag is missing, or this machine may not use Google Cloud; the message says what to do."""
+    """A flag is missing or wrong, or this machine cannot use Google Cloud. The message contains the fix."""
 
 
 def check_credentials() -> None:
-    """Looks for Google credentials, which a local run into BigQuery uses; Beam would open a browser for some.
+    """Checks that this machine has Google credentials, which a local run needs to write to BigQuery.
+
+    Without this check, Beam would open a browser to get credentials.
 
     Raises:
-      CloudFlagsError: this machine has none.
+      CloudFlagsError: this machine has no credentials.
     """
     try:
         google.auth.default()
@@ -31,10 +36,12 @@ def check_credentials() -> None:
 
 
 def check_locations(options: PipelineOptions) -> None:
-    """Asks for a place on gs://, which a Dataflow job needs; Beam would make a bucket of its own.
+    """Checks that the flags name a folder on gs://, which a Dataflow job needs.
+
+    Without this check, Beam would create a bucket.
 
     Raises:
-      CloudFlagsError: there is none.
+      CloudFlagsError: no flag names a folder, or one is malformed.
     """
     cloud = options.view_as(GoogleCloudOptions)
     locations = {flag: getattr(cloud, flag) for flag in ("temp_location", "staging_location")}
@@ -46,12 +53,12 @@ def check_locations(options: PipelineOptions) -> None:
 
 
 def storage_write_service(options: PipelineOptions) -> str:
-    """Returns where the Storage Write API's Java step is described: HOST:PORT, or a jar on this machine.
+    """Returns the expansion service of the Storage Write API's Java step: HOST:PORT, or a jar on this machine.
 
-    Beam itself would look for the jar on the internet.
+    Beam on its own would download the jar from the internet.
 
     Raises:
-      CloudFlagsError: there is no such jar, or no Java to run it.
+      CloudFlagsError: the jar does not exist, or Java is not installed.
     """
     services = options.view_as(CrossLanguageOptions).beam_services or {}
     given = services.get(STORAGE_WRITE_TARGET)
@@ -59,11 +66,11 @@ def storage_write_service(options: PipelineOptions) -> str:
         return str(given)
     name = os.path.basename(JavaJarServer.path_to_beam_jar(STORAGE_WRITE_TARGET))
     jar = given or os.path.join(JavaJarServer.JAR_CACHE, name)
-    lacking = []
+    missing = []
     if not os.path.isfile(jar):
-        lacking.append(f"the file {jar}, which is {name} from Maven Central")
+        missing.append(f"the file {jar}, which is {name} from Maven Central")
     if shutil.which(JavaHelper.get_java()) is None:
-        lacking.append("Java 11 or later, on the PATH or in $JAVA_HOME")
-    if lacking:
-        raise CloudFlagsError(f"--history_method=STORAGE_WRITE_API needs {' and '.join(lacking)}")
+        missing.append("Java 11 or later, on the PATH or in $JAVA_HOME")
+    if missing:
+        raise CloudFlagsError(f"--history_method=STORAGE_WRITE_API needs {' and '.join(missing)}")
     return jar

@@ -1,4 +1,4 @@
-"""The forms of flags' values, and which flags go together."""
+"""Checks the form of flags' values, and which flags were given."""
 
 import argparse
 import re
@@ -9,7 +9,7 @@ TOPIC = "projects/P/topics/T, P of 6 characters or more"
 SUBSCRIPTION = "projects/P/subscriptions/S, P of 6 characters or more"
 SECRET = "projects/P/secrets/S/versions/V"
 TABLE = "PROJECT:DATASET.TABLE"
-_PROJECT = "[a-z][-a-z0-9:.]{4,61}[a-z0-9]"  # what Beam takes
+_PROJECT = "[a-z][-a-z0-9:.]{4,61}[a-z0-9]"  # the names that Beam accepts
 _FORMS = {
     TOPIC: rf"projects/{_PROJECT}/topics/[^/]+",
     SUBSCRIPTION: rf"projects/{_PROJECT}/subscriptions/[^/]+",
@@ -21,11 +21,11 @@ Flags = PipelineOptions | argparse.Namespace
 
 
 class ConfigError(ValueError):
-    """A flag, a file or a rule is wrong; the message says what to change."""
+    """A flag, a file or a definition is wrong. The message contains the fix."""
 
 
 def one_of(flags: Flags, flag: str, other: str) -> str:
-    """Returns which of two flags was given.
+    """Returns the name of the one of two flags that was given.
 
     Raises:
       ConfigError: both were given, or neither.
@@ -36,10 +36,10 @@ def one_of(flags: Flags, flag: str, other: str) -> str:
 
 
 def require(flags: Flags, *names: str) -> None:
-    """Does nothing if all these flags were given.
+    """Checks that all these flags were given.
 
     Raises:
-      ConfigError: some were not.
+      ConfigError: a flag is missing.
     """
     missing = [f"--{name}" for name in names if not getattr(flags, name)]
     if missing:
@@ -47,13 +47,18 @@ def require(flags: Flags, *names: str) -> None:
 
 
 def matching(flags: Flags, flag: str, form: str) -> str | None:
-    """Returns a flag's value; None if it was not given.
+    """Returns the value of a flag; None if the flag was not given.
+
+    Args:
+      flags: the flags.
+      flag: the name of one of them.
+      form: the form that its value must have: `TOPIC`, `SUBSCRIPTION`, `SECRET` or `TABLE`.
 
     Raises:
       ConfigError: the value does not have the form.
     """
     value: str | None = getattr(flags, flag)
     if value and re.fullmatch(_FORMS[form], value) is None:
-        found = "" if form == SECRET else f", got {value}"  # it may be the secret itself
+        found = "" if form == SECRET else f", got {value}"  # the value may be the secret itself
         raise ConfigError(f"--{flag} must look like {form}{found}")
     return value or None

@@ -1,4 +1,4 @@
-"""What a command on this machine asks Pub/Sub before it starts, so that a wrong name is no surprise later."""
+"""Checks that the subscription and topics in flags exist, before a command on this machine starts."""
 
 import os
 
@@ -12,14 +12,14 @@ _TIMEOUT_SECONDS = 10
 
 
 def topic_of(subscription: str, flag: str = "input_subscription") -> str | None:
-    """Returns the topic of a subscription; None if it was deleted, or if asking is not permitted.
+    """Returns the topic of a subscription; None if the topic was deleted or the lookup is not permitted.
 
     Args:
       subscription: projects/P/subscriptions/S.
-      flag: which of them named it.
+      flag: the flag that named the subscription, for the error message.
 
     Raises:
-      ConfigError: there is no such subscription, or Pub/Sub cannot be reached.
+      ConfigError: the subscription does not exist, or Pub/Sub does not answer.
     """
     request = {"subscription": subscription}
     try:
@@ -28,15 +28,15 @@ def topic_of(subscription: str, flag: str = "input_subscription") -> str | None:
     except Forbidden:
         return None
     except (GoogleAPICallError, GoogleAuthError) as error:
-        raise _refused(flag, subscription, error) from None
+        raise _config_error(flag, subscription, error) from None
     return topic if topic.startswith("projects/") else None
 
 
 def require_topic(flag: str, topic: str) -> None:
-    """Does nothing if there is such a topic, or if asking is not permitted.
+    """Checks that a topic exists. A lookup that is not permitted counts as success.
 
     Raises:
-      ConfigError: there is none, or Pub/Sub cannot be reached.
+      ConfigError: the topic does not exist, or Pub/Sub does not answer.
     """
     try:
         with pubsub_v1.PublisherClient() as client:
@@ -44,10 +44,10 @@ def require_topic(flag: str, topic: str) -> None:
     except Forbidden:
         return
     except (GoogleAPICallError, GoogleAuthError) as error:
-        raise _refused(flag, topic, error) from None
+        raise _config_error(flag, topic, error) from None
 
 
-def _refused(flag: str, name: str, error: Exception) -> ConfigError:
+def _config_error(flag: str, name: str, error: Exception) -> ConfigError:
     if isinstance(error, NotFound):
         return ConfigError(f"--{flag}: {name} does not exist")
     if isinstance(error, InvalidArgument):

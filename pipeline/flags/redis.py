@@ -1,4 +1,4 @@
-"""The flags for Redis: adds them, checks them, and checks that Redis answers."""
+"""Adds the flags for Redis to a parser, checks them, and checks that Redis answers."""
 
 import argparse
 from urllib.parse import urlsplit

@@ -1,4 +1,4 @@
-"""A subscription from which the local runner pulls only after it has asked."""
+"""A Pub/Sub source that calls a function before each pull of the local runner."""
 
 import dataclasses
 from collections.abc import Callable
@@ -9,26 +9,26 @@ from transforms.read_events import ReadSubscription
 
 @dataclasses.dataclass
 class ReadGatedSubscription(ReadSubscription):
-    """Emits each Pub/Sub message, like `ReadSubscription`, on BundleBasedDirectRunner.
+    """Emits each Pub/Sub message, like `ReadSubscription`, but only on BundleBasedDirectRunner.
 
     Args:
-      before_pull: is called before every pull; what it raises ends the run.
+      before_pull: called before every pull. An exception from it ends the run.
     """
 
     before_pull: Callable[[], None]
 
     def pull(self) -> Any:
-        """Returns Beam's own step with a source that asks first."""
+        """Returns Beam's step that reads Pub/Sub, with a source that calls `before_pull`."""
         read: Any = super().pull()
-        read._source = _AskingSource(read._source, self.before_pull)
+        read._source = _GatedSource(read._source, self.before_pull)
         return read
 
 
-class _AskingSource:
-    """A source that BundleBasedDirectRunner (Beam 2.77) cannot pull from without asking.
+class _GatedSource:
+    """A source that calls `before_pull` whenever BundleBasedDirectRunner is about to pull.
 
-    That runner looks the subscription's name up before every pull, and pulls only when everything that it
-    pulled before has gone through the whole graph.
+    That runner (Beam 2.77) reads `subscription_name` before every pull, and pulls only when all messages of
+    earlier pulls have passed through the whole graph.
     """
 
     def __init__(self, source: Any, before_pull: Callable[[], None]) -> None:

@@ -1,9 +1,9 @@
 """Keeps a live run on this machine awake.
 
-BundleBasedDirectRunner has one thread. It waits in a pull from the subscription until a message comes, for up
-to 30 s, and no timer fires meanwhile. So the run itself publishes heartbeats to the subscription's topic:
-messages with the attribute `control=heartbeat`, which ParseEvents counts and drops. Dataflow does not wait in
-its pulls, and nothing of this happens there.
+BundleBasedDirectRunner has one thread. A pull from the subscription blocks it until a message comes, for up to 30 s.
+No timer fires in that time. The run therefore publishes heartbeats to the subscription's topic: messages with the
+attribute `control=heartbeat`, which ParseEvents counts and drops. Dataflow needs no heartbeats, because a pull does not
+block its timers.
 """
 
 import concurrent.futures
@@ -23,15 +23,16 @@ _TIMEOUT_SECONDS = 10
 
 
 class Heartbeat:
-    """Publishes heartbeats to a subscription's topic, for as long as a `with` block.
+    """Publishes heartbeats to a subscription's topic. A `with` block closes its client.
 
-    What keeps it from publishing is a warning, once, and no error: a run without heartbeats loses nothing.
+    The first failure to publish is logged as a warning and later ones are ignored, because a run without heartbeats
+    loses nothing.
 
     Args:
       subscription: projects/P/subscriptions/S.
 
     Raises:
-      ConfigError: there is no such subscription, or Pub/Sub cannot be reached.
+      ConfigError: the subscription does not exist, or Pub/Sub does not answer.
     """
 
     def __init__(self, subscription: str) -> None:
@@ -53,7 +54,7 @@ class Heartbeat:
         self._client.transport.close()
 
     def beat(self) -> None:
-        """Publishes one heartbeat, and returns when it is taken."""
+        """Publishes one heartbeat, and waits for Pub/Sub to accept it."""
         if self._topic is None:
             self._warn("its topic was deleted, or may not be known")
             return

@@ -1,7 +1,7 @@
-"""A live run on this machine: kept awake, counted aloud, and ended on request with nothing half done.
+"""A live run on this machine: keeps it awake, logs its counts, and stops it on a signal without losing messages.
 
-Everything here is for the local runner, which is for trying things out. It acknowledges messages before it
-processes them, and keeps its state in memory: docs/live-run.md says what that means, and what Dataflow does.
+This module works around limits of the local runner, which is meant for trials. That runner acknowledges messages before
+it processes them, and keeps state in memory. docs/live-run.md explains the consequences and compares Dataflow.
 """
 
 import contextlib
@@ -26,49 +26,49 @@ from transforms.step_metrics import Observed, reset_totals, total_counts, total_
 HEARTBEAT_SECONDS = 0.5
 SUMMARY_SECONDS = 60.0
 _LOGGER = logging.getLogger(__name__)
-_RUNNERS_LOGGER = logging.getLogger("apache_beam.runners.direct.executor")
+_RUNNER_LOGGER = logging.getLogger("apache_beam.runners.direct.executor")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class Stopped(Exception):
-    """The run was asked to end, and what it had taken in is written."""
+    """A signal ended the run; the results of all pulled messages are written."""
 
 
 class Gate:
-    """Lets the runner pull until it is closed.
+    """Lets the runner pull messages until the gate is closed.
 
-    The runner asks before every pull, when everything that it pulled before has gone through the whole graph,
-    to the sinks. A closed gate therefore ends the run between two pulls: what was taken in is written, and
-    what was not stays in the subscription.
+    The runner calls `check` before every pull, when all messages of earlier pulls have passed through the whole
+    graph to the sinks. A closed gate therefore ends the run between two pulls: the results of pulled messages
+    are written, and all other messages stay in the subscription.
     """
 
     def __init__(self) -> None:
         self._is_closed = False
 
     def close(self) -> None:
-        """Makes the next question end the run; may be called in a signal's handler."""
+        """Makes the next `check` end the run. May be called in a signal handler."""
         self._is_closed = True
 
-    def ask(self) -> None:
-        """Returns if the runner may pull.
+    def check(self) -> None:
+        """Returns if the gate is open.
 
         Raises:
-          Stopped: it may not.
+          Stopped: the gate is closed.
         """
         if self._is_closed:
-            _RUNNERS_LOGGER.setLevel(logging.CRITICAL)  # it would show four tracebacks of what is no failure
+            _RUNNER_LOGGER.setLevel(logging.CRITICAL)  # the runner would log four tracebacks for `Stopped`
             raise Stopped
 
 
 def run_live(
     pipeline: beam.Pipeline, config: SegmentationConfig, subscription: Subscription
 ) -> PipelineResult:
-    """Runs the job until SIGINT or SIGTERM, and returns when what was taken in is written.
+    """Runs the job until SIGINT or SIGTERM, and returns when the results of all pulled messages are written.
 
     A second signal ends the process at once.
 
     Raises:
-      ConfigError: the subscription or a topic does not exist, or Pub/Sub cannot be reached.
+      ConfigError: the subscription or a topic does not exist, or Pub/Sub does not answer.
     """
     if isinstance(config.dead_letters, Topic):
         require_topic("dead_letter_topic", config.dead_letters.name)
@@ -76,7 +76,7 @@ def run_live(
         require_topic("changes_topic", config.changes_topic)
     gate = Gate()
     reset_totals()
-    read = ReadGatedSubscription(subscription.name, gate.ask)
+    read = ReadGatedSubscription(subscription.name, gate.check)
     build(pipeline | READ_EVENTS >> read, config)
     with (
         Heartbeat(subscription.name) as heartbeat,
@@ -95,27 +95,27 @@ def run_live(
 
 
 def _wait(result: PipelineResult) -> None:
-    level = _RUNNERS_LOGGER.level
+    level = _RUNNER_LOGGER.level
     try:
         result.wait_until_finish()
     except Stopped:
         result.cancel()
     finally:
-        _RUNNERS_LOGGER.setLevel(level)
+        _RUNNER_LOGGER.setLevel(level)
 
 
 @contextlib.contextmanager
 def _on_signal(*actions: Callable[[], None]) -> Iterator[None]:
-    """Calls the actions at the first SIGINT or SIGTERM; the second one ends the process at once.
+    """Calls the actions at the first SIGINT or SIGTERM. The second one ends the process at once.
 
-    Only the main thread can take signals; elsewhere, and for a signal that the process was started to ignore,
-    this does nothing.
+    Does nothing outside the main thread, which alone can handle signals, and nothing for a signal that the
+    process was started to ignore.
     """
     handlers: dict[signal.Signals, Any] = {}
 
     def handle(number: int, frame: FrameType | None) -> None:
-        for taken in handlers:
-            signal.signal(taken, signal.SIG_DFL)
+        for handled in handlers:
+            signal.signal(handled, signal.SIG_DFL)
         for action in actions:
             action()
         _LOGGER.info("live: stopping, what was taken in is being written; the same again ends at once")
@@ -136,7 +136,7 @@ def _log_summary() -> None:
 
 
 def summary(counts: dict[str, int], observations: dict[str, Observed]) -> str:
-    """Returns in one line what a run has done so far."""
+    """Formats the counts and lags of a run so far as one line."""
     dead_letters = sum(count for name, count in counts.items() if name.startswith("events_dead_lettered_"))
     parts = [
         f"{counts.get('events_parsed', 0)} events",

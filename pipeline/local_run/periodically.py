@@ -1,4 +1,4 @@
-"""Does something every so many seconds, beside the program."""
+"""Calls a function at regular pauses, in a thread."""
 
 import threading
 from collections.abc import Callable
@@ -7,14 +7,14 @@ from typing import Self
 
 
 class Periodically:
-    """Calls an action in a thread of its own, every so many seconds, for as long as a `with` block.
+    """Calls an action at regular pauses in its own thread, until a `with` block ends.
 
-    The first call comes after the first pause; the next pause begins when a call returns. When the block
-    ends, a call under way is waited for.
+    The first call comes after the first pause. The next pause begins when a call returns. The end of the block
+    waits for a running call.
 
     Args:
-      seconds: how long a pause is.
-      action: what is called; what it raises ends the thread.
+      seconds: the length of a pause.
+      action: the function to call. An exception from it ends the thread.
     """
 
     def __init__(self, seconds: float, action: Callable[[], None]) -> None:
@@ -39,7 +39,7 @@ class Periodically:
         self._thread.join()
 
     def now(self) -> None:
-        """Ends the pause: the action is called at once."""
+        """Ends the pause, so that the action is called at once."""
         self._wake.set()
 
     def _run(self) -> None:

@@ -131,7 +131,7 @@ class Profile:
         state.recent_messages = states.with_message(state.recent_messages, digest)
         state.last_event_ms = max(state.last_event_ms, time_ms)
         state.profile_time_ms = profile_time_ms = max(state.profile_time_ms, time_ms)
-        affected = set(self.rules.decided_at_first) if is_first else set()
+        affected = set(self.rules.decided_by_first_event) if is_first else set()
         self._snapshot_differs |= is_first  # an earlier state's snapshot can still be served
         touched_measures: list[str] = []
         name, affected_memories = event.name, self.rules.affected_by(event.name)

@@ -1,7 +1,7 @@
-"""What the schema cannot tell: references, cycles, tests that fit, what can be decided within the bounds.
+"""Checks what the schema cannot express: references, cycles, missing tests, regular expressions and limits.
 
-The checks walk the document as it was written, so that they also find what stands beside a mistake in the
-structure; what is malformed they leave to the schema.
+The checks walk the document as it was written, so that a mistake in the structure hides no other mistake. They skip
+malformed values, because `structure` reports those.
 """
 
 from collections.abc import Iterator
@@ -26,23 +26,23 @@ _BESIDE_TESTS = {"of", "measure", "trait", "score"}
 _BESIDE_MEASURES = {"event", "where", "within", "description"}
 _BESIDE_DURATIONS = {"event", "where", "same"}
 _MAX_SUGGESTIONS = 20
-"""Finding the nearest of many names takes its time."""
-_MAX_SHOWN_CYCLE = 10
+"""The most references that get a suggestion, because finding the nearest of many names is slow."""
+_MAX_CYCLE_NAMES = 10
 _QUIET = re2.Options()
 _QUIET.log_errors = False
 
 
 def check_references(document: Document) -> list[Problem]:
-    """Returns the mistakes in a document that its structure does not show."""
+    """Returns the mistakes in a document that `check_structure` does not find."""
     return list(_Checks(document).all())
 
 
 def events_needed(tests: dict[str, Any]) -> int:
-    """Returns how many events (or values) are enough to decide tests on their number."""
+    """Returns the number of events (or of different values) that is enough to decide tests on that number."""
     needed = 0
     for name, operand in tests.items():
         for number in numeric_operands({name: operand}):
-            if abs(number) < inf:  # the schema refuses others
+            if abs(number) < inf:  # the schema rejects infinite numbers
                 at_edge = ceil(number) if name in ("at_least", "less_than") else floor(number) + 1
                 needed = max(needed, at_edge)
     return needed
@@ -98,16 +98,14 @@ class _Checks:
 
     def _check_reference(self, name: Any, form: str, path: Path) -> Iterator[Problem]:
         if isinstance(name, str) and name not in self._named[form]:
-            yield self._problem(
-                path, f"unknown {form} {format_value(name)}", self._mend_reference(name, form)
-            )
+            yield self._problem(path, f"unknown {form} {format_value(name)}", self._reference_fix(name, form))
 
-    def _mend_reference(self, name: str, form: str) -> str:
+    def _reference_fix(self, name: str, form: str) -> str:
         named = self._named[form]
         self._suggestions += 1
-        meant = nearest(name, named) if self._suggestions <= _MAX_SUGGESTIONS else None
-        if meant:
-            return f"did you mean {meant!r}?"
+        suggestion = nearest(name, named) if self._suggestions <= _MAX_SUGGESTIONS else None
+        if suggestion:
+            return f"did you mean {suggestion!r}?"
         if not named:
             return f"the file names no {form}"
         return (
@@ -137,7 +135,7 @@ class _Checks:
             yield from self._check_bound(kind, spec, "within" in measure, path)
 
     def _check_bound(self, name: str, spec: Any, windowed: bool, path: Path) -> Iterator[Problem]:
-        """A number of events that is never remembered can never be reached."""
+        """Reports tests on more events than a profile remembers: they could never be decided."""
         spec = _mapping(spec)
         bounded = {"count": windowed, "distinct": not walks_lists(str(spec.get("of")))}
         for test, operand in _tests(spec).items():
@@ -178,18 +176,18 @@ class _Checks:
     def _check_sequence(self, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
         for index, step in enumerate(_items(condition["sequence"])):
             step_path = (*path, "sequence", index)
-            yield from self._check_slot(_mapping(step), condition, step_path)
+            yield from self._check_entry(_mapping(step), condition, step_path)
             if index == 0 and "max_gap" in _mapping(step):
                 yield self._problem((*step_path, "max_gap"), "a gap before the first step", "leave it out")
         then_not, then_not_path = condition.get("then_not"), (*path, "then_not")
         entries = [(entry, (*then_not_path, index)) for index, entry in enumerate(_items(then_not))]
         for entry, entry_path in entries or [(then_not, then_not_path)]:
-            yield from self._check_slot(_mapping(entry), condition, entry_path)
+            yield from self._check_entry(_mapping(entry), condition, entry_path)
             yield from self._check_then_not(_mapping(entry), condition, entry_path)
 
-    def _check_slot(self, slot: dict[str, Any], condition: dict[str, Any], path: Path) -> Iterator[Problem]:
-        yield from self._check_selection(slot, path)
-        if "same" in slot and "same" not in condition:
+    def _check_entry(self, entry: dict[str, Any], condition: dict[str, Any], path: Path) -> Iterator[Problem]:
+        yield from self._check_selection(entry, path)
+        if "same" in entry and "same" not in condition:
             fix = "add same: beside sequence:, and here only where the path differs"
             yield self._problem((*path, "same"), "same: in a sequence without same:", fix)
 
@@ -210,7 +208,7 @@ class _Checks:
     # References among segments
 
     def _check_references(self) -> Iterator[Problem]:
-        """Reports each cycle once, and chains of references that are too long to follow."""
+        """Reports each cycle once, and each chain of references that is longer than `MAX_REFERENCE_DEPTH`."""
         references = {
             name: sorted(set(_referred(_mapping(segment).get("when"))) & self._segments.keys())
             for name, segment in self._segments.items()
@@ -223,7 +221,7 @@ class _Checks:
     def _follow(
         self, start: str, references: dict[str, list[str]], depths: dict[str, int]
     ) -> Iterator[Problem]:
-        """Follows all references from a segment, without recursion, and notes how deep each one refers."""
+        """Follows all references from a segment, without recursion, and adds each segment's depth to `depths`."""
         trail = {start: iter(references[start])}
         while trail:
             name, pending = next(reversed(trail.items()))
@@ -253,8 +251,8 @@ def _referred(condition: Any) -> Iterator[str]:
 
 
 def _cycle(names: list[str]) -> str:
-    if len(names) > _MAX_SHOWN_CYCLE:
-        return " → ".join([*names[: _MAX_SHOWN_CYCLE - 1], "…", names[-1], names[0]])
+    if len(names) > _MAX_CYCLE_NAMES:
+        return " → ".join([*names[: _MAX_CYCLE_NAMES - 1], "…", names[-1], names[0]])
     return " → ".join([*names, names[0]])
 
 

@@ -1,4 +1,4 @@
-"""Definitions to compiled rules."""
+"""Compiles definitions into rules."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ _MEASURES: dict[str, tuple[type[measures.Measure], type[measures.Measure]]] = {
     "first": (measures.First, measures.FirstEver),
     "last": (measures.Last, measures.Last),
 }
-"""Measure name to its class with a window, and without."""
+"""Name of a measure to its class with a window and its class without one."""
 
 
 def compile_rules(definitions: Definitions) -> Rules:
@@ -48,7 +48,7 @@ class _Compiler:
         self._traits: dict[str, Trait] = {}
         self._segments: dict[str, Segment] = {}
         self._windows_ms = [0]
-        # of the segment that is being compiled
+        # the two sets below belong to the segment that is being compiled
         self._used_leaves: set[int] = set()
         self._used_segments: set[int] = set()
 
@@ -73,7 +73,7 @@ class _Compiler:
         return Rules(version, segments, leaves, named_measures, scores, self._traits, max(self._windows_ms))
 
     def _compile_with_references(self, name: str) -> None:
-        """Compiles a segment after those that it refers to, so that these come first in the order."""
+        """Compiles a segment after the segments that it refers to, so that those come first in `Rules.segments`."""
         if name in self._segments:
             return
         when = self._definitions.segments[name].when
@@ -91,7 +91,7 @@ class _Compiler:
         )
 
     def _condition(self, when: conditions.Condition) -> tuple[Condition, Any]:
-        """Returns the compiled condition and the content of which its fingerprint is a hash."""
+        """Returns the compiled condition, and the content that its fingerprint hashes."""
         match when:
             case conditions.AllCondition():
                 return self._junction("all", tree.All, when.all)
@@ -108,8 +108,8 @@ class _Compiler:
                 return self._measure_leaf(when, *when.measure())
             case conditions.MeasureCondition():
                 definition = self._definitions.measures[when.measure]
-                # what the test needs is remembered apart from what is served, so that the condition keeps it,
-                # however it is written
+                # the memory for the test is separate from that of the served measure: the condition then has the same
+                # memory whether it names the measure or contains it
                 return self._measure_leaf(definition, *definition.measure()[:2], when.tests())
             case conditions.SequenceCondition():
                 return self._leaf(leaves.SequenceLeaf, self._sequence(when), fingerprints.of_sequence(when))
@@ -123,7 +123,7 @@ class _Compiler:
         self, form: str, junction: Callable[[list[Condition]], Condition], inner: list[conditions.Condition]
     ) -> tuple[Condition, Any]:
         compiled = [self._condition(condition) for condition in inner]
-        # a nested content is replaced by its hash, so that equal ones count once and their order nothing
+        # hashes of the inner contents, sorted and without repeats: order and repetition do not change the fingerprint
         return junction([condition for condition, _ in compiled]), [
             form,
             sorted({_hash_of(inner_content) for _, inner_content in compiled}),
@@ -257,7 +257,7 @@ class _Compiler:
 
 
 def _hash_of(condition_content: Any) -> str:
-    # a reference to a segment means what that segment's condition means: its version is that hash
+    # the content of a reference is the version of its segment, which is already a hash
     return condition_content if isinstance(condition_content, str) else fingerprints.digest(condition_content)
 
 

@@ -1,4 +1,4 @@
-"""Compiled rules: what to remember of an event, and which segments that can change."""
+"""Compiled rules: the memories that each event can change, and the segments that depend on them."""
 
 from collections.abc import Iterable, Mapping
 from functools import cached_property
@@ -17,17 +17,17 @@ V = TypeVar("V")
 
 
 class Segment(msgspec.Struct, frozen=True):
-    """One segment; segments stand in an order in which each comes after those that it refers to."""
+    """One segment. In `Rules.segments`, each segment comes after those that it refers to."""
 
     index: int
     name: str
     version: str
-    """A hash of what the condition means, with everything it refers to."""
+    """A hash of the condition's content, including the segments, measures and scores that it refers to."""
     condition: Condition
     leaves: frozenset[int]
-    """Keys of the leaves that the condition names itself."""
+    """Keys of the leaves of the condition, without those of the segments that it refers to."""
     refers_to: frozenset[int]
-    """Indexes of the segments that the condition names itself."""
+    """Indexes of the segments that the condition refers to directly."""
 
 
 class AffectedMemory(NamedTuple):
@@ -36,23 +36,23 @@ class AffectedMemory(NamedTuple):
     kind: MemoryKind
     leaves: tuple[Leaf, ...]
     measures: tuple[str, ...]
-    """Names of the measures that are this memory's value."""
+    """Names of the named measures that have this memory."""
     is_served: bool
-    """It is a score or a trait, whose every change is served."""
+    """Whether it is a score or a trait: every change of one is served."""
 
 
 class AffectedMemories(NamedTuple):
-    """The memories that an event of some name can change."""
+    """The memories that an event with a given name can change."""
 
     memories: tuple[AffectedMemory, ...]
     max_rows_per_event: int
-    """The most rows that one event can add, not counting further values of lists."""
+    """The most rows that one event can add, if each list counts as one value."""
     max_list_rows_per_event: int
-    """How many of these rows can be repeated for each value of a list."""
+    """The number of these rows that can occur once for each value of a list."""
 
 
 class Rules:
-    """A valid file of definitions, compiled once and used for every profile."""
+    """A valid file of definitions in compiled form. All profiles share it."""
 
     def __init__(
         self,
@@ -65,13 +65,13 @@ class Rules:
         longest_window_ms: int,
     ) -> None:
         self.version = version
-        """A hash of the whole file's meaning."""
+        """A hash of the content of all definitions; descriptions do not change it."""
         self.segments = segments
         self.measures = measures
         """The named measures, which are served with the profile."""
         self.scores = scores
         self.traits = traits
-        """Dotted path to trait: those that a condition names or that are exported."""
+        """Dotted path to trait, for each trait that a condition uses or that `export_traits` lists."""
         self.longest_window_ms = longest_window_ms
         self.leaves = {leaf.key: leaf for leaf in leaves}
         served = [*measures.values(), *scores.values(), *traits.values()]
@@ -87,7 +87,7 @@ class Rules:
         )
         self.segment_by_name = {segment.name: segment for segment in segments}
         self.decision_bytes = 8192 + 128 * len(segments) + 24 * len(self.leaves) + 352 * len(measures)
-        """More than a profile's encoded state takes besides its memories."""
+        """An upper bound on the bytes of a profile's encoded state without its memories."""
         self._affected_by_name = self._index_by_name()
         self._affected_by_every_event = self._affected_by_name["*"]
 
@@ -96,14 +96,15 @@ class Rules:
         return self._affected_by_name.get(event_name, self._affected_by_every_event)
 
     @cached_property
-    def decided_at_first(self) -> frozenset[int]:
-        """Indexes of the segments that a profile's first event decides, whatever it is.
+    def decided_by_first_event(self) -> frozenset[int]:
+        """Indexes of the segments that are decided at a profile's first event, whatever the event is.
 
-        Those that hold while nothing is remembered, though nobody is in them before the first event, and those
-        that refer to one of them: what they made of it changes if the first event keeps it from holding.
+        These are the segments whose condition is true of an empty profile, although no profile is in a segment
+        before its first event, and the segments that refer to one of them. The latter can change if the first
+        event makes that condition false.
         """
         verdicts: list[Verdict] = []
-        empty = _Empty(verdicts)
+        empty = _EmptyProfile(verdicts)
         for segment in self.segments:
             verdicts.append(segment.condition.verdict(empty))
         holding = [index for index, (holds, _) in enumerate(verdicts) if holds]
@@ -136,8 +137,8 @@ def _affected(memories: list[AffectedMemory]) -> AffectedMemories:
     )
 
 
-class _Empty:
-    """A profile of which nothing is remembered."""
+class _EmptyProfile:
+    """The verdicts of a profile whose memories are all empty."""
 
     def __init__(self, verdicts: list[Verdict]) -> None:
         self._verdicts = verdicts

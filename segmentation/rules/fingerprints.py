@@ -1,6 +1,7 @@
-"""What parts of a file of definitions mean, as plain values whose hash is their identity.
+"""Identifies parts of a file of definitions by a hash of their content.
 
-Parts that mean the same have the same hash, whatever they are named and in whatever order they are written.
+The content of a part is a plain value without names and in a fixed order. Equivalent parts therefore have the same
+hash, even if their names differ or their entries are in another order.
 """
 
 import hashlib
@@ -17,12 +18,12 @@ Content = list[Any]
 
 
 def digest(content: Any) -> str:
-    """Returns 16 hexadecimal digits that identify a content."""
+    """Returns 16 hexadecimal digits that identify a content: the first 64 bits of its SHA-256."""
     return hashlib.sha256(_canonical(content)).hexdigest()[:16]
 
 
 def key(content: Any) -> int:
-    """Returns the 64 bits that identify a content in a profile's state."""
+    """Returns the integer that identifies a content in a profile's state: the first 64 bits of its SHA-256."""
     return int.from_bytes(hashlib.sha256(_canonical(content)).digest()[:8], "big")
 
 
@@ -50,7 +51,7 @@ def of_sequence(condition: SequenceCondition) -> Content:
 
 
 def then_not_in_order(condition: SequenceCondition) -> list[ThenNotDefinition]:
-    """Returns the entries of `then_not` in the order in which they are remembered, however they are written."""
+    """Returns the entries of `then_not` in the order of their memories, which the order in the file does not change."""
     return sorted(condition.then_not, key=lambda entry: _canonical(_of_then_not(entry, condition.same)))
 
 
@@ -77,13 +78,13 @@ def _of_earn(earn: EarnDefinition) -> Content:
 
 def _of_operand(name: str, operand: Any) -> Any:
     if name in ("in", "not_in"):
-        different = {_canonical(_plain_number(item)): _plain_number(item) for item in operand}
-        return [different[text] for text in sorted(different)]
+        distinct = {_canonical(_plain_number(item)): _plain_number(item) for item in operand}
+        return [distinct[text] for text in sorted(distinct)]
     return _plain_number(operand)
 
 
 def _plain_number(value: Any) -> Any:
-    """`1.0` means what `1` means."""
+    """Returns the integer for a float such as `1.0`, so that `1.0` and `1` have the same hash."""
     return int(value) if isinstance(value, float) and value.is_integer() and abs(value) < 2**53 else value
 
 

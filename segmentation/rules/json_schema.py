@@ -1,4 +1,4 @@
-"""The JSON Schema of a file of definitions, by which editors complete and check it while it is written."""
+"""The JSON Schema of a file of definitions. Editors use it to complete and check the file."""
 
 import re
 from typing import Any
@@ -10,7 +10,7 @@ from pydantic_core import core_schema
 from segmentation.rules.schema.definitions import Definitions
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
-"""The latest that the YAML extensions of common editors fully support."""
+"""The latest dialect that the YAML extensions of common editors fully support."""
 SCHEMA_ID = "urn:live-segments:definitions:1"
 
 
@@ -23,10 +23,12 @@ def json_schema() -> dict[str, Any]:
 
 class _Generator(GenerateJsonSchema):
     def field_title_should_be_set(self, schema: Any) -> bool:
-        return False  # it would repeat the key
+        return False  # a title would repeat the key
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        return self.generate_inner(schema["schema"])  # a default is not what an absent key means here
+        return self.generate_inner(
+            schema["schema"]
+        )  # the default is a placeholder: an absent key has no value
 
     def dict_schema(self, schema: core_schema.DictSchema) -> JsonSchemaValue:
         return {**super().dict_schema(schema), "additionalProperties": False}

@@ -1,4 +1,4 @@
-"""A file of definitions to compiled rules."""
+"""Loads compiled rules from a file of definitions."""
 
 from segmentation.documents.document import read_document
 from segmentation.documents.problems import Problems
@@ -9,10 +9,10 @@ from segmentation.rules.structure import check_structure
 
 
 def load_rules(text: str) -> Rules:
-    """Returns the rules in a YAML text.
+    """Returns the compiled rules of a YAML text.
 
     Raises:
-      Problems: every mistake in the text, each with its line, what was found and what would be right.
+      Problems: the text has mistakes. Lists all of them, each with its line, what was found and the fix.
     """
     document = read_document(text)
     definitions, problems = check_structure(document)

@@ -1,4 +1,4 @@
-"""Checks a document against the schema, and tells of each mistake what would be right."""
+"""Checks a document against the schema, and suggests a fix for each mistake."""
 
 from collections.abc import Iterator, Sequence
 from types import UnionType
@@ -23,19 +23,20 @@ from segmentation.rules.schema.values import (
 )
 
 Location = tuple[str | int, ...]
-"""Where pydantic found a mistake: a path, with the tags of unions and the marks of keys in it."""
+"""The location of a mistake in pydantic's form: a path that also contains tags of unions and marks of keys."""
 
 
 class _Mistake(NamedTuple):
     problem: Problem
-    meant: str | None = None
-    """The key that a misspelt one probably stands for."""
+    intended_key: str | None = None
+    """The known key that a misspelt key probably stands for."""
 
 
 def check_structure(document: Document) -> tuple[Definitions | None, list[Problem]]:
-    """Returns the definitions, None where there are problems, and the problems, with those met in reading.
+    """Returns the definitions, or None if there are problems, and all problems, including those of reading.
 
-    In the document a misspelt key is then read as the one that was probably meant: it hides no mistake.
+    Replaces each misspelt key in the document with the key that was probably intended, so that a misspelt key
+    hides no other mistake.
     """
     problems = list(document.problems)
     if not isinstance(document.value, dict):
@@ -48,17 +49,17 @@ def check_structure(document: Document) -> tuple[Definitions | None, list[Proble
             mistakes = list(_mistakes(document, (), error))
         else:
             return None if problems else definitions, problems
-        misspelt = {mistake.problem for mistake in mistakes if _read_as_meant(document, mistake)}
+        misspelt = {mistake.problem for mistake in mistakes if _replace_misspelt_key(document, mistake)}
         if not misspelt:
             return None, problems + [mistake.problem for mistake in mistakes]
         problems += misspelt
 
 
-def _read_as_meant(document: Document, mistake: _Mistake) -> bool:
+def _replace_misspelt_key(document: Document, mistake: _Mistake) -> bool:
     path = mistake.problem.path
-    if mistake.meant is None or mistake.meant in document.value_at(path[:-1]):
+    if mistake.intended_key is None or mistake.intended_key in document.value_at(path[:-1]):
         return False
-    document.read_as(path, mistake.meant)
+    document.read_as(path, mistake.intended_key)
     return True
 
 
@@ -67,7 +68,7 @@ def _mistakes(document: Document, prefix: Location, error: pydantic.ValidationEr
         location = (*prefix, *details["loc"])
         kind = details["type"]
         if kind == "extra_forbidden":
-            path, model = _place(document, location[:-1])
+            path, model = _path_and_type(document, location[:-1])
             yield _unknown_key(document, (*path, location[-1]), _keys(model))
         elif kind == "missing":
             path, key = _path(document, location[:-1]), str(location[-1])
@@ -89,22 +90,22 @@ def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
     if path[0] == "measures" and key in ValueTests.TEST_NAMES:
         fix = "put the test into the condition that refers to the measure"
         return _Mistake(Problem(line, path, "a test on a named measure", fix))
-    meant = _meant(key, keys)
+    intended_key = _intended_key(key, keys)
     fix = (
-        f"did you mean {meant!r}?"
-        if meant
+        f"did you mean {intended_key!r}?"
+        if intended_key
         else f"expected {'one of ' + format_list(keys) if keys else 'none'}"
     )
-    return _Mistake(Problem(line, path, f"unknown key {format_value(key)}", fix), meant)
+    return _Mistake(Problem(line, path, f"unknown key {format_value(key)}", fix), intended_key)
 
 
-def _meant(key: str, keys: Sequence[str]) -> str | None:
+def _intended_key(key: str, keys: Sequence[str]) -> str | None:
     other_word = _OTHER_WORDS.get(key)
     return other_word if other_word in keys else nearest(key, keys)
 
 
 def _mistakes_of_form(document: Document, location: Location, condition: Any) -> Iterator[_Mistake]:
-    """Yields the mistakes of a condition that has no form, or several."""
+    """Yields the mistakes of a condition that has no form or several forms."""
     path = _path(document, location)
     forms = [form for form in FORMS if isinstance(condition, dict) and form in condition]
     if forms:
@@ -113,7 +114,7 @@ def _mistakes_of_form(document: Document, location: Location, condition: Any) ->
         yield from _mistakes_in_each(document, location, condition, forms)
         return
     for key in condition if isinstance(condition, dict) else ():
-        if _meant(key, FORMS) is not None:
+        if _intended_key(key, FORMS) is not None:
             yield _unknown_key(document, (*path, key), list(FORMS))
             return
     keys = format_list(map(format_value, condition)) if isinstance(condition, dict) else ""
@@ -125,11 +126,11 @@ def _mistakes_of_form(document: Document, location: Location, condition: Any) ->
 def _mistakes_in_each(
     document: Document, location: Location, condition: dict[str, Any], forms: list[str]
 ) -> Iterator[_Mistake]:
-    """Yields the mistakes in what stands together in one condition, by each of its forms."""
+    """Yields the mistakes of a condition with several forms: those of each form, and keys that belong to no form."""
     valid_keys = []
     for form in forms:
         tagged = (*location, f"<{form}>")
-        _, model = _place(document, tagged)
+        _, model = _path_and_type(document, tagged)
         keys = _keys(model)
         valid_keys += keys
         try:
@@ -141,15 +142,15 @@ def _mistakes_in_each(
             yield _unknown_key(document, (*_path(document, location), key), valid_keys)
 
 
-# Places: where in the document, and what the schema expects there
+# Locations: the path in the document, and the type that the schema expects there
 
 
 def _path(document: Document, location: Location) -> Path:
-    return _place(document, location)[0]
+    return _path_and_type(document, location)[0]
 
 
-def _place(document: Document, location: Location) -> tuple[Path, Any]:
-    """Returns the path of a location, and the type that the schema has there."""
+def _path_and_type(document: Document, location: Location) -> tuple[Path, Any]:
+    """Returns the path of a location, and the type that the schema expects there."""
     path: Path = ()
     kind: Any = Definitions
     for part in location:
@@ -173,7 +174,7 @@ def _is_union(kind: Any) -> bool:
 
 
 def _bare(kind: Any) -> Any:
-    """Returns a type without its name, annotations and None."""
+    """Returns a type without its alias, its annotations and None."""
     if isinstance(kind, ForwardRef):
         kind = kind.__forward_arg__
     if isinstance(kind, str):
@@ -190,7 +191,7 @@ def _keys(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
-# What was found, and what would be right
+# What was found, and the fix
 
 _OTHER_WORDS = {"and": "all", "or": "any"}
 _EXAMPLES = {

@@ -1,4 +1,4 @@
-"""Conditions: one pydantic model for each form of the language."""
+"""Conditions: a pydantic model for each form of condition."""
 
 from typing import Annotated, Any
 
@@ -29,35 +29,35 @@ from segmentation.rules.schema.values import (
 
 
 class AllCondition(Strict):
-    """True while all conditions are."""
+    """True while all of its conditions are true."""
 
     all: Annotated[list["Condition"], Field(min_length=1, max_length=MAX_LIST_ITEMS)]
     """Conditions that must all be true."""
 
 
 class AnyCondition(Strict):
-    """True while one of the conditions is, or several are."""
+    """True while at least one of its conditions is true."""
 
     any: Annotated[list["Condition"], Field(min_length=1, max_length=MAX_LIST_ITEMS)]
-    """Conditions of which one must be true."""
+    """Conditions of which at least one must be true."""
 
 
 class NotCondition(Strict):
-    """True while the condition is not."""
+    """True while its condition is false."""
 
     not_: Annotated["Condition", Field(alias="not")]
-    """The condition that must not be true."""
+    """The condition that must be false."""
 
 
 class SegmentCondition(Strict):
-    """True while another segment's condition is."""
+    """True while the condition of another segment is true."""
 
     segment: Name
-    """Name of a segment of this file."""
+    """Name of a segment under segments:."""
 
 
 class EventCondition(_Measures[ValueTests, TestsOfPath, TestsOfPlainPath]):
-    """True while a measure over the matching events passes its test; without one, while there is an event."""
+    """True while a measure over the matching events passes its tests; without a measure, while an event matches."""
 
     model_config = ConfigDict(
         json_schema_extra={"oneOf": [*_ONE_MEASURE, {"not": {"anyOf": _ONE_MEASURE}}]},
@@ -77,40 +77,40 @@ class StepDefinition(EventSelection):
     """A step of a sequence."""
 
     max_gap: OrAbsent[Duration] = None
-    """How long after the step before it at most, such as 5m; not on the first step."""
+    """The longest time since the step before, such as 5m; not allowed on the first step."""
     same: OrAbsent[ListPath] = None
-    """Where this step's event carries the shared value, if not where the sequence says."""
+    """Dotted path to the shared value in this step's event, if it differs from same: of the sequence."""
 
 
 class ThenNotDefinition(EventSelection):
-    """What must not follow the last step."""
+    """An event that must not follow the last step."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["for"]}, {"required": ["during"]}]})
 
     for_: Annotated[OrAbsent[Duration], Field(alias="for")] = None
-    """No such event for this long after the last step, and none later either."""
+    """True once this time has passed since the last step without such an event, and until such an event comes."""
     during: OrAbsent[Duration] = None
     """No such event for this long after the last step; later ones do no harm."""
     same: OrAbsent[ListPath] = None
-    """Where such an event carries the shared value, if not where the sequence says."""
+    """Dotted path to the shared value in such an event, if it differs from same: of the sequence."""
 
 
 class SequenceCondition(Strict):
-    """True while the steps have happened in this order, and nothing came after them that must not."""
+    """True while the steps have happened in this order within a window, and no event of then_not: followed."""
 
     sequence: Annotated[list[StepDefinition], Field(min_length=1, max_length=MAX_STEPS)]
     """The steps, each at a later instant than the one before it."""
     within: Duration
-    """How far back all steps must lie, such as 10m or 24h."""
+    """The time before now in which all steps must lie, such as 10m or 24h."""
     same: OrAbsent[ListPath] = None
-    """Dotted path at which the events of all steps carry one same value, such as properties.product_id."""
+    """Dotted path to a value that must be the same in the events of all steps, such as properties.product_id."""
     then_not: Annotated[
         list[ThenNotDefinition],
         Field(min_length=1, max_length=MAX_STEPS),
         pydantic.BeforeValidator(_one_as_list),
         _OrOne(),
     ] = []
-    """What must not follow the last step: one entry, or a list that must all hold."""
+    """Events that must not follow the last step: one entry, or a list whose entries must all hold."""
 
 
 class TraitCondition(ValueTests):
@@ -119,7 +119,7 @@ class TraitCondition(ValueTests):
     model_config = ConfigDict(json_schema_extra={"minProperties": 2})
 
     trait: PlainPath
-    """The trait's key, as identify calls set it; dots lead further in."""
+    """The trait's key in identify calls, or a dotted path to a key inside a trait."""
 
 
 class ScoreCondition(ValueTests):
@@ -135,7 +135,7 @@ FORMS = ("all", "any", "not", "segment", "event", "measure", "sequence", "trait"
 
 
 def form_of(value: Any) -> str | None:
-    """Returns the tag of the form that a condition is written in, None where it is none or several."""
+    """Returns the tag of a condition's form; None if the condition has no form or several."""
     if not isinstance(value, dict):
         return None
     forms = [form for form in FORMS if form in value]

@@ -1,6 +1,6 @@
 """A file of definitions, as a pydantic model.
 
-References between parts, and what needs more than one key to judge, are checked in `checks`.
+`checks` checks references between parts, and mistakes that involve more than one key.
 """
 
 from typing import Annotated, Literal
@@ -26,16 +26,16 @@ from segmentation.rules.schema.values import (
 
 
 class PointsOf(Strict):
-    """Points that are `times` × the number at a path."""
+    """Points that an event earns by a number in it: the number at a path × `times`."""
 
     of: ListPath
-    """Dotted path to the number; of several, each earns."""
+    """Dotted path to the number; if there are several numbers, each earns points."""
     times: Number = 1
-    """What the number is multiplied by."""
+    """The factor by which the number is multiplied."""
 
 
 class EarnDefinition(EventSelection):
-    """What an event earns."""
+    """Events that earn points."""
 
     points: Annotated[
         Annotated[Number, Tag("<number>")] | Annotated[PointsOf, Tag("<of>")],
@@ -45,23 +45,23 @@ class EarnDefinition(EventSelection):
 
 
 class ScoreDefinition(Strict):
-    """Points for events, which may lose half of their worth in every half-life."""
+    """A sum of the points that events earn. With a half-life, points lose half of their value in each half-life."""
 
     description: Text = ""
-    """What it stands for, for people."""
+    """A description for people."""
     half_life: OrAbsent[Duration] = None
-    """How long it takes points to lose half of their worth, such as 7d; without it they keep it."""
+    """The time after which points have lost half of their value, such as 7d; without it, points keep their value."""
     earn: Annotated[list[EarnDefinition], Field(min_length=1, max_length=MAX_LIST_ITEMS)]
-    """What earns points; an event earns by every entry that it matches."""
+    """The events that earn points. An event earns points for each entry that it matches."""
 
 
 class SegmentDefinition(Strict):
-    """A named condition over profiles."""
+    """A named condition on profiles."""
 
     description: Text = ""
-    """Who is in it, for people."""
+    """A description for people."""
     when: Condition
-    """Who is in it: exactly one form of condition."""
+    """The condition under which a profile is in the segment, in exactly one form."""
 
 
 class Definitions(Strict):
@@ -70,10 +70,10 @@ class Definitions(Strict):
     version: Annotated[Literal[1], pydantic.PlainValidator(_version), WithJsonSchema({"const": 1})]
     """Version of the language: 1."""
     measures: dict[Name, MeasureDefinition] = {}
-    """Named measures, served with the profile, which conditions refer to by measure:."""
+    """Named measures. They are served with the profile, and conditions refer to them by measure:."""
     scores: dict[Name, ScoreDefinition] = {}
-    """Named scores, served with the profile, which conditions refer to by score:."""
+    """Named scores. They are served with the profile, and conditions refer to them by score:."""
     segments: Annotated[dict[Name, SegmentDefinition], Field(max_length=MAX_SEGMENTS)] = {}
     """The segments, each with the condition under which a profile is in it."""
     export_traits: Annotated[list[PlainPath], Field(max_length=MAX_LIST_ITEMS)] = []
-    """Traits to serve with the profile although no condition names them."""
+    """Traits that are served with the profile even if no condition uses them."""

@@ -1,4 +1,4 @@
-"""Events by name and by tests, and measures over them, as pydantic models."""
+"""Selections of events, and measures over them, as pydantic models."""
 
 from typing import Any, ClassVar, Generic, TypeVar
 
@@ -18,27 +18,27 @@ from segmentation.rules.schema.values import (
 
 
 class EventSelection(Strict):
-    """Events by name, and by tests on what they carry."""
+    """Events with given names whose fields pass given tests."""
 
     event: EventNames
-    """The event's name, a list of names, or "*"; calls that are no track are $page, $identify and so on."""
+    """An event's name, a list of names, or "*" for all. Other calls than track are $page, $identify and so on."""
     where: Where = {}
-    """Dotted paths, such as properties.products[].sku, each with tests or a value to equal; all must pass."""
+    """Dotted paths, such as properties.products[].sku, each with tests or with an equal value; all must pass."""
 
 
 class NoTests(Strict):
-    """Nothing: the test stands in the condition that refers to the measure."""
+    """An empty mapping, because the tests belong to the condition that refers to the measure."""
 
 
 class OfPath(Strict):
-    """What a measure is taken of."""
+    """The path to the values of a measure."""
 
     of: ListPath
     """Dotted path to the values, such as properties.total or properties.products[].price."""
 
 
 class OfPlainPath(Strict):
-    """What a measure is taken of."""
+    """The path to the value of a measure."""
 
     of: PlainPath
     """Dotted path to the value, such as properties.category."""
@@ -60,7 +60,7 @@ class Measured(EventSelection):
     """Events in a window, and at most one measure over them."""
 
     within: OrAbsent[Duration] = None
-    """How far back events count, such as 30s, 10m, 2h, 7d or 1h30m; without it, ever."""
+    """The time before now in which events count, such as 30s, 10m, 2h, 7d or 1h30m; without it, all events count."""
 
     MEASURES: ClassVar[tuple[str, ...]] = (
         "count",
@@ -74,7 +74,7 @@ class Measured(EventSelection):
     )
 
     def measure(self) -> tuple[str, str | None, dict[str, Any]]:
-        """Returns the measure's name, its path and its tests; none written means `count: {at_least: 1}`."""
+        """Returns the measure's name, path and tests; those of `count: {at_least: 1}` if no measure was written."""
         for name in self.MEASURES:
             written = getattr(self, name)
             if written is not None:
@@ -90,9 +90,9 @@ _OfPlain = TypeVar("_OfPlain")
 
 class _Measures(Measured, Generic[_Count, _Of, _OfPlain]):
     count: OrAbsent[_Count] = None
-    """How many events there are."""
+    """The number of events."""
     sum: OrAbsent[_Of] = None
-    """The sum of the numbers at a path; 0 when there is none."""
+    """The sum of the numbers at a path; 0 if there are none."""
     average: OrAbsent[_Of] = None
     """The average of the numbers at a path."""
     min: OrAbsent[_Of] = None
@@ -100,11 +100,11 @@ class _Measures(Measured, Generic[_Count, _Of, _OfPlain]):
     max: OrAbsent[_Of] = None
     """The greatest of the numbers at a path."""
     distinct: OrAbsent[_Of] = None
-    """How many different values there are at a path."""
+    """The number of different values at a path."""
     first: OrAbsent[_OfPlain] = None
-    """The value at a path on the earliest event that has one."""
+    """The value at a path in the earliest event that has one."""
     last: OrAbsent[_OfPlain] = None
-    """The value at a path on the latest event that has one."""
+    """The value at a path in the latest event that has one."""
 
 
 _ONE_MEASURE: list[Any] = [{"required": [name]} for name in Measured.MEASURES]
@@ -116,4 +116,4 @@ class MeasureDefinition(_Measures[NoTests, OfPath, OfPlainPath]):
     model_config = ConfigDict(json_schema_extra={"oneOf": _ONE_MEASURE})
 
     description: Text = ""
-    """What it measures, for people."""
+    """A description for people."""

@@ -1,6 +1,6 @@
 """Values of the language: durations, numbers, names, paths and the tests on a value, as pydantic types.
 
-The texts below attributes are what an editor shows, by way of `json_schema`.
+`json_schema` publishes the docstrings of models and attributes, and editors display them.
 """
 
 import sys
@@ -63,7 +63,7 @@ def _one_as_list(value: Any) -> Any:
 
 
 class _NotNull:
-    """A key may be left out but not be null: `within:` without a duration is a mistake, and not "ever"."""
+    """Rejects null for a key that may be absent: `within:` without a duration is a mistake, not an endless window."""
 
     def __get_pydantic_core_schema__(self, source: Any, handler: pydantic.GetCoreSchemaHandler) -> Any:
         schema: Any = handler(source)
@@ -71,7 +71,7 @@ class _NotNull:
 
 
 class _OrPlain:
-    """Says in the JSON Schema that a value may also be written in a shorter form."""
+    """Adds a shorter form of a value to the JSON Schema."""
 
     def __init__(self, plain: dict[str, Any]) -> None:
         self._plain = plain
@@ -83,7 +83,7 @@ class _OrPlain:
 
 
 class _OrOne:
-    """Says in the JSON Schema that a list of one may be written without the brackets."""
+    """Adds to the JSON Schema that a list of one item may be written without brackets."""
 
     def __get_pydantic_json_schema__(
         self, core_schema: CoreSchema, handler: pydantic.GetJsonSchemaHandler
@@ -93,7 +93,7 @@ class _OrOne:
 
 
 OrAbsent = Annotated[T | None, _NotNull()]
-"""None stands for a key that was not written."""
+"""None means that the key is absent."""
 Duration = Annotated[
     int,
     pydantic.PlainValidator(_duration),
@@ -119,7 +119,7 @@ Text = Annotated[str, StringConstraints(strict=True, max_length=10_000)]
 Expression = Annotated[str, StringConstraints(strict=True, max_length=MAX_EXPRESSION_CHARACTERS)]
 Name = Annotated[str, StringConstraints(strict=True, pattern=NAME_PATTERN)]
 ListPath = Annotated[str, StringConstraints(strict=True, max_length=500, pattern=LIST_PATH_PATTERN)]
-"""A dotted path, of which any part may end in `[]`."""
+"""A dotted path in which each part may end in `[]`."""
 PlainPath = Annotated[str, StringConstraints(strict=True, max_length=500, pattern=PLAIN_PATH_PATTERN)]
 """A dotted path without `[]`."""
 EventName = Annotated[
@@ -134,7 +134,7 @@ EventNames = Annotated[
 
 
 class Strict(BaseModel):
-    """A mapping without unknown keys."""
+    """A mapping that allows no unknown keys."""
 
     model_config = ConfigDict(
         extra="forbid",
@@ -156,27 +156,27 @@ class ValueTests(Strict):
     equals: Scalar = None
     """The same text, number or truth value: 1 equals 1.0, but not "1"."""
     not_equals: Scalar = None
-    """Anything else; on events and traits also a value that is missing."""
+    """Any other value; on events and traits, a missing value passes too."""
     in_: Annotated[Scalars, Field(alias="in")] = []
     """Equals one of these."""
     not_in: Scalars = []
-    """Equals none of these; on events and traits also a value that is missing."""
+    """Equals none of these; on events and traits, a missing value passes too."""
     at_least: Number = 0
-    """A number, or a text that is one, of this or more."""
+    """A number, or a text that is a number, of this or more."""
     at_most: Number = 0
-    """A number, or a text that is one, of this or less."""
+    """A number, or a text that is a number, of this or less."""
     more_than: Number = 0
-    """A number, or a text that is one, above this."""
+    """A number, or a text that is a number, above this."""
     less_than: Number = 0
-    """A number, or a text that is one, below this."""
+    """A number, or a text that is a number, below this."""
     contains: Scalar = None
-    """A text with this part, or a list with this element."""
+    """A text that contains this text, or a list that contains this element."""
     starts_with: Text = ""
-    """A text that begins so."""
+    """A text that begins with this text."""
     ends_with: Text = ""
-    """A text that ends so."""
+    """A text that ends with this text."""
     matches: Expression = ""
-    """A text in which this RE2 expression is found; ^ and $ tie it to the ends."""
+    """A text in which this RE2 expression matches anywhere; ^ and $ anchor it to the ends."""
     exists: pydantic.StrictBool = True
     """true: there is a value; false: there is none."""
 
@@ -186,7 +186,7 @@ class ValueTests(Strict):
     )  # fmt: skip
 
     def tests(self) -> dict[str, Any]:
-        """Returns test name to operand, of the tests that were written."""
+        """Returns the tests that were written, as test name to operand."""
         written = {"in" if name == "in_" else name for name in self.model_fields_set}
         return {
             name: getattr(self, "in_" if name == "in" else name)
@@ -198,4 +198,4 @@ class ValueTests(Strict):
 Where = dict[
     ListPath, Annotated[ValueTests, pydantic.BeforeValidator(_scalar_as_equals), _OrPlain(_SCALAR_SCHEMA)]
 ]
-"""Paths into the message, each with tests; a bare scalar means `equals`."""
+"""Paths in the message, each with tests. A scalar instead of tests means `equals`."""

@@ -30,12 +30,12 @@ def test_a_summary_holds_what_was_counted_and_nobody():
 
 def test_the_gate_stops_nobody_until_it_is_closed():
     gate = Gate()
-    gate.ask()
+    gate.check()
     gate.close()
     logger = logging.getLogger("apache_beam.runners.direct.executor")
     level = logger.level
     with pytest.raises(Stopped):
-        gate.ask()
+        gate.check()
     logger.setLevel(level)
 
 
