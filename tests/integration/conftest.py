@@ -79,7 +79,7 @@ class Shop:
         self.job = LiveJob(self.events, folder, redis_url, *topics)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")  # a live job takes a third of a core while it has nothing to do
 def shop(new_topic: Callable[[], Topic], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Shop]:
     with EmbeddedRedis() as server:
         shop = Shop(new_topic, tmp_path_factory.mktemp("shop"), server.url)
