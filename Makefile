@@ -2,7 +2,7 @@
 
 LOG ?= views
 ARGS ?=
-WORKERS ?= logical
+WORKERS ?= auto
 BIN := .venv/bin
 READY := .venv/.ready
 CLOUD = $(BIN)/python -m templates.commands $@

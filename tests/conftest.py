@@ -1,6 +1,8 @@
 """What tests of several packages share."""
 
 import contextlib
+import gc
+import os
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +15,7 @@ from xdist.scheduler import LoadScopeScheduling
 from local.embedded_redis import EmbeddedRedis
 from stores.redis.access import RedisTarget
 from stores.segments.writer import SegmentStore
+from tests.beam_inspection import inspect_once
 from tests.bigquery_stub import BigQueryStub
 from tests.stores.redis.troubles import Trouble
 from tests.stores.samples import DAY_MS, no_sleep
@@ -40,8 +43,18 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
         raise pytest.UsageError(f"there are several tests of the name {', '.join(twice)}")
 
 
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than there are cores, because tests wait for servers and timers."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MEASURED] = {}
+
+
+def pytest_collection_finish() -> None:
+    inspect_once()
+    gc.freeze()  # modules live to the end: collections need not look at them
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

@@ -8,33 +8,22 @@ import sys
 import time
 import uuid
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from multiprocessing.context import ForkServerProcess
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import redis
 from google.cloud import pubsub_v1
 from google.pubsub_v1.types import PubsubMessage
 
 from segmentation.timestamps import format_timestamp
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 PROJECT = "project-x"
 RULES = str(Path(__file__).with_name("rules.yaml"))
-HANGS_AFTER_SECONDS = 240
-"""Ends a test that waits for what never comes; nothing is measured by it."""
-Found = TypeVar("Found")
 _processes = multiprocessing.get_context("forkserver")
 _processes.set_forkserver_preload(["pipeline.main"])  # imported once: a job then starts in a moment
-
-
-def until(look: Callable[[], Found], what: str) -> Found:
-    """Returns the first truthy thing that `look` finds."""
-    deadline = time.monotonic() + HANGS_AFTER_SECONDS
-    while not (found := look()):
-        assert time.monotonic() < deadline, f"still no {what}"
-        time.sleep(0.005)
-    return found
 
 
 def now_ms() -> int:

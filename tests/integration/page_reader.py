@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.pubsub_emulator import free_port
-from tests.integration.live_job import until
+from tests.waiting import until
 
 ROOT = Path(__file__).parents[2]
 _PORTS = ("8080", "8085", "6379")

@@ -9,7 +9,8 @@ import pytest
 from commands.canary import PROFILE_PREFIX
 from commands.cli import main
 from tests.integration.conftest import Shop
-from tests.integration.live_job import RULES, Topic, until
+from tests.integration.live_job import RULES, Topic
+from tests.waiting import until
 
 SEGMENTS = f"--segments={RULES}"
 

@@ -9,7 +9,8 @@ import pytest
 
 from segmentation.timestamps import format_timestamp, parse_timestamp
 from tests.integration.conftest import Shop
-from tests.integration.live_job import body, now_ms, until
+from tests.integration.live_job import body, now_ms
+from tests.waiting import until
 
 MINUTE_MS = 60_000
 DEAD_LETTER_FIELDS = {"payload", "step", "reason", "message", "received_at", "attributes"}

@@ -11,7 +11,8 @@ from urllib.parse import unquote, urlsplit
 import pytest
 
 from local.embedded_redis import EmbeddedRedis
-from tests.integration.live_job import HANGS_AFTER_SECONDS, LiveJob, Profiles, Topic, body, until
+from tests.integration.live_job import LiveJob, Profiles, Topic, body
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 StartJob = Callable[..., LiveJob]
 NewTopic = Callable[[], Topic]

@@ -12,7 +12,8 @@ from google.cloud import pubsub_v1
 
 from pipeline.local_run.heartbeat import Heartbeat
 from pipeline.main import main
-from tests.integration.live_job import RULES, Profiles, Topic, body, until
+from tests.integration.live_job import RULES, Profiles, Topic, body
+from tests.waiting import until
 
 NewTopic = Callable[[], Topic]
 NOWHERE = "projects/project-x/topics/nowhere"

@@ -16,7 +16,7 @@ import redis
 
 from local.pubsub_emulator import free_port
 from services.live.__main__ import main
-from tests.integration.live_job import HANGS_AFTER_SECONDS, until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 KEY = "local-server-write-key"
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from commands import replay as replay_dead_letters
 from commands.replay import DeadLetterReplay, Letter, main, read_letter
 from segmentation.dead_letters import DeadLetter
-from tests.integration.live_job import LiveJob, Topic, body, now_ms, until
+from tests.integration.live_job import LiveJob, Topic, body, now_ms
+from tests.waiting import until
 
 NewTopic = Callable[[], Topic]
 Shown = pytest.CaptureFixture[str]

@@ -13,8 +13,8 @@ import psutil
 import pytest
 
 from local.programs import Program, ProgramError, Programs
+from tests.waiting import HANGS_AFTER_SECONDS
 
-HANGS_AFTER_SECONDS = 240
 SAYS_WHEN_IT_ENDS = (
     "import signal, sys, time\n"
     "def end(*_):\n"

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import orjson
@@ -28,6 +28,13 @@ def examples(count: int) -> settings:
         print_blob=True,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
+    )
+
+
+def few_or_many(few: int, many: int) -> Callable[..., Any]:
+    """Runs a check on few random examples in `make test`, and on many in `make test-long`."""
+    return pytest.mark.parametrize(
+        "count", [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.long)]
     )
 
 

@@ -14,7 +14,7 @@ from segmentation.profile.state import MAX_STATE_BYTES
 from tests.events import START_MS, message
 from tests.reference.evaluator import Reference
 from tests.reference.strategies import rule_files
-from tests.segmentation.folding import Fold, examples, expected_members, rules_of, time_of
+from tests.segmentation.folding import Fold, examples, expected_members, few_or_many, rules_of, time_of
 from tests.segmentation.pictures import at, folded
 
 X = "properties.x"
@@ -190,9 +190,7 @@ hostile_instants = st.sampled_from(
 ) | st.builds(lambda second: f"2026-01-01T00:00:{second:02d}Z", st.integers(0, 59))
 
 
-@pytest.mark.parametrize(
-    "count", [pytest.param(60, id="few"), pytest.param(1500, id="many", marks=pytest.mark.long)]
-)
+@few_or_many(60, 1500)
 def test_whatever_a_message_carries_nothing_is_raised(count):
     @examples(count)
     @given(

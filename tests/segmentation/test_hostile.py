@@ -1,7 +1,6 @@
 """No valid event makes a profile raise, or leaves a state, a row or a snapshot that cannot be encoded."""
 
 import json
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,18 +15,11 @@ from segmentation.rules.load import load_rules
 from segmentation.timestamps import MAX_MS, MIN_MS, format_timestamp
 from tests.fuzz.harness import NOW_MS, RULES, Harness
 from tests.reference.strategies import rule_files
-from tests.segmentation.folding import examples
+from tests.segmentation.folding import examples, few_or_many
 
 pytestmark = pytest.mark.filterwarnings("ignore:Generating overly large repr")
 Steps = list[bytes | int | None]
 """Messages, instants of timers, and None for a timer at the deadline."""
-
-
-def few_or_many(few: int, many: int) -> Callable[..., Any]:
-    """Runs a check on few random examples in `make test`, and on many in `make test-long`."""
-    return pytest.mark.parametrize(
-        "count", [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.long)]
-    )
 
 
 TEXTS = st.text(st.characters(), max_size=8) | st.sampled_from(

@@ -13,7 +13,8 @@ from typing import Any
 import httpx
 
 from segmentation.timestamps import format_timestamp
-from tests.integration.live_job import HANGS_AFTER_SECONDS, Topic, now_ms, until
+from tests.integration.live_job import Topic, now_ms
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 ROOT = Path(__file__).parents[3]
 SETTINGS = Path(__file__).with_name("settings.yaml")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple, Self
 
 import httpx
 
-from tests.integration.live_job import HANGS_AFTER_SECONDS
+from tests.waiting import HANGS_AFTER_SECONDS
 
 _HOP_BY_HOP = {"connection", "content-length", "keep-alive", "transfer-encoding", "date", "server"}
 

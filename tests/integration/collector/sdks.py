@@ -13,7 +13,7 @@ import pytest
 from segmentation.events import parse_event
 from stores.tracking_plan import read_tracking_plan
 from tests.integration.collector.collector_process import CollectorProcess
-from tests.integration.live_job import until
+from tests.waiting import until
 
 FOLDER = Path(__file__).parents[2] / "sdks"
 """Holds package.json, its lock, and the programs that use the SDKs."""

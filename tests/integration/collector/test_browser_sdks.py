@@ -15,7 +15,8 @@ from tests.integration.collector.collector_process import CollectorProcess, new_
 from tests.integration.collector.faults import Faults
 from tests.integration.collector.sdks import events_of
 from tests.integration.collector.shop_page import DOC, ROOT, ShopPages, chromium, snippet
-from tests.integration.live_job import Topic, until
+from tests.integration.live_job import Topic
+from tests.waiting import until
 
 WRITE_KEY = "page-write-key"
 SETTINGS = f"version: 1\nsources:\n  - {{name: page, write_key: {WRITE_KEY}, allowed_origins: ['*']}}\n"

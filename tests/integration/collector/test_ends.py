@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.collector.collector_process import ROOT, SETTINGS, event, new_user
-from tests.integration.live_job import until
+from tests.waiting import until
 
 TOPICS = ("--events_topic=projects/p/topics/a", "--dead_letter_topic=projects/p/topics/b")
 

@@ -12,7 +12,7 @@ from local.pubsub_emulator import PubSubEmulatorError, find_java
 from tests.integration.collector.collector_process import CollectorProcess, new_user
 from tests.integration.collector.faults import Faults
 from tests.integration.collector.sdks import FOLDER, events_of, installed_jars, missing
-from tests.integration.live_job import HANGS_AFTER_SECONDS, until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 CALLS = {"identify", "track", "screen", "group"}
 STORAGE = Path("/tmp/analytics-kotlin")

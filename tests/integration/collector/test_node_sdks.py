@@ -8,7 +8,7 @@ import pytest
 from tests.integration.collector.collector_process import SERVER, CollectorProcess, new_user
 from tests.integration.collector.faults import Faults
 from tests.integration.collector.sdks import CALLS, FOLDER, events_of, installed_packages, program
-from tests.integration.live_job import HANGS_AFTER_SECONDS
+from tests.waiting import HANGS_AFTER_SECONDS
 
 SDKS = ["segment_node.js", "rudderstack_node.js"]
 

@@ -11,7 +11,8 @@ from google.cloud import pubsub_v1
 
 from local.pubsub_emulator import PubSubEmulator
 from tests.integration.collector.collector_process import CollectorProcess, event, new_user
-from tests.integration.live_job import Topic, until
+from tests.integration.live_job import Topic
+from tests.waiting import until
 
 
 @pytest.fixture

@@ -16,7 +16,8 @@ from google.cloud import pubsub_v1
 
 from local.pubsub_emulator import PubSubEmulator
 from tests.integration.collector.collector_process import IMPATIENT, SERVER, CollectorProcess, event, new_user
-from tests.integration.live_job import Topic, until
+from tests.integration.live_job import Topic
+from tests.waiting import until
 
 SDKS = {"segment": segment.analytics.client.Client, "rudderstack": rudderstack.analytics.client.Client}
 # Segment's SDK cuts off what is finer than a millisecond.

@@ -33,6 +33,7 @@ from tests.segmentation.folding import (
     event_of,
     examples,
     expected_members,
+    few_or_many,
     rules_of,
     spans_of,
     time_of,
@@ -42,13 +43,6 @@ LONGEST_MS = max(DURATIONS_MS.values())
 
 Message = dict[str, Any]
 Content = dict[str, Any]
-
-
-def few_or_many(few: int, many: int):
-    """Runs a check on few random examples in `make test`, and on many in `make test-long`."""
-    return pytest.mark.parametrize(
-        "count", [pytest.param(few, id="few"), pytest.param(many, id="many", marks=pytest.mark.long)]
-    )
 
 
 def end_of(log: list[Message]) -> int:

@@ -6,6 +6,7 @@ import redis
 
 from local.embedded_redis import EmbeddedRedis
 from local.pubsub_emulator import free_port
+from tests.waiting import until
 
 SLOTS = 16384
 NODE_TIMEOUT_MS = 2_000
@@ -83,8 +84,7 @@ def join(nodes):
 def await_whole(nodes):
     """Asks until all nodes agree that every slot is served."""
     expected = "ok", str(SLOTS), str(len(nodes))
-    while not all(_state_of(node) == expected for node in nodes):
-        pass
+    until(lambda: all(_state_of(node) == expected for node in nodes), "agreement of the nodes")
 
 
 def _state_of(node):

@@ -14,6 +14,7 @@ from tests.stores.redis.cluster import NODE_TIMEOUT_MS, await_whole, join, runni
 from tests.stores.redis.relay import Relay
 from tests.stores.samples import DAY_MS, change, deleted, no_sleep, snapshot
 from tests.stores.secret_manager import CA_SECRET, PASSWORD_SECRET, FakeSecretManager
+from tests.waiting import until
 
 PROFILES = 100
 
@@ -225,8 +226,7 @@ class TestNodesThatFail:
             nodes[0].admin.wait(1, 0)
 
             replica.admin.execute_command("CLUSTER FAILOVER", "TAKEOVER")
-            while nodes[0].admin.role()[0] != "slave":
-                pass
+            until(lambda: nodes[0].admin.role()[0] == "slave", "replica where the primary was")
             store = store_of(RedisTarget(nodes[0].url))
             assert store.write_snapshots(batch_of(2)).accepted == PROFILES
             assert versions_in([replica]) == all_at(2)

@@ -11,6 +11,7 @@ from redis.retry import Retry
 
 from local.embedded_redis import EmbeddedRedis
 from tests.stores.redis.relay import Relay
+from tests.waiting import until
 
 
 @contextlib.contextmanager
@@ -135,9 +136,8 @@ def unable_to_save(server):
 
 def _save(admin, status):
     admin.bgsave()
-    while (found := admin.info("persistence"))["rdb_bgsave_in_progress"]:
-        pass
-    assert found["rdb_last_bgsave_status"] == status
+    until(lambda: not admin.info("persistence")["rdb_bgsave_in_progress"], "end of the save")
+    assert admin.info("persistence")["rdb_last_bgsave_status"] == status
 
 
 TROUBLES = {
