@@ -44,8 +44,8 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """One worker more than there are cores, because tests wait for servers and timers."""
-    return (os.cpu_count() or 1) + 1
+    """Two workers more than there are cores, because two of `TOGETHER` mostly wait for servers and timers."""
+    return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure(config: pytest.Config) -> None:

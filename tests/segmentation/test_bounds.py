@@ -190,7 +190,7 @@ hostile_instants = st.sampled_from(
 ) | st.builds(lambda second: f"2026-01-01T00:00:{second:02d}Z", st.integers(0, 59))
 
 
-@few_or_many(60, 1500)
+@few_or_many(40, 1500)
 def test_whatever_a_message_carries_nothing_is_raised(count):
     @examples(count)
     @given(

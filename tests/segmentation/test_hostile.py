@@ -156,7 +156,7 @@ def taken(harness: Harness, steps: Steps) -> None:
     harness.finish()
 
 
-@few_or_many(250, 20_000)
+@few_or_many(120, 20_000)
 def test_any_message_is_refused_or_changes_only_what_can_be_written(count: int) -> None:
     @examples(count)
     @given(steps=STEPS, rules=st.sampled_from(RULES[:2] * 3 + RULES[2:]), is_live=st.booleans())
@@ -166,7 +166,7 @@ def test_any_message_is_refused_or_changes_only_what_can_be_written(count: int) 
     check()
 
 
-@few_or_many(60, 5000)
+@few_or_many(30, 5000)
 def test_any_rules_take_any_messages(count: int) -> None:
     @examples(count)
     @given(steps=STEPS, content=rule_files(), is_live=st.booleans())
@@ -241,7 +241,7 @@ def test_memories_of_any_messages_merge(count: int) -> None:
     check()
 
 
-@few_or_many(1000, 10_000)
+@few_or_many(500, 10_000)
 def test_many_odd_events_of_one_profile(count: int) -> None:
     """Each event is unusual in another way; some are at the first or last instant, some years ago."""
     values = [

@@ -77,7 +77,7 @@ def arrivals_with_impostors(draw: st.DrawFn, log: list[Message]) -> list[Message
     return arrived
 
 
-@few_or_many(50, 1500)
+@few_or_many(30, 1500)
 def test_in_order_the_history_holds_exactly_the_intervals(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), reopened=st.booleans())
@@ -104,7 +104,7 @@ def test_in_order_the_history_holds_exactly_the_intervals(count):
     check()
 
 
-@few_or_many(50, 1500)
+@few_or_many(30, 1500)
 def test_what_is_served_is_right_after_every_event_and_at_instants_between(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -121,7 +121,7 @@ def test_what_is_served_is_right_after_every_event_and_at_instants_between(count
     check()
 
 
-@few_or_many(50, 1500)
+@few_or_many(30, 1500)
 def test_in_any_order_and_any_number_of_times_the_end_is_the_same(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), reopened=st.booleans(), data=st.data())
@@ -150,7 +150,7 @@ def test_in_any_order_and_any_number_of_times_the_end_is_the_same(count):
     check()
 
 
-@few_or_many(30, 1000)
+@few_or_many(20, 1000)
 def test_encoding_between_events_changes_nothing(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -166,7 +166,7 @@ def test_encoding_between_events_changes_nothing(count):
     check()
 
 
-@few_or_many(50, 1500)
+@few_or_many(30, 1500)
 def test_timers_at_deadlines_and_at_any_instant_change_no_interval(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), timer_first=st.booleans(), data=st.data())
@@ -189,7 +189,7 @@ def test_timers_at_deadlines_and_at_any_instant_change_no_interval(count):
     check()
 
 
-@few_or_many(30, 1000)
+@few_or_many(20, 1000)
 def test_the_deadline_is_never_later_than_the_next_change(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -207,7 +207,7 @@ def test_the_deadline_is_never_later_than_the_next_change(count):
     check()
 
 
-@few_or_many(50, 1500)
+@few_or_many(30, 1500)
 def test_versions_ids_and_snapshots(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -287,7 +287,7 @@ def assert_alike(kind: MemoryKind, memory: Memory, expected: Memory, t_ms: int) 
         assert memory == expected
 
 
-@few_or_many(50, 1500)
+@few_or_many(30, 1500)
 def test_memories_of_disjoint_sets_of_events_merge(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
@@ -384,7 +384,7 @@ def kinds_of(rules: Rules, name: str) -> set[int]:
     return kinds.union(*(kinds_of(rules, rules.segments[index].name) for index in segment.refers_to))
 
 
-@few_or_many(50, 1500)
+@few_or_many(30, 1500)
 def test_state_opens_under_edited_rules(count):
     """Arrivals under file A, then under B, then under A again:
 
@@ -471,7 +471,7 @@ def rewritten(draw: st.DrawFn, content: Content) -> Content:
     return {**content, "segments": segments, "measures": measures}
 
 
-@few_or_many(50, 1500)
+@few_or_many(30, 1500)
 def test_the_same_rules_written_differently_change_nothing(count):
     @examples(count)
     @given(content=rule_files(), log=message_logs(), data=st.data())
