@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 
@@ -11,7 +11,7 @@ from segmentation.timestamps import format_timestamp
 Cause = Literal["event", "time", "late_event", "merge", "rules", "erasure", "forgotten"]
 
 
-class Trigger(NamedTuple):
+class Trigger(msgspec.Struct, frozen=True, gc=False):
     """What triggers an evaluation: the cause of the changes, and the message id if it is an event."""
 
     cause: Cause

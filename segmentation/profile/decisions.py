@@ -135,7 +135,7 @@ class Decisions:
         state = self.state
         state.version += 1
         at_ms = state.profile_time_ms
-        cause, message_id = trigger
+        cause, message_id = trigger.cause, trigger.message_id
         self.changes.append(
             Change(
                 change_id=change_id(self.profile_id, name, change, at_ms, message_id, segment_version),

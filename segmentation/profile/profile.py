@@ -5,7 +5,6 @@ results, and it is the base of a new state's version.
 """
 
 from collections.abc import Iterable
-from typing import NamedTuple
 
 import msgspec
 
@@ -14,8 +13,8 @@ from segmentation.memberships import TIME, Change, Snapshot, Trigger
 from segmentation.profile import snapshot as snapshots
 from segmentation.profile import state as states
 from segmentation.profile.decisions import Decisions
-from segmentation.profile.size import SizeBound
-from segmentation.profile.state import State
+from segmentation.profile.size import most_growth_bytes, shrink
+from segmentation.profile.state import MAX_STATE_BYTES, State
 from segmentation.rules.compiled import Rules
 from segmentation.timestamps import MAX_MS, NEVER
 
@@ -26,7 +25,7 @@ _FORGOTTEN = Trigger("forgotten")
 _encode_memory = msgspec.msgpack.Encoder().encode
 
 
-class Outcome(NamedTuple):
+class Outcome(msgspec.Struct, frozen=True, gc=False):
     """The results of an event, or of time."""
 
     changes: list[Change]
@@ -55,7 +54,7 @@ class Profile:
         self._now_ms = now_ms
         self.state = state or self._fresh_state()
         self._decisions = Decisions(profile_id, rules, self.state, now_ms)
-        self._size = SizeBound(rules, state_bytes)
+        self._max_bytes = state_bytes + rules.decision_bytes  # no less than the encoded state takes
         self._snapshot_differs = False
         self._dropped_events = 0
 
@@ -136,7 +135,7 @@ class Profile:
         touched_measures: list[str] = []
         name, affected_memories = event.name, self.rules.affected_by(event.name)
         message = event.message if affected_memories.memories else {}
-        self._size.grow(affected_memories, len(event.payload))
+        self._max_bytes += most_growth_bytes(affected_memories, len(event.payload))
         for kind, leaves, measures, is_served in affected_memories.memories:
             found = kind.extract(name, message)
             if found is None:
@@ -183,7 +182,9 @@ class Profile:
 
     def _bound_size(self, trigger: Trigger) -> None:
         """Keeps the encoded state below its bound, and decides the segments that this affects."""
-        for shrunk in self._size.shrink(self._decisions):
+        if self._max_bytes < MAX_STATE_BYTES:
+            return
+        for shrunk in shrink(self._decisions):
             self._dropped_events += shrunk.dropped_events
             affected: set[int] = set()
             for leaf in self.rules.leaves_of_kind.get(shrunk.kind.key, ()):
@@ -194,6 +195,7 @@ class Profile:
                 [name for name, measure in self.rules.measures.items() if measure is shrunk.kind]
             )
             self._snapshot_differs = True
+        self._max_bytes = len(self.encode()) + self.rules.decision_bytes
 
     def _outcome(self, late: bool) -> Outcome:
         decisions = self._decisions

@@ -9,7 +9,7 @@ from segmentation.memories.memory import Memory, MemoryKind
 from segmentation.profile import state as states
 from segmentation.profile.decisions import Decisions
 from segmentation.profile.state import MAX_STATE_BYTES
-from segmentation.rules.compiled import AffectedMemories, Rules
+from segmentation.rules.compiled import AffectedMemories
 
 _ROW_BYTES = 1700
 """More than a row takes in bytes: a time (9), 256 characters of a message id (1027), a stored value (at most 580, for a
@@ -30,39 +30,25 @@ class Shrunk(NamedTuple):
     dropped_events: int
 
 
-class SizeBound:
-    """An upper bound of the encoded state's size, so that the state is encoded only if it can be too large.
+def most_growth_bytes(affected: AffectedMemories, payload_bytes: int) -> int:
+    """Returns the most bytes that an event can add to the memories that it affects."""
+    rows = affected.max_rows_per_event * _ROW_BYTES
+    return rows + affected.max_list_rows_per_event * _GROWTH_OF_LISTS * payload_bytes
 
-    Args:
-      rules: the rules of the memories.
-      state_bytes: the size of the encoded state when it was opened.
+
+def shrink(decisions: Decisions) -> Iterator[Shrunk]:
+    """Halves the largest memory until the encoded state is below its bound; yields each halved memory.
+
+    The caller evaluates the affected segments again before it takes the next one.
     """
-
-    def __init__(self, rules: Rules, state_bytes: int) -> None:
-        self._rules = rules
-        self._max_bytes = state_bytes + rules.decision_bytes
-
-    def grow(self, affected: AffectedMemories, payload_bytes: int) -> None:
-        """Adds the most bytes that an event can add to the memories that it affects."""
-        self._max_bytes += affected.max_rows_per_event * _ROW_BYTES
-        self._max_bytes += affected.max_list_rows_per_event * _GROWTH_OF_LISTS * payload_bytes
-
-    def shrink(self, decisions: Decisions) -> Iterator[Shrunk]:
-        """Halves the largest memory until the state is below its bound; yields each halved memory.
-
-        The caller evaluates the affected segments again before it takes the next one.
-        """
-        if self._max_bytes < MAX_STATE_BYTES:
-            return
-        while (size := len(states.encode(decisions.state))) >= MAX_STATE_BYTES and decisions.state.memories:
-            memories = decisions.state.memories
-            sizes = {key: len(_encode_memory(memory)) for key, memory in memories.items()}
-            largest = max(sizes, key=sizes.__getitem__)
-            kind = self._rules.kinds[largest]
-            memory = decisions.memory(kind)
-            dropped = kind.shrink(memory)
-            if dropped == 0:
-                del memories[largest]
-                memory = kind.fresh()
-            yield Shrunk(kind, memory, dropped or 1)
-        self._max_bytes = size + self._rules.decision_bytes
+    state, kinds = decisions.state, decisions.rules.kinds
+    while len(states.encode(state)) >= MAX_STATE_BYTES and state.memories:
+        sizes = {key: len(_encode_memory(memory)) for key, memory in state.memories.items()}
+        largest = max(sizes, key=sizes.__getitem__)
+        kind = kinds[largest]
+        memory = decisions.memory(kind)
+        dropped = kind.shrink(memory)
+        if dropped == 0:
+            del state.memories[largest]
+            memory = kind.fresh()
+        yield Shrunk(kind, memory, dropped or 1)

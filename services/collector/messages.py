@@ -9,7 +9,7 @@ import msgspec
 import orjson
 
 from segmentation.dead_letters import DeadLetter
-from segmentation.events import Event, InvalidEvent, parse_event
+from segmentation.events import InvalidEvent, parse_event_and_message
 from segmentation.timestamps import format_timestamp
 from services.collector.bodies import Fields
 from services.collector.client_address import kept_address
@@ -35,7 +35,7 @@ class PlanViolation(NamedTuple):
     """All violations, with the fields' paths; it contains no user data."""
 
 
-PlanCheck = Callable[[Event], PlanViolation | None]
+PlanCheck = Callable[[str, dict[str, Any]], PlanViolation | None]
 """Compares a valid event with the tracking plan; returns None if it has no violation."""
 
 
@@ -71,8 +71,8 @@ def to_messages(events: list[bytes], received: Received, plan_check: PlanCheck |
     for position, raw in enumerate(events):
         payload = completion.complete(raw, position)
         try:
-            event = parse_event(payload, received.received_at_ms)
-            violation = plan_check(event) if plan_check is not None else None
+            event, message = parse_event_and_message(payload, received.received_at_ms)
+            violation = plan_check(event.name, message) if plan_check is not None else None
             if violation is not None and violation.on_violation == "reject":
                 raise InvalidEvent("tracking_plan", violation.message)
         except InvalidEvent as error:

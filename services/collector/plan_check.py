@@ -1,6 +1,7 @@
 """Checks events against the tracking plan in the collector."""
 
-from segmentation.events import Event
+from typing import Any
+
 from segmentation.tracking_plan.load import TrackingPlanError
 from segmentation.tracking_plan.plan import TrackingPlan, format_violations
 from services.collector.messages import PlanCheck, PlanViolation
@@ -24,12 +25,8 @@ def load_plan_check(folder: str) -> PlanCheck:
 def plan_check(plan: TrackingPlan) -> PlanCheck:
     """Returns the check against a plan."""
 
-    def check(event: Event) -> PlanViolation | None:
-        violations = plan.violations(event.name, event.message) if event.name in plan else ()
-        return (
-            PlanViolation(plan.on_violation(event.name), format_violations(violations))
-            if violations
-            else None
-        )
+    def check(name: str, message: dict[str, Any]) -> PlanViolation | None:
+        violations = plan.violations(name, message)
+        return PlanViolation(plan.on_violation(name), format_violations(violations)) if violations else None
 
     return check

@@ -7,7 +7,6 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import ClientDisconnect, Request
 
-from segmentation.events import Event
 from segmentation.timestamps import parse_timestamp
 from services.collector.bodies import MAX_BODY_BYTES, MAX_EVENTS, READ_SECONDS
 from services.collector.errors import RefusedRequest, Unavailable
@@ -180,8 +179,8 @@ def test_a_topic_without_messages_is_not_called(events: list[Any], calls: tuple[
 
 
 def test_the_tracking_plan_rejects_or_flags() -> None:
-    def check(event: Event) -> PlanViolation | None:
-        return {"Wrong": PlanViolation("reject", "no"), "Odd": PlanViolation("flag", "hm")}.get(event.name)
+    def check(name: str, message: dict[str, Any]) -> PlanViolation | None:
+        return {"Wrong": PlanViolation("reject", "no"), "Odd": PlanViolation("flag", "hm")}.get(name)
 
     collector = Collector(plan_check=check)
     events = [{**EVENT, "event": name} for name in ("Wrong", "Odd", "Right")]

@@ -224,11 +224,11 @@ def test_of_a_key_that_stands_twice_the_last_counts():
 
 
 def test_the_tracking_plan_rejects_or_flags_valid_events_only():
-    def plan_check(event):
+    def plan_check(name, message):
         return {
             "reject": PlanViolation("reject", "properties.price: expected a text"),
             "flag": PlanViolation("flag", "properties.price: expected a text"),
-        }.get(event.name)
+        }.get(name)
 
     events = [{**EVENT, "event": name} for name in ("fine", "reject", "flag")]
     made = messages(*events, {**EVENT, "event": "reject", "userId": ""}, plan_check=plan_check)
