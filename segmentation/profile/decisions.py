@@ -92,10 +92,9 @@ class Decisions:
         member = self.state.members.pop(name)
         self._add_change(name, member.segment_version, "exited", NEVER, trigger)
 
-    def due_at_ms(self) -> int:
-        """Returns the next instant at which a decision changes by time alone; NEVER if none does."""
+    def due_at_ms(self, due_at_ms: int) -> int:
+        """Returns the next instant at which a decision changes by time alone; `due_at_ms` if none does before it."""
         state = self.state
-        due_at_ms = NEVER
         for member in state.members.values():
             if member.leaves_at_ms < due_at_ms:
                 due_at_ms = member.leaves_at_ms

@@ -5,6 +5,7 @@ results, and it is the base of a new state's version.
 """
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 import msgspec
 
@@ -25,7 +26,7 @@ _FORGOTTEN = Trigger("forgotten")
 _encode_memory = msgspec.msgpack.Encoder().encode
 
 
-class Outcome(msgspec.Struct, frozen=True, gc=False):
+class Outcome(NamedTuple):
     """The results of an event, or of time."""
 
     changes: list[Change]
@@ -105,7 +106,7 @@ class Profile:
             self._set_deadline()
 
     def _set_deadline(self) -> None:
-        self.state.deadline_ms = min(self._forgotten_at_ms(), self._decisions.due_at_ms())
+        self.state.deadline_ms = self._decisions.due_at_ms(self._forgotten_at_ms())
 
     def _forgotten_at_ms(self) -> int:
         at_ms = self.state.last_event_ms + self._ttl_ms
@@ -198,17 +199,17 @@ class Profile:
         self._max_bytes = len(self.encode()) + self.rules.decision_bytes
 
     def _outcome(self, late: bool) -> Outcome:
-        decisions = self._decisions
+        decisions, state = self._decisions, self.state
         changes, snapshot = decisions.changes, None
         if changes or self._snapshot_differs or decisions.snapshot_differs:
-            if not changes or self.state.version != changes[-1].profile_version:
-                self.state.version += 1
+            if not changes or state.version != changes[-1].profile_version:
+                state.version += 1
             snapshot = self._snapshot()
-        dropped = self._dropped_events
-        self.state.dropped_events += dropped
-        decisions.changes, decisions.snapshot_differs = [], False
-        self._snapshot_differs, self._dropped_events = False, 0
-        return Outcome(changes, snapshot, late=late, dropped_events=dropped)
+            self._snapshot_differs = decisions.snapshot_differs = False
+        decisions.changes = []
+        dropped, self._dropped_events = self._dropped_events, 0
+        state.dropped_events += dropped
+        return Outcome(changes, snapshot, late, False, dropped)
 
     def _snapshot(self) -> Snapshot:
         state, rules, decisions = self.state, self.rules, self._decisions

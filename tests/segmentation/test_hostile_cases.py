@@ -130,9 +130,9 @@ def test_a_state_of_large_numbers_stays_below_its_bound(condition: dict[str, Any
 def growth(rules: Any, first: Any) -> tuple[int, int]:
     """Returns how many bytes the memories take after a first event, and how many were reckoned with."""
     profile = Profile(PROFILE_ID, rules, DEFAULT_PROFILE_TTL_MS, None, NOW_MS)
-    before = profile._size._max_bytes
+    before = profile._max_bytes
     profile.apply(first)
-    reckoned = profile._size._max_bytes - before
+    reckoned = profile._max_bytes - before
     return len(msgspec.msgpack.encode(profile.state.memories)), reckoned
 
 
