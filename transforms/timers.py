@@ -27,7 +27,7 @@ class EventTimers:
     def time_runs_to_ms(self, fired_ms: int) -> int:
         """Returns the instant to which time runs when a timer fires.
 
-        Bounded, timers fire when every event has been taken in, so that time may run to its end at once.
+        In a bounded run, timers fire after all events are processed, so time runs to its end at once.
         """
         return fired_ms if self.as_of_ms is None else self.as_of_ms
 

@@ -90,7 +90,7 @@ def run_live(
             _wait(result)
         finally:
             _log_summary()
-    _LOGGER.info("live: ended; what was taken in is written")
+    _LOGGER.info("live: ended; all pulled messages are processed")
     return result
 
 
@@ -118,7 +118,7 @@ def _on_signal(*actions: Callable[[], None]) -> Iterator[None]:
             signal.signal(handled, signal.SIG_DFL)
         for action in actions:
             action()
-        _LOGGER.info("live: stopping, what was taken in is being written; the same again ends at once")
+        _LOGGER.info("live: stopping after the pulled messages; send the signal again to stop at once")
 
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:

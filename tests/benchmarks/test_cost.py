@@ -172,7 +172,7 @@ def test_without_a_price_a_line_is_left_out_of_the_sum_and_named() -> None:
     assert "| dataflow_streaming_engine_gib | not found |" in shown
 
 
-def test_a_figure_that_was_renamed_is_told() -> None:
+def test_a_renamed_figure_is_an_error() -> None:
     renamed = MEASURED | reports(fold=[("parse of the line", 10, "µs per event")])
     with pytest.raises(PricesError, match="0 figures of fold that begin with 'parse_event of the line'"):
         reckon(renamed, VOLUMES, prices())
@@ -243,7 +243,7 @@ def test_the_command_prints_with_prices_of_ones_own_and_leaves_the_page(
         (PRICES.read_text().replace("value: 0.7", "value: null"), "assumptions.utilization.value is missing"),
     ],
 )
-def test_a_file_that_is_no_file_of_prices_is_told(
+def test_a_file_without_prices_is_an_error(
     text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("benchmarks.cost.__main__.count_volumes", lambda: VOLUMES)

@@ -56,7 +56,7 @@ def test_the_example_for_the_tracking_plan_breaks_ours():
     }
 
 
-def test_reasons_are_told_in_the_order_of_the_table():
+def test_reasons_are_listed_in_the_order_of_the_table():
     """What breaks the rule of one row, and of all after it, is refused for that of the first."""
     order = [reason for reason, _ in CONTRACT]
     fields = {"type": 0, "messageId": "", "userId": "", "event": "", "timestamp": "", "properties": []}

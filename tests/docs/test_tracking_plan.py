@@ -43,7 +43,7 @@ def test_shows_the_message_of_a_dead_letter(plan: TrackingPlan):
     assert format_violations(violations) + "\n" == block("message of a dead letter")
 
 
-def test_shows_a_mistake_as_it_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+def test_shows_a_mistake_as_it_is_printed(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     for file in Path(FOLDER).iterdir():
         text = file.read_text()
         if file.name == "order_completed.yaml":

@@ -42,13 +42,13 @@ def end_at_any_moment(job: LiveJob, profiles: Profiles, number: signal.Signals) 
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["SIGINT", "SIGTERM"])
-def test_a_signal_ends_the_run_with_everything_written_that_was_taken_in(
+def test_a_signal_ends_the_run_after_all_pulled_messages_are_written(
     start_job: StartJob, new_topic: NewTopic, profiles: Profiles, number: signal.Signals
 ) -> None:
     job = start_job(new_topic())
     end_at_any_moment(job, profiles, number)
     assert "Traceback" not in job.log
-    assert "live: ended; what was taken in is written" in job.log
+    assert "live: ended; all pulled messages are processed" in job.log
 
 
 @pytest.mark.long
@@ -123,5 +123,5 @@ def test_what_cannot_be_written_ends_the_run_with_an_error(
     job.signal(signal.SIGTERM)
     assert job.wait() == 1
     assert "Redis took 0 of 1 writes, then: out of reach" in job.log
-    assert "ended; what was taken in is written" not in job.log
+    assert "ended; all pulled messages are processed" not in job.log
     assert "ada" not in job.log

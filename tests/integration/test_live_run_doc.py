@@ -7,4 +7,4 @@ def test_the_page_can_be_followed(reader: Reader) -> None:
     for step in steps("live-run.md"):
         reader.take(step)
     assert "Traceback" not in reader.said("job")
-    assert "live: ended; what was taken in is written" in reader.said("job")
+    assert "live: ended; all pulled messages are processed" in reader.said("job")

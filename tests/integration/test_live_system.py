@@ -104,7 +104,7 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     system.process.send_signal(signal.SIGINT)
     assert system.wait() == 0
     assert system.screen.endswith("live: stopping …\nlive: stopped, all programs have ended\n")
-    assert "live: ended; what was taken in is written" in (system.output / "job.log").read_text()
+    assert "live: ended; all pulled messages are processed" in (system.output / "job.log").read_text()
     assert "ended; all accepted events are published" in (system.output / "collector.log").read_text()
 
 

@@ -140,7 +140,7 @@ def test_the_job_takes_what_is_replayed(
     assert job.process.is_alive()
 
 
-def test_wrong_names_are_told_before_anything_happens(topics: tuple[Topic, Topic], capsys: Shown) -> None:
+def test_wrong_names_are_refused_before_anything_happens(topics: tuple[Topic, Topic], capsys: Shown) -> None:
     dead_letters, events = topics
     nowhere = "projects/project-x/subscriptions/nowhere"
     assert main([f"--dead_letters_subscription={nowhere}", f"--events_topic={events.name}"]) == 2

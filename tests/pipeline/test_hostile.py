@@ -151,7 +151,7 @@ def test_numbers_stay_what_they_are(job: Job, redis_client: redis.Redis) -> None
     assert len(set(whole)) == len(whole)
 
 
-def test_ids_are_told_apart_to_the_last_digit(job: Job, redis_client: redis.Redis) -> None:
+def test_ids_that_differ_in_the_last_digit_are_distinct(job: Job, redis_client: redis.Redis) -> None:
     same = ["9007199254740992", "9007199254740992.0", "9.007199254740992e15"]
     others = [
         "9007199254740993",

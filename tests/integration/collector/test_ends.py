@@ -67,9 +67,7 @@ def test_a_port_that_is_taken_ends_it_at_once(start_collector) -> None:
     assert f"--port: cannot listen on 127.0.0.1:{port}" in said
 
 
-def test_credentials_that_google_does_not_take_are_told_by_503(
-    start_collector, tmp_path: Path, monkeypatch
-) -> None:
+def test_refused_credentials_are_answered_with_503(start_collector, tmp_path: Path, monkeypatch) -> None:
     """The way to the real Pub/Sub, as far as it goes without a network."""
     key = rsa.generate_private_key(public_exponent=65537, key_size=2048).private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()

@@ -127,7 +127,7 @@ def test_what_waits_for_pubsub_is_bounded(own_emulator: PubSubEmulator, own_topi
     assert collector.metric("collector_events_pending_bytes") == 0
 
 
-def test_a_topic_that_is_not_there_is_told_by_503(start_collector, collector: CollectorProcess) -> None:
+def test_a_missing_topic_is_answered_with_503(start_collector, collector: CollectorProcess) -> None:
     answer = start_collector("--events_topic=projects/project-x/topics/nowhere").post(
         "/v1/track", event(new_user())
     )

@@ -135,7 +135,7 @@ def test_other_paths_and_methods_are_refused_in_the_same_form(collector: Collect
     assert answer.headers["Allow"] == "POST"
 
 
-def test_a_source_that_sends_too_much_is_told_when_to_try_again(collector: CollectorProcess) -> None:
+def test_a_source_over_its_rate_gets_retry_after(collector: CollectorProcess) -> None:
     user = new_user()
     first = collector.post("/v1/batch", {"batch": [event(user)] * 4}, LIMITED)
     assert first.status_code == 200, "what comes first is taken whole"
@@ -219,7 +219,7 @@ def test_a_preflight_of_an_allowed_origin_is_answered(collector: CollectorProces
     assert answer.headers["Vary"] == "Origin"
 
 
-def test_a_preflight_of_another_origin_is_told_nothing(collector: CollectorProcess) -> None:
+def test_a_preflight_of_another_origin_gets_no_cors_headers(collector: CollectorProcess) -> None:
     for origin in (
         "https://evil.example",
         "https://shop.example.evil.example",

@@ -150,7 +150,7 @@ def test_a_run_on_this_machine_ends_at_once_without_redis(
 
 
 @pytest.mark.parametrize("user, code", [("", "NOAUTH"), (":simsim@", "WRONGPASS")])
-def test_a_password_that_is_refused_is_told_but_not_shown(
+def test_a_refused_password_is_an_error_that_does_not_show_it(
     flags: list[str],
     tmp_path: Path,
     user: str,

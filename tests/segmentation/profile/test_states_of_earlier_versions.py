@@ -132,7 +132,7 @@ def test_it_goes_on_by_time_alone(kept, profile_id):
 
 
 @profiles
-def test_it_knows_what_it_has_taken_in(kept, profile_id):
+def test_it_still_recognises_repeats(kept, profile_id):
     profile = kept.opened(profile_id)
     messages = messages_of(kept.version)[profile_id]
     assert messages

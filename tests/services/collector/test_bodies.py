@@ -107,7 +107,7 @@ def test_a_slow_sender_is_refused(monkeypatch):
     assert refusal(read, b"{", then_silent=True) == (408, "too_slow")
 
 
-def test_a_client_that_goes_away_is_told_apart():
+def test_a_client_that_disconnects_has_an_error_of_its_own():
     with pytest.raises(ClientDisconnect):
         read(b"{", then_gone=True)
 

@@ -67,7 +67,7 @@ def cors_headers(messages: list[Message]) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("origin", [SHOP, OTHER])
-def test_a_preflight_of_any_sources_origin_is_told_what_is_allowed(origin: str) -> None:
+def test_a_preflight_of_any_sources_origin_gets_the_cors_headers(origin: str) -> None:
     application = Application()
     messages = answered(application, "OPTIONS", origin=origin, access_control_request_method="POST")
     assert messages[0]["status"] == 204
@@ -82,7 +82,7 @@ def test_a_preflight_of_any_sources_origin_is_told_what_is_allowed(origin: str) 
 
 
 @pytest.mark.parametrize("origin", [EVIL, "null", SHOP + ".evil.example", "http://shop.example"])
-def test_a_preflight_of_another_origin_is_told_nothing(origin: str) -> None:
+def test_a_preflight_of_another_origin_gets_no_cors_headers(origin: str) -> None:
     application = Application()
     messages = answered(application, "OPTIONS", origin=origin, access_control_request_method="POST")
     assert messages[0]["status"] == 204
@@ -138,7 +138,7 @@ def test_a_source_may_allow_every_origin() -> None:
 
 
 @pytest.mark.parametrize("source", [SOURCE, OPEN, None])
-def test_a_request_of_no_page_is_told_nothing(source: Source | None) -> None:
+def test_a_request_without_an_origin_gets_no_cors_headers(source: Source | None) -> None:
     assert cors_headers(answered(Application(source))) == {}
 
 

@@ -337,7 +337,7 @@ def test_what_a_refused_client_still_sends_is_read() -> None:
     assert run(sender()) == {"type": "http.request"}, "nothing is left"
 
 
-def test_a_client_that_goes_away_is_told_as_such() -> None:
+def test_a_client_that_disconnects_is_named_as_such() -> None:
     collector = Collector()
     with pytest.raises(ClientDisconnect):
         collector.take(request_of(sender=Sender(b"{", then="gone")))
@@ -347,7 +347,7 @@ def test_a_client_that_goes_away_is_told_as_such() -> None:
 # Bounds
 
 
-def test_a_source_that_sends_too_much_is_told_when_to_come_again() -> None:
+def test_a_source_over_its_rate_gets_retry_after() -> None:
     collector = Collector()
 
     def request() -> Request:

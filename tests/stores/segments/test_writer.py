@@ -84,7 +84,7 @@ class TestSnapshot:
         assert store_of(own_server).write_snapshots([]) == WriteResult(0, 0)
         assert store_of(own_server).append_changes([]) == 0
 
-    def test_versions_are_told_apart_up_to_the_limit(self, store, redis_client):
+    def test_versions_are_distinct_up_to_the_limit(self, store, redis_client):
         for version in (2**53 - 3, 2**53 - 2, 2**53 - 1):
             assert store.write_snapshots([snapshot(version)]).accepted == 1
             assert redis_client.hget(KEY, "version") == str(version)
