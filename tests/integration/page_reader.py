@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from local.pubsub_emulator import free_port
-from tests.waiting import until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 ROOT = Path(__file__).parents[2]
 _PORTS = ("8080", "8085", "6379")
@@ -59,7 +59,7 @@ class Reader:
             until(lambda: step.word in self.type_in(script).stdout, step.word)
         elif step.action == "interrupt":
             os.killpg(self.running[step.word].pid, signal.SIGINT)  # as a terminal does
-            assert self.running[step.word].wait() == 0, self.said(step.word)
+            assert self.running[step.word].wait(HANGS_AFTER_SECONDS) == 0, self.said(step.word)
         else:
             result = self.type_in(script)
             assert result.returncode == 0, result
@@ -69,7 +69,7 @@ class Reader:
         for process in reversed(self.running.values()):
             if process.poll() is None:
                 os.killpg(process.pid, signal.SIGTERM)
-            process.wait()
+            process.wait(HANGS_AFTER_SECONDS)
 
     def type_in(self, script: str) -> "subprocess.CompletedProcess[str]":
         command = ["bash", "-e", "-o", "pipefail", "-c", self._functions + script]

@@ -12,6 +12,7 @@ import psutil
 import pytest
 
 from local.pubsub_emulator import PubSubEmulator, main
+from tests.waiting import HANGS_AFTER_SECONDS
 
 ROOT = Path(__file__).parents[2]
 
@@ -49,7 +50,7 @@ def test_the_command_runs_until_it_is_interrupted():
         (java,) = [child for child in psutil.Process(command.pid).children() if child.name() == "java"]
         assert os.getpgid(java.pid) != os.getpgid(command.pid)
         os.killpg(command.pid, signal.SIGINT)
-        assert command.wait() == 0
+        assert command.wait(HANGS_AFTER_SECONDS) == 0
         assert not psutil.pid_exists(java.pid)
 
 
