@@ -66,6 +66,29 @@ def test_a_wrong_folder_is_reported_with_the_fix(tmp_path: Path) -> None:
     ]
 
 
+def test_a_folder_with_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stores.tracking_plan._MAX_FILES", 1)
+    for name in ("order.yaml", "view.yaml"):
+        (tmp_path / name).write_text(ORDER)
+    assert mistake(tmp_path) == f"{tmp_path} has 2 files; the limit is 1"
+
+
+def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def refuse(path: str, remote: object) -> bytes:
+        raise PermissionError(13, "Permission denied", path)
+
+    (tmp_path / "order.yaml").write_text(ORDER)
+    monkeypatch.setattr("stores.tracking_plan.read_file", refuse)
+    assert mistake(tmp_path) == f"{tmp_path}/order.yaml cannot be read: Permission denied"
+
+
+def test_without_a_reader_of_gs_a_folder_there_is_refused() -> None:
+    with pytest.raises(
+        TrackingPlanError, match="^gs://b/plan cannot be read: gs:// is not read here: give a"
+    ):
+        read_tracking_plan("gs://b/plan")
+
+
 def test_reads_a_folder_on_gs(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "order.yaml").write_text(ORDER)
     local_open = FileSystems.open

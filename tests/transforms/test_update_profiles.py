@@ -34,6 +34,11 @@ segments:
       then_not: {event: Order Completed, for: 5m}
 """
 HOUR_S = 3600
+CAPPED = """
+version: 1
+measures:
+  skus: {event: Product Viewed, within: 1h, distinct: {of: "properties.skus[]"}}
+"""
 
 
 def clock_at(seconds: float) -> Callable[[], int]:
@@ -285,3 +290,32 @@ def test_elements_and_outputs_have_their_own_coders() -> None:
     assert snapshots.element_type is Snapshot
     for element_type in (Event, Change, Snapshot):
         assert type(beam.coders.registry.get_coder(element_type)).__name__ == "MsgspecCoder"
+
+
+def test_events_dropped_for_a_states_bound_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for module in ("profile", "size"):
+        monkeypatch.setattr(f"segmentation.profile.{module}.MAX_STATE_BYTES", 1_000)
+    reset_totals()
+    skus = [[f"{index}-{number}" for number in range(100)] for index in range(4)]
+    log = [
+        event(index, "Product Viewed", message_id=f"m{index}", skus=some) for index, some in enumerate(skus)
+    ]
+    with BeamPipeline(runner=LOCAL_RUNNER) as pipeline:
+        keyed = beam.Create([(one.profile_id, one) for one in log])
+        changes, _ = pipeline | keyed | UpdateProfiles(CAPPED, as_of_ms=START_MS + 10_000)
+        assert_that(changes, equal_to([]))
+    counted = total_counts()
+    assert counted["profiles_capped"] >= 1
+    assert counted["events_forgotten"] >= 1
+
+
+def test_a_bounded_run_logs_its_progress(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("transforms.update_profiles.PROGRESS_EVENTS", 2)
+    caplog.set_level("INFO", "transforms.update_profiles")
+    log = [event(index, "Product Viewed", message_id=f"m{index}") for index in range(5)]
+    with BeamPipeline(runner=LOCAL_RUNNER) as pipeline:
+        keyed = beam.Create([(one.profile_id, one) for one in log])
+        _ = pipeline | keyed | UpdateProfiles(RULES, as_of_ms=START_MS + 10_000)
+    assert [record.getMessage() for record in caplog.records] == ["2 events decided", "4 events decided"]

@@ -4,6 +4,7 @@ import math
 from typing import Any
 
 import pytest
+import yaml
 
 from segmentation.documents import document as documents
 from segmentation.documents.document import MAX_BYTES, MAX_DEPTH, read_document
@@ -259,3 +260,7 @@ def test_what_is_refused_later_does_not_hide_what_was_met_before() -> None:
         "line 2: a: the key 'a' occurs twice, first on line 1; keep one of them\n"
         "line 3: nested more than 64 levels deep; flatten it"
     )
+
+
+def test_an_error_of_the_parser_without_a_place_is_on_line_1() -> None:
+    assert str(documents._not_yaml(yaml.YAMLError("odd"))).startswith("line 1: not YAML: odd")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from segmentation.memories.scores import DecayingScore, Score
 from segmentation.timestamps import NEVER
 from tests.events import START_MS
-from tests.segmentation.folding import examples, rules_of
+from tests.segmentation.folding import event_of, examples, rules_of
 from tests.segmentation.pictures import at, folded, spans
 
 SECOND_S = {"scores": {"x": {"half_life": "1s", "earn": [{"event": "A", "points": {"of": "properties.p"}}]}}}
@@ -93,6 +93,26 @@ def test_an_exit_by_decay_is_at_the_first_millisecond_at_which_the_test_fails(po
     assert leaves_at_ms is not None
     exact_ms = half_life_ms * log2(points / (wanted - 1e-9 * max(1, wanted)))
     assert abs(leaves_at_ms - START_MS - exact_ms) <= max(1, 2e-9 * half_life_ms)
+
+
+def test_two_memories_merge_into_the_sum_of_their_points():
+    rules = rules_of(
+        {"version": 1, "scores": {"x": {"half_life": "1s", "earn": [{"event": "A", "points": 1}]}}}
+    )
+    (kind,) = rules.kinds.values()
+
+    def memory_of(*instants_ms):
+        memory = kind.fresh()
+        for at_ms in instants_ms:
+            one = event_of(at(at_ms))
+            kind.add(memory, one, kind.extract(one.name, one.message), one.timestamp_ms)
+        return memory
+
+    both = kind.merge(memory_of(0, 1_000), memory_of(2_000), START_MS + 2_000)
+    assert kind.value_at(both, START_MS + 2_000) == kind.value_at(
+        memory_of(0, 1_000, 2_000), START_MS + 2_000
+    )
+    assert kind.merge(kind.fresh(), memory_of(5), START_MS + 5) == memory_of(5)
 
 
 def test_an_event_earns_by_every_entry_that_it_matches():

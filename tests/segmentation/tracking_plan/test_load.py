@@ -99,6 +99,7 @@ def test_a_plan_of_two_files():
         ),
         (GOOD + "  $ref: file:///etc/passwd\n", "line 5: schema['$ref']: its target is not in this plan"),
         (GOOD + "  $ref: _nothing.yaml#/$defs/a\n", "line 5: schema['$ref']: its target is not in this"),
+        (GOOD + "  $dynamicRef: '#nowhere'\n", "line 3: schema: its target is not in this plan"),
     ],
 )
 def test_a_mistake_is_reported_with_its_place_and_its_fix(text: str, expected: str):
