@@ -51,6 +51,21 @@ def test_rows_arrive_typed(service: StorageWriteStub) -> None:
     )
 
 
+def test_a_jar_is_started_as_the_expansion_service(
+    service: StorageWriteStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started = []
+
+    def start(jar: str) -> str:
+        started.append(jar)
+        return service.address
+
+    monkeypatch.setattr("transforms.append_rows.JavaJarExpansionService", start)
+    step = AppendRows(TABLE, table_schema("segment_changes"), "/opt/service.jar", "WriteHistory", noon)
+    _ = beam.Pipeline(runner="FnApiRunner") | beam.Create([change(1).row()]) | "WriteHistory" >> step
+    assert started == ["/opt/service.jar"]
+
+
 def test_the_table_is_never_made_and_rows_are_taken_at_once(service: StorageWriteStub) -> None:
     append(service, [change(1).row()], [])
     (config,) = storage_write_stub.configs

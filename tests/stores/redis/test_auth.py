@@ -8,7 +8,7 @@ import redis
 from google.api_core import exceptions
 
 from local.embedded_redis import EmbeddedRedis
-from stores.redis.access import RedisTarget
+from stores.redis.access import RedisTarget, access_to
 from stores.segments.writer import SegmentStore, SegmentStoreError
 from tests.stores.redis.relay import Relay
 from tests.stores.samples import DAY_MS, KEY, change, no_sleep, snapshot
@@ -212,3 +212,8 @@ def test_a_full_list_of_clients_is_waited_for(server, admin):
 def test_a_database_that_is_not_there_is_named(server):
     store = store_of(f"{server.url}?db=99")
     assert "DATABASE: the Redis URL has the number of a database that does not exist" in refusal_of(store)
+
+
+def test_a_bad_address_is_not_blamed_on_a_secret():
+    with pytest.raises(ValueError, match="the Redis URL must be redis://"):
+        access_to(RedisTarget("http://localhost")).client()
