@@ -45,20 +45,21 @@ def pytest_xdist_node_collection_finished(node: Any, ids: list[str]) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers more than there are cores, because two of `TOGETHER` mostly wait for servers and timers."""
+    """Returns two more than there are cores: two groups of `TOGETHER` wait for servers and timers most of the time."""
     return (os.cpu_count() or 1) + 2
 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MEASURED] = {}
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell starts a script's background commands so, and programs inherit it: those that tests interrupt, too.
+        # A shell ignores SIGINT in the background commands of a script, and every program inherits that. Programs that
+        # tests interrupt would never end.
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_finish() -> None:
     inspect_once()
-    gc.freeze()  # modules live to the end: collections need not look at them
+    gc.freeze()  # imported modules are never freed, so the garbage collector need not visit them
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

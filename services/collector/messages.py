@@ -36,7 +36,9 @@ class PlanViolation(NamedTuple):
 
 
 PlanCheck = Callable[[str, dict[str, Any]], PlanViolation | None]
-"""Compares a valid event with the tracking plan; returns None if it has no violation."""
+"""Compares a valid event, given by its name and its parsed message, with the tracking plan; returns None if it has no
+violation.
+"""
 
 
 class Received(NamedTuple):

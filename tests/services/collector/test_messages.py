@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from segmentation import events as event_parser
 from segmentation.events import MAX_PAYLOAD_BYTES, parse_event
 from segmentation.timestamps import format_timestamp, parse_timestamp
 from services.collector.bodies import MAX_BODY_BYTES, open_object
@@ -221,6 +222,19 @@ def test_numbers_and_texts_arrive_as_the_bytes_that_were_sent():
 def test_of_a_key_that_stands_twice_the_last_counts():
     raw = json.dumps(EVENT).encode()[:-1] + b',"userId":"bob"}'
     assert published(raw)["userId"] == "bob"
+
+
+def test_the_tracking_plan_gets_the_message_without_another_parse(monkeypatch):
+    parse, parsed, planned = event_parser._loads, [], []
+
+    def note(payload):
+        parsed.append(payload)
+        return parse(payload)
+
+    monkeypatch.setattr(event_parser, "_loads", note)
+    made = messages(EVENT, plan_check=lambda name, message: planned.append((name, message)))
+    assert planned == [(EVENT["event"], json.loads(made.events[0]))]
+    assert parsed == made.events
 
 
 def test_the_tracking_plan_rejects_or_flags_valid_events_only():
