@@ -14,10 +14,12 @@ from pipeline.flags.forms import ConfigError, matching, one_of, require
 from pipeline.flags.redis import RedisFlagsError, redis_target
 from pipeline.options import SegmentationOptions
 from segmentation.durations import parse_duration
+from segmentation.identifiers import DEFAULT_IGNORED_IDS, IgnoredIds
 from segmentation.timestamps import parse_timestamp
 from segmentation.tracking_plan.load import TrackingPlanError
 from stores.definitions import DefinitionsError, LoadedDefinitions, read_definitions
 from stores.files import CLOUD
+from stores.ignored_ids import IgnoredIdsError, read_ignored_ids
 from stores.redis.access import RedisTarget
 from stores.tracking_plan import TrackingPlanTexts, read_tracking_plan
 
@@ -82,6 +84,7 @@ class SegmentationConfig:
     changes_topic: str | None = None
     tracking_plan: TrackingPlanTexts | None = dataclasses.field(default=None, repr=False)
     """The schemas that events must match. None: only `parse_event` checks events."""
+    ignored_ids: IgnoredIds = DEFAULT_IGNORED_IDS
 
     @property
     def as_of_ms(self) -> int | None:
@@ -125,6 +128,7 @@ class SegmentationConfig:
             dead_letters=dead_letters,
             changes_topic=changes_topic,
             tracking_plan=tracking_plan,
+            ignored_ids=_ignored_ids(options.ignored_ids),
         )
 
 
@@ -247,6 +251,13 @@ def _tracking_plan(folder: str | None) -> TrackingPlanTexts | None:
         return read_tracking_plan(folder, CloudFiles()).texts if folder else None
     except TrackingPlanError as error:
         raise ConfigError(f"--tracking_plan: {error}") from None
+
+
+def _ignored_ids(path: str | None) -> IgnoredIds:
+    try:
+        return read_ignored_ids(path, CloudFiles()) if path else DEFAULT_IGNORED_IDS
+    except IgnoredIdsError as error:
+        raise ConfigError(f"--ignored_ids: {error}") from None
 
 
 def _ttl_ms(text: str) -> int:

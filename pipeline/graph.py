@@ -10,7 +10,7 @@ import apache_beam as beam
 
 from pipeline.config import Log, SegmentationConfig, Subscription, Table, Topic
 from segmentation.dead_letters import DeadLetter
-from segmentation.events import Event
+from segmentation.events import Event, EventLimits
 from segmentation.memberships import Change
 from segmentation.messages import Message
 from stores.clock import Clock, system_clock_ms
@@ -45,7 +45,9 @@ def build(
       config: the configuration of the job.
       clock: returns the processing time in Unix milliseconds.
     """
-    events, unparsed = messages | "ParseEvents" >> ParseEvents(config.as_of_ms, clock, config.tracking_plan)
+    limits = EventLimits(config.ignored_ids, oldest_age_ms=config.profile_ttl_ms)
+    parse = ParseEvents(config.as_of_ms, clock, config.tracking_plan, limits)
+    events, unparsed = messages | "ParseEvents" >> parse
     changes, snapshots = (
         events
         | "KeyByProfile" >> beam.Map(_by_profile)

@@ -24,6 +24,12 @@ class SegmentationOptions(PipelineOptions):
             metavar="FOLDER",
             help="What events must look like: a folder of JSON Schemas, a local path or gs://.",
         )
+        add(
+            "--ignored_ids",
+            metavar="FILE",
+            help="Ids that stand for no id, one per line, instead of the default ones such as undefined: a local path"
+            " or gs://.",
+        )
         add_redis_flags(parser)
         add("--history_table", metavar="PROJECT:DATASET.TABLE", help="Membership changes to BigQuery.")
         add(

@@ -2,16 +2,20 @@
 
 import json
 import re
+import zlib
 from itertools import accumulate
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import orjson
 
-from segmentation.identifiers import Identifiers
+from segmentation.identifiers import DEFAULT_IGNORED_IDS, Identifiers, IgnoredIds
 from segmentation.timestamps import parse_timestamp
 
-MAX_PAYLOAD_BYTES = 32 * 1024
+MAX_SENT_BYTES = 32 * 1024
+"""The largest event that a client can send to a collector."""
+MAX_PAYLOAD_BYTES = 48 * 1024
+"""The largest message. A collector may add the difference to `MAX_SENT_BYTES` to an event."""
 MAX_DEPTH = 512
 """The deepest that objects and lists can nest, counting the message itself; deeper ones exhaust the stack."""
 MAX_AHEAD_MS = 5 * 60 * 1000
@@ -28,6 +32,9 @@ _ESCAPE = re.compile(
 )
 """An escape in JSON: a surrogate pair, a lone surrogate (the group), or any other."""
 _OBJECT_FIELDS = ("properties", "traits", "context")
+_ABSENT: tuple[Any, ...] = (None, [])
+"""PHP writes an empty object as an empty list."""
+_DAY_MS = 86_400_000
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
@@ -41,11 +48,15 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     name: str
     timestamp_ms: int
     payload: bytes
+    has_user_id: bool = True
+    """False if the message has only an `anonymousId`, so that the profile is a visitor."""
+    content_digest: int = 0
+    """16 bits of a hash of the name, `properties` and `traits`, which a delivery again does not change."""
 
     @property
     def message(self) -> dict[str, Any]:
         """The whole message, parsed at each access, because a waiting event takes less memory as bytes."""
-        return _loads(self.payload)  # type: ignore[no-any-return]
+        return _with_context_traits(_loads(self.payload))
 
 
 class InvalidEvent(ValueError):
@@ -56,19 +67,43 @@ class InvalidEvent(ValueError):
         self.reason = reason
 
 
-def parse_event(payload: bytes, publish_time_ms: int | None = None) -> Event:
+class EventLimits(NamedTuple):
+    """The limits of valid events that an installation sets."""
+
+    ignored_ids: IgnoredIds = DEFAULT_IGNORED_IDS
+    oldest_age_ms: int | None = None
+    """The most by which a live event's timestamp can be earlier than its publish time; None: no limit."""
+
+
+class ParsedEvent(NamedTuple):
+    """A valid event."""
+
+    event: Event
+    message: dict[str, Any]
+    """The parsed message, which equals `Event.message`."""
+    ignored_ids: int
+    """The number of ids of the message that stand for no id."""
+
+
+DEFAULT_LIMITS = EventLimits()
+
+
+def parse_event(
+    payload: bytes, publish_time_ms: int | None = None, limits: EventLimits = DEFAULT_LIMITS
+) -> Event:
     """Returns the event of one JSON message; see `parse_event_and_message`."""
-    return parse_event_and_message(payload, publish_time_ms)[0]
+    return parse_event_and_message(payload, publish_time_ms, limits).event
 
 
 def parse_event_and_message(
-    payload: bytes, publish_time_ms: int | None = None
-) -> tuple[Event, dict[str, Any]]:
-    """Returns the event of one JSON message, and the parsed message, which equals `Event.message`.
+    payload: bytes, publish_time_ms: int | None = None, limits: EventLimits = DEFAULT_LIMITS
+) -> ParsedEvent:
+    """Returns the event of one JSON message, with the parsed message.
 
     Args:
       payload: the body of a Pub/Sub message, or one line of a log, in UTF-8.
       publish_time_ms: when Pub/Sub received the message; a later event time is set to it. None for a log.
+      limits: the limits of the installation.
 
     Raises:
       InvalidEvent: the message is not a valid event.
@@ -80,20 +115,69 @@ def parse_event_and_message(
     message_id = _text(message, "messageId")
     if message_id is None:
         raise InvalidEvent("missing_message_id", "messageId: expected a non-empty text")
-    profile_id = Identifiers(_text(message, "userId"), _text(message, "anonymousId")).profile_id
-    if profile_id is None:
-        raise InvalidEvent("missing_id", "userId, anonymousId: expected at least one, a non-empty text")
+    ids, ignored_ids = _usable_ids(message, limits.ignored_ids)
     name = _track_name(message) if kind == "track" else "$" + kind
     timestamp_ms = _timestamp(message)
     for field in _OBJECT_FIELDS:
         value = message.get(field)
-        if value.__class__ is not dict and value is not None:
+        if value.__class__ is not dict and value not in _ABSENT:
             raise InvalidEvent("bad_field", f"{field}: expected an object")
     if publish_time_ms is not None:
-        if timestamp_ms > publish_time_ms + MAX_AHEAD_MS:
-            raise InvalidEvent("future_timestamp", "timestamp: more than 5 minutes after the publish time")
-        timestamp_ms = min(timestamp_ms, publish_time_ms)
-    return Event(profile_id, message_id, name, timestamp_ms, payload), message
+        timestamp_ms = _live_timestamp(timestamp_ms, publish_time_ms, limits.oldest_age_ms)
+    message = _with_context_traits(message)
+    event = Event(
+        ids.profile_id or "",
+        message_id,
+        name,
+        timestamp_ms,
+        payload,
+        ids.user_id is not None,
+        _content_digest(name, message),
+    )
+    return ParsedEvent(event, message, ignored_ids)
+
+
+def _usable_ids(message: dict[str, Any], ignored: IgnoredIds) -> tuple[Identifiers, int]:
+    """Returns the usable ids of a message, at least one, and how many are ignored."""
+    user_id, anonymous_id = _text(message, "userId"), _text(message, "anonymousId")
+    placeholders = []
+    if user_id is not None and ignored.ignores(user_id):
+        placeholders.append(f"userId {json.dumps(user_id[:40])}")
+        user_id = None
+    if anonymous_id is not None and ignored.ignores(anonymous_id):
+        placeholders.append(f"anonymousId {json.dumps(anonymous_id[:40])}")
+        anonymous_id = None
+    if user_id is None and anonymous_id is None:
+        what = f"; {' and '.join(placeholders)} stands for no id" if placeholders else ""
+        raise InvalidEvent("missing_id", f"userId, anonymousId: expected a non-empty text in one{what}")
+    return Identifiers(user_id, anonymous_id), len(placeholders)
+
+
+def _live_timestamp(timestamp_ms: int, publish_time_ms: int, oldest_age_ms: int | None) -> int:
+    if timestamp_ms > publish_time_ms + MAX_AHEAD_MS:
+        raise InvalidEvent("future_timestamp", "timestamp: more than 5 minutes after the publish time")
+    if oldest_age_ms is not None and timestamp_ms < publish_time_ms - oldest_age_ms:
+        days = oldest_age_ms / _DAY_MS
+        raise InvalidEvent("too_old", f"timestamp: more than {days:g} days before the publish time")
+    return min(timestamp_ms, publish_time_ms)
+
+
+def _with_context_traits(message: dict[str, Any]) -> dict[str, Any]:
+    """Gives an identify call without traits those of its context, where RudderStack's SDKs put them."""
+    if message["type"] != "identify" or message.get("traits") not in _ABSENT:
+        return message
+    context = message.get("context")
+    traits = context.get("traits") if context.__class__ is dict else None
+    return message | {"traits": traits} if traits.__class__ is dict else message
+
+
+def _content_digest(name: str, message: dict[str, Any]) -> int:
+    content = [name, message.get("properties") or None, message.get("traits") or None]
+    try:
+        encoded = orjson.dumps(content, option=orjson.OPT_SORT_KEYS)
+    except TypeError:  # an integer beyond 64 bits, or nested too deeply for orjson
+        encoded = json.dumps(content, sort_keys=True).encode()
+    return zlib.crc32(encoded) & 0xFFFF
 
 
 def _parse_object(payload: bytes) -> dict[str, Any]:
@@ -176,8 +260,16 @@ def _track_name(message: dict[str, Any]) -> str:
 def _timestamp(message: dict[str, Any]) -> int:
     value = message.get("timestamp")
     if value.__class__ is not str:
-        raise InvalidEvent("bad_timestamp", "timestamp: expected a text in RFC 3339")
+        raise InvalidEvent("bad_timestamp", f"timestamp: {_form_of(value)}; expected a text in RFC 3339")
     try:
         return parse_timestamp(value)
     except ValueError as error:
         raise InvalidEvent("bad_timestamp", f"timestamp: {error}") from None
+
+
+def _form_of(value: Any) -> str:
+    if value is None:
+        return "missing"
+    if value.__class__ in (int, float):
+        return "a number, of seconds or milliseconds"
+    return {dict: "an object", list: "a list"}.get(value.__class__, "true or false")

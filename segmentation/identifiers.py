@@ -1,10 +1,14 @@
-"""The ids of a message, and the profile that they lead to."""
+"""The ids of a message, which of them are usable, and the profile that they lead to.
+
+Programs write a placeholder, such as `undefined`, if they have no id. A placeholder is ignored, because it would make
+one profile of many people.
+"""
 
 from typing import NamedTuple
 
 
 class Identifiers(NamedTuple):
-    """The ids of a message; None if the message lacks one."""
+    """The usable ids of a message; None if the message lacks one."""
 
     user_id: str | None
     anonymous_id: str | None
@@ -13,3 +17,38 @@ class Identifiers(NamedTuple):
     def profile_id(self) -> str | None:
         """The `userId`, or the `anonymousId` if there is no `userId`; None if there is neither."""
         return self.user_id or self.anonymous_id
+
+
+class IgnoredIds(frozenset[str]):
+    """Ids that stand for no id, in lower case. Ids of white space only are always ignored."""
+
+    def ignores(self, identifier: str) -> bool:
+        """Whether an id stands for no id, whatever its case."""
+        return identifier.lower() in self or identifier.isspace()
+
+
+def parse_ignored_ids(text: str) -> IgnoredIds:
+    """Returns the ids in a text, one per line; blank lines and lines that begin with `#` are skipped."""
+    lines = (line.strip() for line in text.splitlines())
+    return IgnoredIds(line.lower() for line in lines if line and not line.startswith("#"))
+
+
+DEFAULT_IGNORED_IDS = IgnoredIds(
+    (
+        "undefined",
+        "null",
+        "none",
+        "nil",
+        "nan",
+        "true",
+        "false",
+        "0",
+        "-1",
+        "guest",
+        "anonymous",
+        "unknown",
+        "n/a",
+        "[object object]",
+        "00000000-0000-0000-0000-000000000000",
+    )
+)

@@ -1,4 +1,8 @@
-"""Parses and formats RFC 3339 timestamps; in code an instant is in Unix milliseconds."""
+"""Parses and formats timestamps; in code an instant is in Unix milliseconds.
+
+The form is RFC 3339. Other spellings that programs write are read too if they name one instant without doubt; all
+others are refused, with the name of the form.
+"""
 
 import functools
 import re
@@ -9,6 +13,32 @@ _RFC3339 = re.compile(
     r"(?:[Zz]|([+-])([01]\d|2[0-3]):([0-5]\d))",
     re.ASCII,
 )
+_OTHER_SPELLING = re.compile(
+    r"\s*(\d{4}-\d\d-\d\d)[Tt ](\d\d:\d\d:\d\d)(?:[.,](\d+))?"
+    r" ?(?:(?:Z|z|UTC|GMT|[+-]00:?00 UTC)|([+\u2212-])(\d\d)(?::?(\d\d))?)\s*"
+)
+"""Digits of any script; a space for T, a comma for the point, an offset without colon or minutes, UTC in letters."""
+_REFUSED_FORMS = [
+    (re.compile(pattern, re.IGNORECASE), form)
+    for pattern, form in (
+        (r"\s*", "empty"),
+        (r"[+-]?\d+(\.\d+)?", "a number as text, of seconds or milliseconds"),
+        (r"[\"'].*[\"']", "quoted twice"),
+        (r".* m=[+-][\d.]+", "Go's time.String() with a clock reading: format it with time.RFC3339Nano"),
+        (r"\d{4}-\d\d-\d\dT?.* ?[AP]\.?M\.?", "a 12-hour clock"),
+        (r"\d{4}-\d\d-\d\d", "a date without a time"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(Z|[+-]\d\d:?\d\d)?", "a time without seconds"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?", "no offset, so it depends on a time zone"),
+        (r"\d{4}-\d\d-\d\d[T ]24:.*", "hour 24"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:60.*", "second 60"),
+        (r"\d{8}T?\d*.*", "the basic form of ISO 8601, without separators"),
+        (r"[a-z]{3}, ?\d.*", "the form of RFC 1123"),
+        (r"[a-z]{3} [a-z]{3} \d.*", "the form of JavaScript's Date.toString(): use toISOString()"),
+        (r"\d{1,2}[/.]\d{1,2}[/.]\d.*|\d{4}/.*", "a date with slashes or dots"),
+        (r".*[a-z]{3,}([/_][a-z]+)?\]?", "a time zone by name"),
+    )
+]
+_LONGEST_FORM = 100
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_MS = 86_400_000
 NEVER = 1 << 60
@@ -20,14 +50,16 @@ MAX_MS = 253_402_300_799_999
 
 
 def parse_timestamp(text: str) -> int:
-    """Returns the Unix milliseconds of an RFC 3339 timestamp, truncated.
+    """Returns the Unix milliseconds of a timestamp, truncated.
 
     Raises:
-      ValueError: the text is not an RFC 3339 timestamp with an offset, or its year in UTC is not 1 to 9999.
+      ValueError: the text does not name one instant of the years 1 to 9999 in UTC; the message names its form.
     """
-    match = _RFC3339.fullmatch(text)
+    match = _RFC3339.fullmatch(text) or _RFC3339.fullmatch(_as_rfc3339(text))
     if match is None:
-        raise ValueError("expected RFC 3339 with an offset, such as 2026-01-31T12:00:00.000Z")
+        raise ValueError(
+            f"{_refused_form(text)}expected RFC 3339 with an offset, such as 2026-01-31T12:00:00.000Z"
+        )
     year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
     ms = (date(int(year), int(month), int(day)).toordinal() - _EPOCH_DAY) * _DAY_MS
     ms += (int(hour) * 3600 + int(minute) * 60 + int(second)) * 1000
@@ -39,6 +71,28 @@ def parse_timestamp(text: str) -> int:
     if not MIN_MS <= ms <= MAX_MS:
         raise ValueError("expected a year from 1 to 9999 in UTC")
     return ms
+
+
+def is_rfc3339(text: str) -> bool:
+    """Whether a timestamp that `parse_timestamp` reads is spelled as RFC 3339 requires."""
+    return _RFC3339.fullmatch(text) is not None
+
+
+def _as_rfc3339(text: str) -> str:
+    """Returns another spelling of one certain instant as RFC 3339; other texts unchanged."""
+    match = _OTHER_SPELLING.fullmatch(text)
+    if match is None:
+        return text
+    day, time, fraction, sign, offset_hours, offset_minutes = match.groups()
+    offset = "Z" if sign is None else f"{'+' if sign == '+' else '-'}{offset_hours}:{offset_minutes or '00'}"
+    spelled = f"{day}T{time}{'.' if fraction else ''}{fraction or ''}{offset}"
+    return "".join(str(int(character)) if character.isdecimal() else character for character in spelled)
+
+
+def _refused_form(text: str) -> str:
+    """Returns the name of a form that is not read, with a semicolon; an empty text if it is not known."""
+    start = text[:_LONGEST_FORM]  # the patterns would be slow on a long text
+    return next((f"{form}; " for pattern, form in _REFUSED_FORMS if pattern.fullmatch(start)), "")
 
 
 def format_timestamp(ms: int) -> str:

@@ -15,6 +15,7 @@ locals {
     profile_ttl        = var.job_flags.profile_ttl
     history_method     = var.job_flags.history_method
     tracking_plan      = var.job_flags.tracking_plan
+    ignored_ids        = var.job_flags.ignored_ids
   }
   job_parameters = { for name, value in local.job_flags : name => value if value != null }
 

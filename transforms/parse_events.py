@@ -9,7 +9,7 @@ import apache_beam as beam
 
 from segmentation.control import CONTROL_ATTRIBUTE, HEARTBEAT
 from segmentation.dead_letters import DeadLetter
-from segmentation.events import Event, InvalidEvent, parse_event_and_message
+from segmentation.events import DEFAULT_LIMITS, Event, EventLimits, InvalidEvent, parse_event_and_message
 from segmentation.messages import Message
 from segmentation.tracking_plan.load import load_tracking_plan
 from segmentation.tracking_plan.plan import TrackingPlan, format_violations
@@ -33,32 +33,39 @@ class ParseEvents(beam.PTransform):
 
     Events after `as_of_ms` are counted and dropped. Heartbeats are dropped. An event that violates the tracking plan
     becomes a dead letter, or is counted and emitted, as its `on_violation` requires. Counts `events_read`,
-    `events_parsed`, `events_flagged`, `events_after_as_of`, `heartbeats` and, by reason,
+    `events_parsed`, `events_flagged`, `events_after_as_of`, `ids_ignored`, `heartbeats` and, by reason,
     `events_dead_lettered_REASON`.
 
     Args:
       as_of_ms: the as-of instant of a bounded run; None in a live run.
       clock: returns the processing time.
       tracking_plan: the names and texts of the plan's files, which must be valid; None without a tracking plan.
+      limits: the limits of valid events.
     """
 
     as_of_ms: int | None = None
     clock: Clock = system_clock_ms
     tracking_plan: tuple[tuple[str, str], ...] | None = dataclasses.field(default=None, repr=False)
+    limits: EventLimits = DEFAULT_LIMITS
 
     def expand(self, messages: beam.PCollection[Message]) -> Any:
-        parse = _ParseEventsFn(self.as_of_ms, self.clock, self.tracking_plan)
+        parse = _ParseEventsFn(self.as_of_ms, self.clock, self.tracking_plan, self.limits)
         parsed = messages | "Parse" >> beam.ParDo(parse).with_outputs(_DEAD_LETTERS, main="events")
         return ParsedEvents(parsed.events, parsed[_DEAD_LETTERS])
 
 
 class _ParseEventsFn(beam.DoFn):
     def __init__(
-        self, as_of_ms: int | None, clock: Clock, tracking_plan: tuple[tuple[str, str], ...] | None = None
+        self,
+        as_of_ms: int | None,
+        clock: Clock,
+        tracking_plan: tuple[tuple[str, str], ...] | None,
+        limits: EventLimits,
     ) -> None:
         self._as_of_ms = as_of_ms
         self._clock = clock
         self._tracking_plan = tracking_plan
+        self._limits = limits
 
     def setup(self) -> None:
         self._plan = _plan_of(self._tracking_plan or ())
@@ -75,7 +82,9 @@ class _ParseEventsFn(beam.DoFn):
             if message.attributes and CONTROL_ATTRIBUTE in message.attributes:
                 self._handle_control(message)
                 return
-            event, content = parse_event_and_message(message.payload, message.publish_time_ms)
+            event, content, ignored_ids = parse_event_and_message(
+                message.payload, message.publish_time_ms, self._limits
+            )
             if self._as_of_ms is not None and event.timestamp_ms > self._as_of_ms:
                 metrics.count("events_after_as_of")
                 return
@@ -86,6 +95,8 @@ class _ParseEventsFn(beam.DoFn):
             yield beam.pvalue.TaggedOutput(_DEAD_LETTERS, self._dead_letter(message, error))
             return
         metrics.count("events_parsed")
+        if ignored_ids:
+            metrics.count("ids_ignored", ignored_ids)
         yield event
 
     def finish_bundle(self) -> None:

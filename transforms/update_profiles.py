@@ -103,6 +103,8 @@ class _UpdateProfilesFn(beam.DoFn):
         outcome = profile.apply(event)
         if outcome.repeated:
             self._metrics.count("events_repeated")
+            if outcome.differs:
+                self._metrics.count("events_repeated_differing")
             return ()
         if outcome.late:
             self._metrics.count("events_late")

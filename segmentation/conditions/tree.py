@@ -60,7 +60,7 @@ class All:
         self._conditions = conditions
 
     def verdict(self, instant: Instant) -> Verdict:
-        until_true, until_false = NEVER, -1
+        until_true, until_false = NEVER, -NEVER
         for condition in self._conditions:
             holds, until = condition.verdict(instant)
             if holds:
@@ -69,7 +69,7 @@ class All:
                 return False, NEVER
             else:
                 until_false = max(until_false, until)
-        return (True, until_true) if until_false < 0 else (False, until_false)
+        return (True, until_true) if until_false == -NEVER else (False, until_false)
 
 
 class Any_:
@@ -79,7 +79,7 @@ class Any_:
         self._conditions = conditions
 
     def verdict(self, instant: Instant) -> Verdict:
-        until_true, until_false = -1, NEVER
+        until_true, until_false = -NEVER, NEVER
         for condition in self._conditions:
             holds, until = condition.verdict(instant)
             if not holds:
@@ -88,7 +88,7 @@ class Any_:
                 return True, NEVER
             else:
                 until_true = max(until_true, until)
-        return (False, until_false) if until_true < 0 else (True, until_true)
+        return (False, until_false) if until_true == -NEVER else (True, until_true)
 
 
 class Not:

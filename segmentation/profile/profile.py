@@ -33,6 +33,8 @@ class Outcome(NamedTuple):
     snapshot: Snapshot | None
     late: bool = False
     repeated: bool = False
+    differs: bool = False
+    """Whether a repeated event had another content than the first one of its message id."""
     dropped_events: int = 0
 
 
@@ -69,7 +71,8 @@ class Profile:
         state = self.state
         digest = states.digest_of(event.message_id)
         if states.is_recent(state.recent_messages, digest):
-            return Outcome([], None, repeated=True)
+            differs = states.has_other_content(state, digest, event.content_digest)
+            return Outcome([], None, repeated=True, differs=differs)
         self._follow_rules()
         late = event.timestamp_ms < state.profile_time_ms
         if not late:
@@ -128,7 +131,8 @@ class Profile:
         state, decisions = self.state, self._decisions
         is_first = self.is_empty
         time_ms = event.timestamp_ms
-        state.recent_messages = states.with_message(state.recent_messages, digest)
+        states.add_message(state, digest, event.content_digest)
+        state.has_user_id |= event.has_user_id
         state.last_event_ms = max(state.last_event_ms, time_ms)
         state.profile_time_ms = profile_time_ms = max(state.profile_time_ms, time_ms)
         affected = set(self.rules.decided_by_first_event) if is_first else set()
@@ -209,7 +213,7 @@ class Profile:
         decisions.changes = []
         dropped, self._dropped_events = self._dropped_events, 0
         state.dropped_events += dropped
-        return Outcome(changes, snapshot, late, False, dropped)
+        return Outcome(changes, snapshot, late, dropped_events=dropped)
 
     def _snapshot(self) -> Snapshot:
         state, rules, decisions = self.state, self.rules, self._decisions
@@ -223,7 +227,7 @@ class Profile:
             self._snapshot_differs = True
 
     def _fresh_state(self) -> State:
-        return State(self._now_ms * VERSIONS_PER_MS, -NEVER, -NEVER, self.rules.version)
+        return State(self._now_ms * VERSIONS_PER_MS, -NEVER, -NEVER, self.rules.version, has_user_id=False)
 
 
 def open_profile(

@@ -15,6 +15,7 @@ MAX_STATE_BYTES = 1024 * 1024
 MAX_RECENT_MESSAGES = 1000
 _FORMAT = b"\x01"
 _DIGEST_BYTES = 8
+_CONTENT_BYTES = 2
 
 
 class Member(msgspec.Struct, array_like=True, frozen=True, gc=False):
@@ -51,9 +52,13 @@ class State(msgspec.Struct, array_like=True, gc=False):
     deadline_ms: int = NEVER
     """The next instant at which something can change by time alone."""
     armed_ms: int = 0
-    """The instant to which the timer is set; 0 if it is not set."""
+    """The instant to which the timer is set; 0 if it is not set. A timer set to 1970 is set again, without effect."""
     dropped_events: int = 0
     """How many events were dropped to stay within the bounds of memories and of the state."""
+    has_user_id: bool = True
+    """Whether an event had a `userId`; otherwise the profile is a visitor. States of earlier versions do not tell."""
+    recent_contents: bytes = b""
+    """Content digests of the latest messages, in order of arrival. States of earlier versions begin without them."""
 
 
 class _Encoded(State, array_like=True, gc=False):
@@ -86,17 +91,34 @@ def decode(encoded: bytes) -> State:
 
 def is_recent(recent_messages: bytes, digest: bytes) -> bool:
     """Whether a message id is among the latest ones."""
-    position = recent_messages.find(digest)
-    while position >= 0 and position % _DIGEST_BYTES:
-        position = recent_messages.find(digest, position + 1)
-    return position >= 0
+    return _position(recent_messages, digest) is not None
 
 
-def with_message(recent_messages: bytes, digest: bytes) -> bytes:
-    """Returns the latest message ids with one more."""
-    return recent_messages[-(MAX_RECENT_MESSAGES - 1) * _DIGEST_BYTES :] + digest
+def has_other_content(state: State, digest: bytes, content_digest: int) -> bool:
+    """Whether the first message of a recent id had another content; False if that is not known."""
+    position = _position(state.recent_messages, digest)
+    if position is None:
+        return False
+    from_end = (len(state.recent_messages) - position) // _DIGEST_BYTES * _CONTENT_BYTES
+    first = state.recent_contents[-from_end:][:_CONTENT_BYTES]
+    return from_end <= len(state.recent_contents) and first != content_digest.to_bytes(_CONTENT_BYTES)
+
+
+def add_message(state: State, digest: bytes, content_digest: int) -> None:
+    """Adds a message to the latest ones in place."""
+    kept = MAX_RECENT_MESSAGES - 1
+    state.recent_messages = state.recent_messages[-kept * _DIGEST_BYTES :] + digest
+    content = content_digest.to_bytes(_CONTENT_BYTES)
+    state.recent_contents = state.recent_contents[-kept * _CONTENT_BYTES :] + content
 
 
 def digest_of(message_id: str) -> bytes:
     """Returns the 8-byte hash of a message id."""
     return hashlib.blake2b(message_id.encode(), digest_size=_DIGEST_BYTES).digest()
+
+
+def _position(recent_messages: bytes, digest: bytes) -> int | None:
+    position = recent_messages.find(digest)
+    while position >= 0 and position % _DIGEST_BYTES:
+        position = recent_messages.find(digest, position + 1)
+    return position if position >= 0 else None

@@ -73,7 +73,7 @@ def to_messages(events: list[bytes], received: Received, plan_check: PlanCheck |
     for position, raw in enumerate(events):
         payload = completion.complete(raw, position)
         try:
-            event, message = parse_event_and_message(payload, received.received_at_ms)
+            event, message, _ = parse_event_and_message(payload, received.received_at_ms)
             violation = plan_check(event.name, message) if plan_check is not None else None
             if violation is not None and violation.on_violation == "reject":
                 raise InvalidEvent("tracking_plan", violation.message)

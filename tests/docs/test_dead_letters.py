@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from segmentation.dead_letters import DeadLetter
-from segmentation.events import MAX_DEPTH, MAX_PAYLOAD_BYTES, InvalidEvent, parse_event
+from segmentation.events import MAX_DEPTH, MAX_PAYLOAD_BYTES, EventLimits, InvalidEvent, parse_event
+from segmentation.identifiers import DEFAULT_IGNORED_IDS
+from segmentation.timestamps import parse_timestamp
 from stores.tracking_plan import read_tracking_plan
 from tests.events import START_MS
 
+LIMITS = EventLimits(oldest_age_ms=400 * 86_400_000)
 TEXT = Path("docs/dead-letters.md").read_text()
 TABLE = re.findall(r"^\| `(\w+)` \| (?:`(.+?)`)? ?\| (.+?) \| (.+?) \|$", TEXT, re.MULTILINE)
 EXAMPLES = [
@@ -42,7 +45,7 @@ CONTRACT = [(reason, example) for reason, example in EXAMPLES if reason != "trac
 @pytest.mark.parametrize("reason, example", CONTRACT, ids=[reason for reason, _ in CONTRACT])
 def test_an_example_is_refused_for_its_reason(reason: str, example: str):
     with pytest.raises(InvalidEvent) as refused:
-        parse_event(example.encode(), START_MS)
+        parse_event(example.encode(), START_MS, LIMITS)
     assert refused.value.reason == reason
 
 
@@ -59,7 +62,7 @@ def test_the_example_for_the_tracking_plan_breaks_ours():
 def test_reasons_are_listed_in_the_order_of_the_table():
     """What breaks the rule of one row, and of all after it, is refused for that of the first."""
     order = [reason for reason, _ in CONTRACT]
-    fields = {"type": 0, "messageId": "", "userId": "", "event": "", "timestamp": "", "properties": []}
+    fields = {"type": 0, "messageId": "", "userId": "", "event": "", "timestamp": "", "properties": [0]}
     mended = {
         "type": "track",
         "messageId": "m",
@@ -73,9 +76,25 @@ def test_reasons_are_listed_in_the_order_of_the_table():
             parse_event(json.dumps(fields).encode(), START_MS)
         told.append(refused.value.reason)
         fields[field] = mended.get(field, {})
-    with pytest.raises(InvalidEvent) as refused:
-        parse_event(json.dumps(fields).encode(), START_MS)
-    assert [*told, refused.value.reason] == order[order.index("bad_type") :]
+    for timestamp in ("9999-01-01T00:00:00Z", "0008-01-01T00:00:00Z"):
+        with pytest.raises(InvalidEvent) as refused:
+            parse_event(json.dumps(fields | {"timestamp": timestamp}).encode(), START_MS, LIMITS)
+        told.append(refused.value.reason)
+    assert told == order[order.index("bad_type") :]
+
+
+def test_the_placeholders_are_those_of_the_code():
+    section = TEXT.partition("## Ids that stand for no id")[2].partition("\n## ")[0]
+    (listed,) = [line for line in section.splitlines() if line.startswith("`undefined`")]
+    assert set(re.findall(r"`([^`]+)`", listed)) == DEFAULT_IGNORED_IDS
+
+
+def test_every_spelling_of_a_timestamp_is_read():
+    section = TEXT.partition("## Timestamps")[2].partition("\n## ")[0]
+    spellings = [spelling.strip('"') for spelling in re.findall(r"`([^`]{10,})`", section)]
+    assert len(spellings) == 11
+    for spelling in spellings:
+        assert parse_timestamp(spelling) == START_MS
 
 
 def test_what_is_no_mistake_is_an_event():

@@ -12,7 +12,7 @@ import orjson
 from apache_beam.utils.timestamp import Timestamp
 
 from segmentation.dead_letters import DeadLetter
-from segmentation.events import Event, InvalidEvent
+from segmentation.events import DEFAULT_LIMITS, Event, InvalidEvent
 from segmentation.memberships import Change, Snapshot
 from segmentation.messages import Message
 from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS
@@ -77,7 +77,7 @@ class Harness:
         self._publish_time_ms = NOW_MS if is_live else None
         as_of_ms = None if is_live else MAX_MS
         clock = count(NOW_MS).__next__
-        self._parse = _ParseEventsFn(as_of_ms, clock)
+        self._parse = _ParseEventsFn(as_of_ms, clock, None, DEFAULT_LIMITS)
         self._update = _UpdateProfilesFn(rules_text, DEFAULT_PROFILE_TTL_MS, as_of_ms, clock)
         for step in (self._parse, self._update):
             step.setup()

@@ -7,7 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.events import MAX_AHEAD_MS, MAX_PAYLOAD_BYTES, Event, InvalidEvent, parse_event
+from segmentation.events import (
+    MAX_AHEAD_MS,
+    MAX_PAYLOAD_BYTES,
+    Event,
+    EventLimits,
+    InvalidEvent,
+    parse_event,
+    parse_event_and_message,
+)
+from segmentation.identifiers import parse_ignored_ids
 from segmentation.timestamps import format_timestamp
 from tests.events import START_MS
 from tests.segmentation.folding import examples
@@ -58,7 +67,7 @@ def carried(value: str) -> Any:
 def test_an_accepted_message():
     payload = json.dumps(VALID).encode()
     event = parse_event(payload)
-    assert event == Event("u1", "m1", "Product Viewed", START_MS, payload)
+    assert event == Event("u1", "m1", "Product Viewed", START_MS, payload, True, event.content_digest)
     assert event.message == VALID
 
 
@@ -76,7 +85,7 @@ def test_a_call_other_than_track_is_named_by_its_type(kind):
         ({"userId": None, "anonymousId": "a"}, "a"),
         ({"userId": "", "anonymousId": "a"}, "a"),
         ({"userId": "u", "anonymousId": ""}, "u"),
-        ({"userId": " ", "anonymousId": "a"}, " "),
+        ({"userId": " a", "anonymousId": "a"}, " a"),
         ({"userId": "U\u0000é😀"}, "U\u0000é😀"),
     ],
 )
@@ -84,9 +93,95 @@ def test_the_profile_is_the_user_s_else_the_device_s(ids, profile_id):
     assert parsed(without("userId", "anonymousId") | ids).profile_id == profile_id
 
 
+@pytest.mark.parametrize(
+    "placeholder",
+    [
+        *(
+            "undefined",
+            "null",
+            "None",
+            "NIL",
+            "NaN",
+            "True",
+            "false",
+            "0",
+            "-1",
+            "guest",
+            "Anonymous",
+            "unknown",
+        ),
+        *("N/A", "[object Object]", "00000000-0000-0000-0000-000000000000", " ", "\t\n", "\u2028"),
+    ],
+)
+def test_a_placeholder_is_no_id(placeholder):
+    event, _, ignored_ids = parse_event_and_message(json.dumps(altered(userId=placeholder)).encode())
+    assert (event.profile_id, event.has_user_id, ignored_ids) == ("a1", False, 1)
+    refused = refusal(json.dumps(altered(userId=placeholder, anonymousId=None)).encode())
+    assert refused.reason == "missing_id"
+    assert f"userId {json.dumps(placeholder)} stands for no id" in str(refused)
+    both = refusal(json.dumps(altered(userId=placeholder, anonymousId=placeholder)).encode())
+    assert str(both).count(json.dumps(placeholder)) == 2
+
+
+@pytest.mark.parametrize("user_id", ["undefined1", "00", "nobody", "guest 7", "-", "[]", "nulla"])
+def test_an_id_that_resembles_a_placeholder_is_an_id(user_id):
+    event, _, ignored_ids = parse_event_and_message(json.dumps(altered(userId=user_id)).encode())
+    assert (event.profile_id, event.has_user_id, ignored_ids) == (user_id, True, 0)
+
+
+def test_a_list_of_its_own_replaces_the_default_one():
+    limits = EventLimits(parse_ignored_ids("# ours\n\nShopper\n"))
+    for user_id, profile_id in {"shopper": "a1", "undefined": "undefined", " ": "a1"}.items():
+        assert (
+            parse_event(json.dumps(altered(userId=user_id)).encode(), None, limits).profile_id == profile_id
+        )
+
+
+def test_a_live_event_older_than_the_limit_is_refused():
+    limits = EventLimits(oldest_age_ms=400 * 86_400_000)
+    just_in_time = altered(timestamp=format_timestamp(START_MS - 400 * 86_400_000))
+    too_old = altered(timestamp=format_timestamp(START_MS - 400 * 86_400_000 - 1))
+    assert parse_event(json.dumps(just_in_time).encode(), START_MS, limits)
+    with pytest.raises(
+        InvalidEvent, match="timestamp: more than 400 days before the publish time"
+    ) as refused:
+        parse_event(json.dumps(too_old).encode(), START_MS, limits)
+    assert refused.value.reason == "too_old"
+    assert parse_event(json.dumps(too_old).encode(), None, limits), "a log may go back for years"
+
+
+@pytest.mark.parametrize("traits", [None, []])
+def test_an_identify_without_traits_takes_those_of_its_context(traits):
+    message = altered(type="identify", context={"traits": {"plan": "pro"}})
+    for identify in (message, message | {"traits": traits}):
+        event, content, _ = parse_event_and_message(json.dumps(identify).encode())
+        assert content["traits"] == {"plan": "pro"}
+        assert event.message == content
+    assert parsed(message | {"traits": {}}).message["traits"] == {}
+    assert "traits" not in parsed(message | {"type": "page"}).message
+    assert "traits" not in parsed(message | {"context": {"traits": "pro"}}).message
+
+
+def test_content_is_what_a_delivery_again_does_not_change():
+    digest = parsed(VALID).content_digest
+    again = altered(
+        timestamp="2026-03-02T12:00:01Z",
+        context={"ip": "::1"},
+        receivedAt="2026-03-02T12:00:02Z",
+        sentAt="soon",
+    )
+    assert parsed(again).content_digest == digest
+    assert parsed(altered(properties={"price": 6})).content_digest != digest
+    assert parsed(altered(event="Order Completed")).content_digest != digest
+    assert parsed(altered(traits={"plan": "pro"})).content_digest != digest
+    one_way, other_way = altered(properties={"a": 1, "b": 2**70}), altered(properties={"b": 2**70, "a": 1})
+    assert parsed(one_way).content_digest == parsed(other_way).content_digest
+
+
 @pytest.mark.parametrize("field", ["properties", "traits", "context"])
-def test_null_counts_as_absent(field):
+def test_null_and_the_empty_list_count_as_absent(field):
     assert parsed(altered(**{field: None})).message[field] is None
+    assert parsed(altered(**{field: []})).name == "Product Viewed"
     assert parsed(without(field)).name == "Product Viewed"
 
 
@@ -124,7 +219,7 @@ def test_null_counts_as_absent(field):
         (altered(timestamp="2026-02-30T12:00:00Z"), "bad_timestamp"),
         (altered(timestamp="0001-01-01T00:00:00+00:01"), "bad_timestamp"),
         *((altered(**{field: value}), "bad_field")
-          for field in ("properties", "traits", "context") for value in ([], "", 0, False, "{}")),
+          for field in ("properties", "traits", "context") for value in ([0], "", 0, False, "{}")),
         ([], "not_an_object"),
         ([VALID], "not_an_object"),
         ("track", "not_an_object"),

@@ -33,6 +33,7 @@ BOUNDED_ONLY = {"events", "as_of", "history_path", "dead_letter_path"}
 READ_AT_LAUNCH = {
     "segments": f"{ROOT}/definitions/segments.yaml",
     "tracking_plan": f"{ROOT}/definitions/tracking_plan",
+    "ignored_ids": f"{ROOT}/NOTICE",
 }
 """What the dry run, without Cloud Storage, takes from here."""
 WRONG = {
@@ -45,6 +46,7 @@ WRONG = {
     "as_of": ["2026-01-31", "2026-01-31T12:00:00", "yesterday"],
     "segments": ["definitions/segments.yaml", "gs://my-definitions/segments.json"],
     "tracking_plan": ["definitions/tracking_plan", "gs://my-definitions"],
+    "ignored_ids": ["ignored_ids.txt", "gs://my-definitions"],
     "profile_ttl": ["400", "1y", "forever", ""],
     "redis_url": [
         "10.0.0.3:6378",
@@ -75,6 +77,7 @@ TYPES = {
     "segments": "GCS_READ_FILE",
     "events": "GCS_READ_FILE",
     "tracking_plan": "GCS_READ_FOLDER",
+    "ignored_ids": "GCS_READ_FILE",
     "history_path": "GCS_WRITE_FILE",
     "dead_letter_path": "GCS_WRITE_FILE",
 }

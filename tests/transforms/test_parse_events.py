@@ -9,7 +9,8 @@ from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.util import assert_that, equal_to
 
 from segmentation.dead_letters import DeadLetter
-from segmentation.events import MAX_AHEAD_MS, MAX_PAYLOAD_BYTES, Event
+from segmentation.events import MAX_AHEAD_MS, MAX_PAYLOAD_BYTES, Event, EventLimits
+from segmentation.identifiers import parse_ignored_ids
 from segmentation.messages import Message
 from tests.events import START_MS, event, payload
 from transforms.parse_events import ParseEvents
@@ -80,7 +81,7 @@ def published(seconds: float, at_seconds: float, **attributes: str) -> Message:
 def test_a_valid_message_is_an_event() -> None:
     message = payload(1, "Product Viewed", price=5)
     assert parsed(message) == Parsed(
-        [Event("u1", "u1-1-Product Viewed", "Product Viewed", START_MS + 1000, message)],
+        [event(1, "Product Viewed", price=5)],
         [],
         {"events_read": 1, "events_parsed": 1},
     )
@@ -124,7 +125,25 @@ def test_outputs_come_through_a_runner_that_encodes_them() -> None:
         assert_that(outputs.dead_letters, equal_to([letter]), label="dead letters")
 
 
+def test_ignored_ids_are_counted() -> None:
+    device = payload(1, "A").replace(b'"u1"', b'"undefined","anonymousId":"device"')
+    nobody = payload(2, "A").replace(b'"u1"', b'"NULL"')
+    found = parsed(device, nobody)
+    assert [one.profile_id for one in found.events] == ["device"]
+    assert [one.reason for one in found.dead_letters] == ["missing_id"]
+    assert found.counts["ids_ignored"] == 1
+    kept = parsed(device, limits=EventLimits(parse_ignored_ids("device")))
+    assert [one.profile_id for one in kept.events] == ["undefined"]
+
+
 # Time
+
+
+def test_a_live_event_too_far_before_its_publish_time_is_a_dead_letter() -> None:
+    limits = EventLimits(oldest_age_ms=60_000)
+    found = parsed(published(0, 60), published(0, 60.001), payload(0, "A"), limits=limits)
+    assert [one.timestamp_ms for one in found.events] == [START_MS, START_MS]
+    assert [one.reason for one in found.dead_letters] == ["too_old"]
 
 
 def test_a_live_event_is_no_later_than_its_publish_time() -> None:

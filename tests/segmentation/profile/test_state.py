@@ -5,15 +5,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile, open_profile
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Outcome, Profile, open_profile
 from segmentation.profile.state import (
     MAX_RECENT_MESSAGES,
     State,
+    add_message,
     decode,
     digest_of,
     encode,
+    has_other_content,
     is_recent,
-    with_message,
 )
 from segmentation.rules.compiled import Rules
 from tests.events import START_MS
@@ -23,11 +24,16 @@ from tests.segmentation.pictures import at, folded
 LAST = [f"m{number}" for number in range(MAX_RECENT_MESSAGES + 3)]
 
 
-def recent_of(message_ids: list[str]) -> bytes:
-    recent = b""
+def state_after(*message_ids: str) -> State:
+    """Returns a state after messages, each with its length as its content digest."""
+    state = State(0, 0, 0, "")
     for message_id in message_ids:
-        recent = with_message(recent, digest_of(message_id))
-    return recent
+        add_message(state, digest_of(message_id), len(message_id))
+    return state
+
+
+def recent_of(message_ids: list[str]) -> bytes:
+    return state_after(*message_ids).recent_messages
 
 
 # Repeats
@@ -54,6 +60,31 @@ def test_a_digest_is_found_only_where_one_begins():
 @given(message_ids=st.lists(st.text(max_size=4), max_size=20), other=st.text(max_size=4))
 def test_an_id_is_known_just_when_it_came(message_ids, other):
     assert is_recent(recent_of(message_ids), digest_of(other)) == (other in message_ids)
+
+
+def test_a_repeat_with_other_content_is_told_from_a_true_one():
+    state = state_after(*LAST)
+    for message_id in LAST[3:]:
+        assert not has_other_content(state, digest_of(message_id), len(message_id))
+        assert has_other_content(state, digest_of(message_id), 7)
+    assert not has_other_content(state, digest_of(LAST[0]), 7), "it is no repeat any more"
+
+
+def test_a_repeat_of_a_message_from_before_content_was_kept_does_not_differ():
+    state = state_after("old", "older")
+    state.recent_contents = b""
+    add_message(state, digest_of("new"), 3)
+    assert not has_other_content(state, digest_of("old"), 7)
+    assert has_other_content(state, digest_of("new"), 7)
+
+
+def test_broken_sdks_that_give_several_events_one_id_are_noticed():
+    fold = folded({"event": "B", "count": {"at_least": 2}}, at(0, "B", message_id="m", total=1))
+    again = fold.apply(at(1, "B", message_id="m", total=1))
+    assert (again.repeated, again.differs) == (True, False)
+    for other in (at(2, "B", message_id="m", total=2), at(2, "C", message_id="m", total=1)):
+        outcome = fold.apply(other)
+        assert (outcome.repeated, outcome.differs) == (True, True)
 
 
 def test_the_thousandth_last_message_changes_nothing_and_the_one_before_counts_again():
@@ -134,7 +165,7 @@ def test_a_new_profile_is_empty_and_waits_for_nothing():
     profile = silent(rules_for(s={"not": {"event": "A"}}), 1000)
     assert profile.is_empty
     assert profile.deadline() > START_MS * 1000
-    assert profile.advance(START_MS) == ([], None, False, False, 0)
+    assert profile.advance(START_MS) == Outcome([], None)
 
 
 def test_a_silent_profile_is_forgotten_at_its_last_event_and_ttl():
