@@ -260,7 +260,9 @@ def _track_name(message: dict[str, Any]) -> str:
 def _timestamp(message: dict[str, Any]) -> int:
     value = message.get("timestamp")
     if value.__class__ is not str:
-        raise InvalidEvent("bad_timestamp", f"timestamp: {_form_of(value)}; expected a text in RFC 3339")
+        raise InvalidEvent(
+            "bad_timestamp", f"timestamp: expected a text in RFC 3339; found {_form_of(value)}"
+        )
     try:
         return parse_timestamp(value)
     except ValueError as error:
@@ -269,7 +271,7 @@ def _timestamp(message: dict[str, Any]) -> int:
 
 def _form_of(value: Any) -> str:
     if value is None:
-        return "missing"
+        return "none"
     if value.__class__ in (int, float):
         return "a number, of seconds or milliseconds"
     return {dict: "an object", list: "a list"}.get(value.__class__, "true or false")

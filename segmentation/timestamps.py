@@ -21,24 +21,25 @@ _OTHER_SPELLING = re.compile(
 _REFUSED_FORMS = [
     (re.compile(pattern, re.IGNORECASE), form)
     for pattern, form in (
-        (r"\s*", "empty"),
+        (r"\s*", "an empty text"),
         (r"[+-]?\d+(\.\d+)?", "a number as text, of seconds or milliseconds"),
-        (r"[\"'].*[\"']", "quoted twice"),
+        (r"[\"'].*[\"']", "a text quoted twice"),
         (r".* m=[+-][\d.]+", "Go's time.String() with a clock reading: format it with time.RFC3339Nano"),
         (r"\d{4}-\d\d-\d\dT?.* ?[AP]\.?M\.?", "a 12-hour clock"),
         (r"\d{4}-\d\d-\d\d", "a date without a time"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(Z|[+-]\d\d:?\d\d)?", "a time without seconds"),
-        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?", "no offset, so it depends on a time zone"),
+        (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d([.,]\d+)?", "no offset, so that it depends on a time zone"),
         (r"\d{4}-\d\d-\d\d[T ]24:.*", "hour 24"),
         (r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:60.*", "second 60"),
         (r"\d{8}T?\d*.*", "the basic form of ISO 8601, without separators"),
         (r"[a-z]{3}, ?\d.*", "the form of RFC 1123"),
         (r"[a-z]{3} [a-z]{3} \d.*", "the form of JavaScript's Date.toString(): use toISOString()"),
         (r"\d{1,2}[/.]\d{1,2}[/.]\d.*|\d{4}/.*", "a date with slashes or dots"),
-        (r".*[a-z]{3,}([/_][a-z]+)?\]?", "a time zone by name"),
+        (r"\d.*[a-z]{3,}([/_][a-z]+)?\]?", "a time zone by name"),
     )
 ]
 _LONGEST_FORM = 100
+_EXPECTED = "expected RFC 3339 with an offset, such as 2026-01-31T12:00:00.000Z"
 _EPOCH_DAY = date(1970, 1, 1).toordinal()
 _DAY_MS = 86_400_000
 NEVER = 1 << 60
@@ -57,9 +58,7 @@ def parse_timestamp(text: str) -> int:
     """
     match = _RFC3339.fullmatch(text) or _RFC3339.fullmatch(_as_rfc3339(text))
     if match is None:
-        raise ValueError(
-            f"{_refused_form(text)}expected RFC 3339 with an offset, such as 2026-01-31T12:00:00.000Z"
-        )
+        raise ValueError(f"{_EXPECTED}{_refused_form(text)}")
     year, month, day, hour, minute, second, fraction, sign, offset_hours, offset_minutes = match.groups()
     ms = (date(int(year), int(month), int(day)).toordinal() - _EPOCH_DAY) * _DAY_MS
     ms += (int(hour) * 3600 + int(minute) * 60 + int(second)) * 1000
@@ -90,9 +89,9 @@ def _as_rfc3339(text: str) -> str:
 
 
 def _refused_form(text: str) -> str:
-    """Returns the name of a form that is not read, with a semicolon; an empty text if it is not known."""
+    """Returns the name of a form that is not read, for the end of a message; empty if it is not known."""
     start = text[:_LONGEST_FORM]  # the patterns would be slow on a long text
-    return next((f"{form}; " for pattern, form in _REFUSED_FORMS if pattern.fullmatch(start)), "")
+    return next((f"; found {form}" for pattern, form in _REFUSED_FORMS if pattern.fullmatch(start)), "")
 
 
 def format_timestamp(ms: int) -> str:

@@ -39,7 +39,7 @@ REASONS = {
         "missing_id",
         "missing_event",
     ),
-    *("bad_timestamp", "future_timestamp", "bad_field"),
+    *("bad_timestamp", "future_timestamp", "too_old", "bad_field"),
 }
 
 

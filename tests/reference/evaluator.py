@@ -30,6 +30,7 @@ TESTS_THAT_NULL_PASSES = ("not_equals", "not_in")
 UNIT_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 JSON_NUMBER = re.compile(r"-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+LAST_INSTANT = (datetime.max.replace(tzinfo=UTC) - EPOCH) // timedelta(milliseconds=1)
 
 
 def parse_instant(text: str) -> int:
@@ -325,11 +326,14 @@ class Reference:
         return found
 
     def expires_at(self, segment: str, t: int) -> int | None:
-        """The first instant after t at which a membership has ended if no event comes after t; None if never."""
+        """The first instant after t at which a membership has ended if no event comes after t; None if never.
+
+        Time ends with the year 9999, the last that a timestamp can have.
+        """
         if not self.member(segment, t):
             return None
         condition = self._condition(segment)
-        later = sorted(instant for instant in self._instants(condition, t) if instant > t)
+        later = sorted(instant for instant in self._instants(condition, t) if t < instant <= LAST_INSTANT)
         return next((instant for instant in later if not self._holds(condition, t, instant)), None)
 
     # In all of the following, events have happened up to `known`, and the time is `now`, which is no earlier.

@@ -29,6 +29,10 @@ DURATIONS_MS = {
 DURATIONS = list(DURATIONS_MS)
 """In order of length, the shortest first."""
 BASE_MS = 1_700_000_000_000
+FIRST_MS = -62_135_596_800_000
+"""0001-01-01T00:00:00.000Z."""
+LAST_MS = 253_402_300_799_999
+"""9999-12-31T23:59:59.999Z."""
 PROFILE = "user-1"
 
 TRACKED = ["Product Viewed", "Product Added", "Order Completed"]
@@ -506,17 +510,34 @@ def _placed_bodies() -> SearchStrategy[tuple[Mapping, tuple[int, list[int], int]
 
 @st.composite
 def message_logs(draw: st.DrawFn, max_size: int = 20) -> list[dict]:
-    """Accepted messages of one profile in order of time, each once; those of one instant in any order."""
+    """Accepted messages of one profile in order of time, each once; those of one instant in any order.
+
+    Some logs lie around 1970, some begin at the first instant of the year 1, and some end at the last one of 9999.
+    """
     size = draw(st.integers(0, max_size))
     drawn = draw(st.lists(_placed_bodies(), min_size=size, max_size=size))
     ids = draw(st.permutations(MESSAGE_IDS))
+    instants: list[int] = []
+    for _, (back, away, nudge), _ in drawn:
+        anchor = instants[-min(back, len(instants))] if instants else BASE_MS
+        instants.append(anchor + sum(away) + nudge)
+    era = draw(_weighted((4, st.just("now")), (1, st.sampled_from(["1970", "first", "last"]))))
+    shift_ms = _shift_ms(era, instants)
     placed: list[tuple[int, Mapping]] = []
-    for message_id, (body, (back, away, nudge), style) in zip(ids, drawn, strict=False):
-        anchor = placed[-min(back, len(placed))][0] if placed else BASE_MS
-        at = anchor + sum(away) + nudge
-        message = {"messageId": message_id, "userId": PROFILE, "timestamp": rendered(at, style)}
-        placed.append((at, message | body))
+    for message_id, (body, _, style), instant_ms in zip(ids, drawn, instants, strict=False):
+        at = instant_ms + shift_ms
+        written = rendered(
+            at, style if era in ("now", "1970") else "ms"
+        )  # an offset may leave the years 1 to 9999
+        placed.append((at, {"messageId": message_id, "userId": PROFILE, "timestamp": written} | body))
     return [message for _, message in sorted(placed, key=lambda pair: pair[0])]
+
+
+def _shift_ms(era: str, instants: list[int]) -> int:
+    """Returns what moves instants around `BASE_MS` into an era."""
+    if not instants or era == "now":
+        return 0
+    return {"1970": -BASE_MS, "first": FIRST_MS - min(instants), "last": LAST_MS - max(instants)}[era]
 
 
 @st.composite

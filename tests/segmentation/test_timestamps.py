@@ -91,7 +91,7 @@ def test_what_is_no_instant_of_the_years_1_to_9999_is_refused(text):
 @pytest.mark.parametrize(
     ("text", "form"),
     [
-        ("", "empty"),
+        ("", "an empty text"),
         ("1769860800", "a number as text"),
         ('"2026-01-31T12:00:00Z"', "quoted twice"),
         ("2026-01-31 12:00:00 +0000 UTC m=+0.1", "Go's time.String()"),
@@ -106,7 +106,7 @@ def test_what_is_no_instant_of_the_years_1_to_9999_is_refused(text):
         ("Sat Jan 31 2026 12:00:00 GMT+0000 (Coordinated Universal Time)", "Date.toString()"),
         ("31/01/2026 12:00", "slashes or dots"),
         ("2026-01-31T12:00:00 Europe/Oslo", "a time zone by name"),
-        ("soon!", "expected RFC 3339"),
+        ("soon!", "12:00:00.000Z"),
         ("a" * 100_000 + "!", "expected RFC 3339"),
         ("2026-02-30T12:00:00Z", "day is out of range"),
         ("0000-01-01T00:00:00Z", "year"),

@@ -15,7 +15,7 @@ from segmentation.conditions.tree import All, Any_, Condition, Leaf, Not, Segmen
 from segmentation.memories.memory import MemoryKind
 from segmentation.timestamps import NEVER
 from tests.events import START_MS
-from tests.segmentation.folding import Fold, examples, rules_for
+from tests.segmentation.folding import PROFILE_ID, Fold, examples, rules_for, spans_of, time_of
 from tests.segmentation.pictures import assert_drawn, at, folded
 
 END = 60
@@ -266,3 +266,34 @@ def test_what_changes_after_a_deadline_only_moves_what_looks_past_it(is_named):
     assert fold.members() == {"waited": START_MS + 5_000, "together": START_MS + 8_000}
     fold.apply(at(4_000))
     assert fold.members() == {"waited": START_MS + 5_000, "together": START_MS + 9_000}
+
+
+# Instants before 1970
+
+
+@pytest.mark.parametrize(
+    "begin", ["0001-01-01T00:00:00Z", "1969-12-31T12:00:00Z", "1969-12-31T23:55:00Z", "1970-01-01T12:00:00Z"]
+)
+def test_all_and_any_decide_alike_at_every_time(begin):
+    viewed = {"event": "Product Viewed", "within": "10m"}
+    rules = rules_for(
+        one=viewed,
+        any_of_one={"any": [viewed]},
+        any_of_two={"any": [viewed, {"event": "Order Completed", "within": "10m"}]},
+        all_with_absence={"all": [{"event": "Product Viewed"}, {"not": viewed}]},
+    )
+    message = {
+        "type": "track",
+        "messageId": "a",
+        "userId": PROFILE_ID,
+        "event": "Product Viewed",
+        "timestamp": begin,
+    }
+    fold = Fold(rules)
+    fold.apply(message)
+    begin_ms = time_of(message)
+    end_ms = begin_ms + 600_000
+    fold.advance(end_ms)
+    for name in ("one", "any_of_one", "any_of_two"):
+        assert spans_of(fold.changes, name) == [(begin_ms, end_ms)], name
+    assert spans_of(fold.changes, "all_with_absence") == [(end_ms, None)]

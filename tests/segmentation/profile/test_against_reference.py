@@ -23,7 +23,7 @@ from segmentation.rules.compiled import Rules
 from segmentation.timestamps import NEVER
 from tests.reference import evaluator
 from tests.reference.evaluator import Reference
-from tests.reference.strategies import BASE_MS, DURATIONS_MS, arrivals, message_logs, rule_files
+from tests.reference.strategies import BASE_MS, DURATIONS_MS, LAST_MS, arrivals, message_logs, rule_files
 from tests.segmentation.folding import (
     NOW_MS,
     Fold,
@@ -46,8 +46,8 @@ Content = dict[str, Any]
 
 
 def end_of(log: list[Message]) -> int:
-    """Long after the last event: every window, and every wait after it, is over."""
-    return max(map(time_of, log), default=BASE_MS) + 2 * LONGEST_MS
+    """Long after the last event: every window, and every wait after it, is over; at the latest the end of 9999."""
+    return min(max(map(time_of, log), default=BASE_MS) + 2 * LONGEST_MS, LAST_MS)
 
 
 def pauses(after_ms: int, before_ms: int) -> st.SearchStrategy[list[int]]:
@@ -172,7 +172,7 @@ def test_timers_at_deadlines_and_at_any_instant_change_no_interval(count):
     @given(content=rule_files(), log=message_logs(), timer_first=st.booleans(), data=st.data())
     def check(content: Content, log: list[Message], timer_first: bool, data: st.DataObject) -> None:
         reference, fold = Reference(content, log), Fold(rules_of(content))
-        profile_time_ms = BASE_MS - LONGEST_MS
+        profile_time_ms = min(map(time_of, log), default=BASE_MS) - LONGEST_MS
         for t_ms, message in [*((time_of(message), message) for message in log), (end_of(log), None)]:
             wakings = data.draw(pauses(profile_time_ms, t_ms)) if profile_time_ms < t_ms else []
             for waking_ms in wakings:
@@ -214,7 +214,7 @@ def test_versions_ids_and_snapshots(count):
     def check(content: Content, log: list[Message], data: st.DataObject) -> None:
         fold, again = Fold(rules_of(content)), Fold(rules_of(content), now_ms=NOW_MS + 86_400_000)
         written, version = None, fold.profile.state.version
-        profile_time_ms = BASE_MS
+        profile_time_ms = min(map(time_of, log), default=BASE_MS)
         for message in data.draw(arrivals_with_impostors(log)):
             steps = [fold.apply(message)]
             again.apply(message)
