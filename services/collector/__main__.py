@@ -14,11 +14,13 @@ import google.auth
 import uvicorn
 from google.auth.exceptions import GoogleAuthError
 
+from segmentation.identifiers import DEFAULT_IGNORED_IDS
 from segmentation.tracking_plan.load import TrackingPlanError
 from services.collector.app import CollectorConfig, create_app
 from services.collector.impatient_protocol import ImpatientProtocol
 from services.collector.plan_check import load_plan_check
 from services.collector.settings import SettingsError, load_settings
+from stores.ignored_ids import IgnoredIdsError, read_ignored_ids
 
 _LOGGER = logging.getLogger("collector")
 _BACKLOG = 2048
@@ -37,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except TrackingPlanError as error:
         print(f"--tracking_plan: {error}", file=sys.stderr)
+        return 2
+    except IgnoredIdsError as error:
+        print(f"--ignored_ids: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         print(f"--port: cannot listen on {options.host}:{options.port} ({error.strerror})", file=sys.stderr)
@@ -80,6 +85,7 @@ def _config(options: argparse.Namespace) -> CollectorConfig:
         trusted_proxies=options.trusted_proxies,
         max_pending_bytes=options.max_pending_bytes,
         plan_check=load_plan_check(options.tracking_plan) if options.tracking_plan else None,
+        ignored_ids=read_ignored_ids(options.ignored_ids) if options.ignored_ids else DEFAULT_IGNORED_IDS,
         publish_seconds=options.publish_seconds,
     )
 
@@ -101,6 +107,12 @@ def parser() -> argparse.ArgumentParser:
     add("--events_topic", required=True, metavar="projects/P/topics/T", help="The topic of valid events.")
     add("--dead_letter_topic", required=True, metavar="projects/P/topics/T", help="The topic of bad events.")
     add("--tracking_plan", metavar="FOLDER", help="The folder of the tracking plan, on this machine.")
+    add(
+        "--ignored_ids",
+        metavar="FILE",
+        help="Ids that stand for no id, one per line, instead of the default ones such as undefined: a file on this"
+        " machine. The job needs the same.",
+    )
     add("--host", default="127.0.0.1", help="The address to listen on. Default: this machine only")
     add(
         "--port",

@@ -16,6 +16,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from segmentation.identifiers import DEFAULT_IGNORED_IDS, IgnoredIds
 from services.collector.browser_settings import rudderstack_source_config, segment_settings
 from services.collector.cors import Cors
 from services.collector.errors import RefusedRequest
@@ -57,6 +58,8 @@ class CollectorConfig:
     publish_seconds: float = 8.0
     """The time limit for Pub/Sub: SDKs wait 10 to 15 s."""
     plan_check: PlanCheck | None = None
+    ignored_ids: IgnoredIds = DEFAULT_IGNORED_IDS
+    """Ids that stand for no id."""
     clock: Clock = system_clock_ms
 
 
@@ -112,6 +115,7 @@ class _Service:
             config.clock,
             config.trusted_proxies,
             config.plan_check,
+            config.ignored_ids,
         )
         yield
         await events.flush()

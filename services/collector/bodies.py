@@ -8,8 +8,8 @@ import msgspec
 from starlette.requests import ClientDisconnect
 from starlette.types import Receive
 
-from segmentation.events import write_out_lone_surrogates
 from services.collector.errors import RefusedRequest
+from services.collector.fields import Fields, decode_fields
 
 MAX_BODY_BYTES = 4 * 1024 * 1024 + 512 * 1024
 """The limit for a body, both packed and unpacked. SDKs send 4 MiB or less. A dead letter has at most twice the size of
@@ -23,9 +23,6 @@ _MAX_DISCARDED_BYTES = 32 * 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 _GZIP_WINDOW = 16 + zlib.MAX_WBITS
 
-Fields = dict[str, msgspec.Raw]
-"""An object's fields. Each value keeps its original bytes, so nothing is rounded, reordered or lost."""
-_fields_decoder = msgspec.json.Decoder(Fields)
 _list_decoder = msgspec.json.Decoder(list[msgspec.Raw])
 
 
@@ -114,7 +111,7 @@ def open_object(body: bytes) -> Fields:
       RefusedRequest: the body is not JSON, or not an object (400).
     """
     try:
-        return _decoded(body)
+        return decode_fields(body)
     except msgspec.ValidationError:
         raise RefusedRequest(400, "not_an_object", "expected a JSON object") from None
     except RecursionError:
@@ -138,18 +135,6 @@ def open_batch(batch: msgspec.Raw | None) -> list[bytes]:
     if len(events) > MAX_EVENTS:
         raise RefusedRequest(413, "too_many_events", f"batch: expected at most {MAX_EVENTS} events")
     return [bytes(event) for event in events]
-
-
-def _decoded(body: bytes) -> Fields:
-    try:
-        return _fields_decoder.decode(body)
-    except msgspec.ValidationError:
-        raise
-    except msgspec.DecodeError:
-        # a browser that cuts a text in two may leave half an emoji; the pipeline accepts it too
-        if b"\\u" not in body:
-            raise
-        return _fields_decoder.decode(write_out_lone_surrogates(body.decode()).encode())
 
 
 def _too_large() -> RefusedRequest:

@@ -5,6 +5,8 @@ import ipaddress
 from services.collector.settings import IpSetting
 
 _KEPT_BITS = {4: 24, 6: 48}
+_MAX_CHARACTERS = 64
+"""An IPv6 address can have a zone of any length, and a client can forge it."""
 
 
 def client_address(peer: str | None, forwarded_for: str | None, trusted_proxies: int) -> str | None:
@@ -29,7 +31,7 @@ def kept_address(address: str | None, setting: IpSetting) -> str | None:
 
     A text that is not an IP address is dropped.
     """
-    if address is None or setting == "drop":
+    if address is None or setting == "drop" or len(address) > _MAX_CHARACTERS:
         return None
     try:
         parsed = ipaddress.ip_address(address)

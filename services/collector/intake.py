@@ -7,11 +7,14 @@ from typing import NamedTuple
 
 from starlette.requests import Request
 
-from services.collector.bodies import BodyReader, Fields, open_batch, open_object
+from segmentation.identifiers import DEFAULT_IGNORED_IDS, IgnoredIds
+from services.collector.bodies import BodyReader, open_batch, open_object
 from services.collector.client_address import client_address
+from services.collector.completion import Received
 from services.collector.errors import RefusedRequest, Unavailable
+from services.collector.fields import Fields
 from services.collector.keys import WriteKeys, basic_user, text_field
-from services.collector.messages import Messages, PlanCheck, Received, to_messages
+from services.collector.messages import Messages, PlanCheck, Refusal, to_messages
 from services.collector.metrics import Metrics
 from services.collector.publisher import TopicPublisher
 from services.collector.rates import TokenBucket
@@ -23,10 +26,10 @@ MAX_REQUESTS = 512
 
 
 class Answer(NamedTuple):
-    """How many of a request's events were published, and how many became dead letters; Pub/Sub has accepted all."""
+    """How many of a request's events were published, and which became dead letters; Pub/Sub has accepted all."""
 
     published: int
-    dead_lettered: int
+    dead_lettered: list[Refusal]
 
 
 class Intake:
@@ -40,6 +43,7 @@ class Intake:
       clock: returns the arrival time in Unix milliseconds.
       trusted_proxies: the number of trusted proxies in front.
       plan_check: compares each valid event with the tracking plan; None: no tracking plan.
+      ignored_ids: ids that stand for no id.
       monotonic: returns monotonic seconds, for rate limits.
     """
 
@@ -52,6 +56,7 @@ class Intake:
         clock: Clock,
         trusted_proxies: int = 0,
         plan_check: PlanCheck | None = None,
+        ignored_ids: IgnoredIds = DEFAULT_IGNORED_IDS,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._write_keys = WriteKeys(settings.sources)
@@ -61,6 +66,7 @@ class Intake:
         self._clock = clock
         self._trusted_proxies = trusted_proxies
         self._plan_check = plan_check
+        self._ignored_ids = ignored_ids
         self._buckets = {
             source.name: TokenBucket(source.events_per_second, monotonic)
             for source in settings.sources
@@ -108,10 +114,10 @@ class Intake:
             kind,
             {} if kind is not None else fields,
         )
-        messages = to_messages(raw_events, received, self._plan_check)
+        messages = to_messages(raw_events, received, self._plan_check, self._ignored_ids)
         await self._publish(messages)
         self._count(source, messages)
-        return Answer(len(messages.events), len(messages.dead_letters))
+        return Answer(len(messages.events), messages.refusals)
 
     def admit(self, request: Request, write_key: str | None) -> Source:
         """Returns the source of a write key, and stores it in the request's state.
@@ -158,6 +164,10 @@ class Intake:
             self._metrics.dead_letters.labels(source.name, reason).inc()
         if messages.flagged:
             self._metrics.flagged.labels(source.name).inc(messages.flagged)
+        if messages.ignored_ids:
+            self._metrics.ignored_ids.labels(source.name).inc(messages.ignored_ids)
+        for repair, events in messages.repairs.items():
+            self._metrics.repaired_times.labels(source.name, repair).inc(events)
 
 
 def _other_write_key(request: Request, fields: Fields) -> str | None:

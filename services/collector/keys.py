@@ -7,9 +7,7 @@ import hmac
 import secrets
 from collections.abc import Iterable
 
-import msgspec
-
-from services.collector.bodies import Fields
+from services.collector.fields import Fields, text
 from services.collector.settings import Source
 
 
@@ -46,7 +44,4 @@ def basic_user(authorization: str | None) -> str | None:
 
 def text_field(fields: Fields, name: str) -> str | None:
     """Returns the text of a body's field; None if it is missing or not a text."""
-    try:
-        return msgspec.json.decode(fields[name], type=str) if name in fields else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None
+    return text(fields.get(name))

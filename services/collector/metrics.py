@@ -36,6 +36,18 @@ class Metrics:
             ["source"],
             registry=self._registry,
         )
+        self.ignored_ids = Counter(
+            "collector_ids_ignored",
+            "Values of userId and anonymousId that stand for no id, such as undefined.",
+            ["source"],
+            registry=self._registry,
+        )
+        self.repaired_times = Counter(
+            "collector_times_repaired",
+            "Events whose times the collector did not take as they were, by repair.",
+            ["source", "repair"],
+            registry=self._registry,
+        )
         self.request_seconds = Histogram(
             "collector_request_seconds",
             "Seconds from a request's arrival to its response, including the wait for Pub/Sub.",

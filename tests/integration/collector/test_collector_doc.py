@@ -4,8 +4,12 @@ import re
 from pathlib import Path
 
 import yaml
+from prometheus_client.parser import text_string_to_metric_families
 
+from segmentation.events import MAX_PAYLOAD_BYTES, MAX_SENT_BYTES
 from services.collector.app import KINDS
+from services.collector.completion import MAX_SHARED_BYTES, MAX_USER_AGENT_CHARACTERS
+from services.collector.metrics import Metrics
 from services.collector.settings import Settings
 from tests.integration.page_reader import Reader, steps
 
@@ -26,6 +30,33 @@ def test_every_route_and_code_is_on_the_page() -> None:
     codes = set(re.findall(r"(?:RefusedRequest\(\s*\d+,|Unavailable\()\s*\"(\w+)\"", sources))
     assert len(codes) > 10
     assert {code for code in codes if f"`{code}`" not in PAGE} == set()
+
+
+def test_every_repair_is_on_the_page() -> None:
+    source = (ROOT / "services" / "collector" / "event_times.py").read_text()
+    repairs = set(re.findall(r'repairs\.add\("(\w+)"\)', source))
+    assert repairs == set(
+        re.findall(r"^\| `(\w+)` \| .+ \| .+ \|$", PAGE.partition("### Times")[2], re.MULTILINE)
+    )
+
+
+def test_every_counter_is_on_the_page() -> None:
+    families = text_string_to_metric_families(Metrics().exposition().decode())
+    counters = {f"{family.name}_total" for family in families if family.type == "counter"}
+    assert len(counters) == 6
+    assert {name for name in counters if f"`{name}`" not in PAGE} == set()
+
+
+def test_the_sizes_on_the_page_are_those_of_the_code() -> None:
+    section = PAGE.partition("### Sizes")[2].partition("## ")[0]
+    for size_bytes in (
+        MAX_SENT_BYTES,
+        MAX_PAYLOAD_BYTES,
+        MAX_SHARED_BYTES,
+        MAX_SENT_BYTES + MAX_SHARED_BYTES,
+    ):
+        assert f"{size_bytes // 1024} KiB" in section
+    assert f"{MAX_USER_AGENT_CHARACTERS:,} characters" in section
 
 
 def test_the_settings_on_the_page_are_right_and_show_every_key() -> None:

@@ -51,6 +51,13 @@ def ended(*flags: str, **environment: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
+def test_a_file_of_ignored_ids_that_cannot_be_read_ends_it_at_once(tmp_path: Path) -> None:
+    status, said = ended(
+        f"--settings={SETTINGS}", f"--ignored_ids={tmp_path}", *TOPICS, PUBSUB_EMULATOR_HOST="127.0.0.1:1"
+    )
+    assert (status, said) == (2, f"--ignored_ids: {tmp_path} cannot be read: Is a directory\n")
+
+
 def test_wrong_settings_end_it_at_once(tmp_path: Path) -> None:
     path = tmp_path / "collector.yaml"
     path.write_text("version: 1\nsources: [{name: web}]\n", encoding="utf-8")

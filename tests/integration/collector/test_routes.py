@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import httpx
 import pytest
@@ -25,7 +26,10 @@ def test_a_batch_is_in_pubsub_when_it_is_answered(collector: CollectorProcess, p
     user = new_user()
     sent = [event(user, properties={"n": n}) for n in range(3)]
     answer = collector.post(path, {"batch": sent})
-    assert (answer.status_code, answer.json()) == (200, {"success": True, "published": 3, "dead_lettered": 0})
+    assert (answer.status_code, answer.json()) == (
+        200,
+        {"success": True, "published": 3, "dead_lettered": []},
+    )
     found = collector.published(user)
     assert sorted(message["messageId"] for message in found) == sorted(one["messageId"] for one in sent)
 
@@ -149,7 +153,16 @@ def test_a_bad_event_is_dead_lettered_alone(collector: CollectorProcess) -> None
     user = new_user()
     batch = [event(user), event(user, type="click"), 5, event(user, timestamp="yesterday"), event(user)]
     answer = collector.post("/v1/batch", {"batch": batch})
-    assert (answer.status_code, answer.json()) == (200, {"success": True, "published": 2, "dead_lettered": 3})
+    assert answer.status_code == 200
+    assert answer.json() | {"dead_lettered": []} == {"success": True, "published": 2, "dead_lettered": []}
+    told = answer.json()["dead_lettered"]
+    assert [(refusal["index"], refusal["reason"]) for refusal in told] == [
+        (1, "bad_type"),
+        (2, "not_an_object"),
+        (3, "bad_timestamp"),
+    ]
+    assert all(set(refusal) == {"index", "reason", "message"} for refusal in told)
+    assert told[2]["message"].startswith("timestamp: ")
     assert len(collector.published(user)) == 2
     letters = collector.letters(user)
     assert {letter["reason"] for letter in letters} == {"bad_type", "bad_timestamp"}
@@ -287,11 +300,14 @@ def test_it_counts_by_source_and_reason(collector: CollectorProcess) -> None:
         'collector_events_dead_lettered_total{reason="bad_type",source="server"}': 1,
         'collector_responses_total{code="ok"}': 1,
         'collector_responses_total{code="not_json"}': 1,
+        'collector_ids_ignored_total{source="server"}': 1,
+        'collector_times_repaired_total{repair="zero_time",source="server"}': 1,
         "collector_request_seconds_count": 2,
     }
     before = {sample: collector.metric(sample) for sample in samples}
     user = new_user()
-    collector.post("/v1/batch", {"batch": [event(user), event(user), event(user, type="click")]})
+    odd = event("undefined", anonymousId=user, timestamp="1970-01-01T00:00:00Z")
+    collector.post("/v1/batch", {"batch": [event(user), odd, event(user, type="click")]})
     collector.post("/v1/batch", b"{")
     assert {sample: collector.metric(sample) - before[sample] for sample in samples} == samples
     assert collector.metric("collector_events_pending_bytes") == 0
@@ -309,3 +325,15 @@ def test_logs_and_metrics_tell_nothing_of_users(collector: CollectorProcess) -> 
     said = collector.log + collector.client.get("/metrics").text
     for secret in (user, SERVER, WEB, "127.0.0.1:5"):
         assert secret not in said.replace(collector.url, "")
+
+
+def test_the_ids_that_stand_for_none_are_read_from_a_file(start_collector, tmp_path: Path) -> None:
+    path = tmp_path / "ignored.txt"
+    path.write_text("# of our app\nnobody\n", encoding="utf-8")
+    collector = start_collector(f"--ignored_ids={path}")
+    user = new_user()
+    answer = collector.post("/v1/batch", {"batch": [event("Nobody"), event("guest", anonymousId=user)]})
+    (refusal,) = answer.json()["dead_lettered"]
+    assert (refusal["index"], refusal["reason"]) == (0, "missing_id")
+    assert "Nobody" in refusal["message"]
+    assert [message["userId"] for message in collector.published(user)] == ["guest"]

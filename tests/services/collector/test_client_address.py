@@ -35,3 +35,9 @@ def test_only_what_our_own_proxies_wrote_is_believed(forwarded_for, trusted_prox
 )
 def test_what_is_kept_of_an_address(address, setting, kept):
     assert kept_address(address, setting) == kept
+
+
+@pytest.mark.parametrize("setting", ["keep", "truncate", "drop"])
+def test_a_zone_of_any_length_is_not_kept(setting):
+    assert kept_address("fe80::1%" + "a" * 60_000, setting) is None
+    assert kept_address("fe80::1%eth0", "keep") == "fe80::1%eth0"

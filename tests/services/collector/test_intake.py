@@ -7,11 +7,12 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 from starlette.requests import ClientDisconnect, Request
 
+from segmentation.identifiers import parse_ignored_ids
 from segmentation.timestamps import parse_timestamp
 from services.collector.bodies import MAX_BODY_BYTES, MAX_EVENTS, READ_SECONDS
 from services.collector.errors import RefusedRequest, Unavailable
 from services.collector.intake import MAX_REQUESTS, Answer, Intake
-from services.collector.messages import PlanViolation
+from services.collector.messages import PlanViolation, Refusal
 from services.collector.metrics import Metrics
 from services.collector.publisher import TopicPublisher
 from services.collector.settings import Settings, Source
@@ -27,6 +28,7 @@ SOURCES = [WEB, SERVER, OFF, SLOW]
 UNAVAILABLE = Unavailable("pubsub_unavailable", "Pub/Sub did not accept the events; try again")
 EVENT = {"type": "track", "messageId": "m1", "userId": "ann", "event": "Product Added"}
 BAD = {**EVENT, "type": "click"}
+REFUSED = Refusal(1, "bad_type", "type: expected one of alias, group, identify, page, screen, track")
 
 
 class FakePublisher(TopicPublisher):
@@ -146,7 +148,7 @@ def batch(*events: Any, **fields: Any) -> dict[str, Any]:
 def test_the_events_of_a_batch_are_published_in_one_call_and_counted() -> None:
     collector = Collector()
     answer = collector.take(request_of(batch(EVENT, {**EVENT, "messageId": "m2"})))
-    assert answer == Answer(published=2, dead_lettered=0)
+    assert answer == Answer(published=2, dead_lettered=[])
     (call,) = collector.events.calls
     assert [json.loads(message)["messageId"] for message in call] == ["m1", "m2"]
     assert collector.counted == {("published_total", "server"): 2}
@@ -154,7 +156,7 @@ def test_the_events_of_a_batch_are_published_in_one_call_and_counted() -> None:
 
 def test_a_call_is_one_event_of_the_paths_kind() -> None:
     collector = Collector()
-    assert collector.take(request_of({"userId": "ann", "messageId": "m1"}), "identify") == Answer(1, 0)
+    assert collector.take(request_of({"userId": "ann", "messageId": "m1"}), "identify") == Answer(1, [])
     (message,) = collector.events.taken
     assert (message["type"], message["userId"]) == ("identify", "ann")
 
@@ -162,8 +164,15 @@ def test_a_call_is_one_event_of_the_paths_kind() -> None:
 def test_a_bad_event_is_a_dead_letter_and_the_others_go_on() -> None:
     collector = Collector()
     answer = collector.take(request_of(batch(EVENT, BAD, {**EVENT, "userId": 5}, EVENT)))
-    assert answer == Answer(published=2, dead_lettered=2)
-    assert [letter["reason"] for letter in collector.dead_letters.taken] == ["bad_type", "bad_field"]
+    assert answer.published == 2
+    assert [(refusal.index, refusal.reason) for refusal in answer.dead_lettered] == [
+        (1, "bad_type"),
+        (2, "bad_field"),
+    ]
+    letters = collector.dead_letters.taken
+    assert [refusal.message for refusal in answer.dead_lettered] == [letter["message"] for letter in letters]
+    assert "userId" in answer.dead_lettered[1].message
+    assert [letter["reason"] for letter in letters] == ["bad_type", "bad_field"]
     assert collector.counted == {
         ("published_total", "server"): 2,
         ("dead_lettered_total", "bad_type", "server"): 1,
@@ -184,13 +193,44 @@ def test_the_tracking_plan_rejects_or_flags() -> None:
 
     collector = Collector(plan_check=check)
     events = [{**EVENT, "event": name} for name in ("Wrong", "Odd", "Right")]
-    assert collector.take(request_of(batch(*events))) == Answer(published=2, dead_lettered=1)
+    assert collector.take(request_of(batch(*events))) == Answer(2, [Refusal(0, "tracking_plan", "no")])
     assert [message["event"] for message in collector.events.taken] == ["Odd", "Right"]
     assert collector.counted == {
         ("published_total", "server"): 2,
         ("flagged_total", "server"): 1,
         ("dead_lettered_total", "tracking_plan", "server"): 1,
     }
+
+
+def test_ids_that_are_none_and_repaired_times_are_counted() -> None:
+    collector = Collector()
+    events = [
+        {**EVENT, "userId": "undefined", "anonymousId": "a1"},
+        {**EVENT, "userId": "null", "anonymousId": " "},
+        {**EVENT, "timestamp": "0001-01-01T00:00:00Z"},
+        {**EVENT, "timestamp": "2026-03-02 11:00:00+00"},
+        {**EVENT, "timestamp": "2026-03-02 10:00:00+00", "sentAt": "2026-03-02T10:00:00Z"},
+        {**EVENT, "timestamp": 0, "type": "click"},
+    ]
+    collector.take(request_of(batch(*events, sentAt="noon")))
+    assert collector.counted == {
+        ("published_total", "server"): 4,
+        ("dead_lettered_total", "missing_id", "server"): 1,
+        ("dead_lettered_total", "bad_type", "server"): 1,
+        ("collector_ids_ignored_total", "server"): 3,
+        ("collector_times_repaired_total", "zero_time", "server"): 2,
+        ("collector_times_repaired_total", "spelling", "server"): 2,
+        ("collector_times_repaired_total", "clock_error", "server"): 1,
+        ("collector_times_repaired_total", "unreadable_sent_at", "server"): 5,
+    }
+
+
+def test_the_ids_that_stand_for_none_can_be_chosen() -> None:
+    collector = Collector(ignored_ids=parse_ignored_ids("# of our app\nnobody\n"))
+    answer = collector.take(request_of(batch({**EVENT, "userId": "Nobody"}, {**EVENT, "userId": "guest"})))
+    assert [message["userId"] for message in collector.events.taken] == ["guest"]
+    (refusal,) = answer.dead_lettered
+    assert (refusal.reason, "Nobody" in refusal.message) == ("missing_id", True)
 
 
 @pytest.mark.parametrize("proxies, address", [(0, "203.0.113.77"), (1, "198.51.100.2")])
@@ -213,7 +253,7 @@ def test_it_answers_only_when_both_topics_took_all() -> None:
         assert (len(collector.events.calls), len(collector.dead_letters.calls)) == (1, 1)
         assert not taking.done()
         collector.dead_letters.speaks.set()
-        assert await taking == Answer(1, 1)
+        assert await taking == Answer(1, [REFUSED])
 
     run(take(Collector(dead_letters=FakePublisher(is_silent=True))))
 
@@ -290,7 +330,7 @@ def test_a_page_of_another_origin_is_refused(key: str) -> None:
 
 
 def test_a_page_of_an_allowed_origin_is_taken() -> None:
-    assert Collector().take(request_of(batch(EVENT), key=WEB.write_key, origin=SHOP)) == Answer(1, 0)
+    assert Collector().take(request_of(batch(EVENT), key=WEB.write_key, origin=SHOP)) == Answer(1, [])
 
 
 # Bodies
@@ -353,18 +393,19 @@ def test_a_source_over_its_rate_gets_retry_after() -> None:
     def request() -> Request:
         return request_of(batch(EVENT), key=SLOW.write_key)
 
-    assert [collector.take(request()) for _ in range(2)] == [Answer(1, 0)] * 2
+    assert [collector.take(request()) for _ in range(2)] == [Answer(1, [])] * 2
     refused = collector.refusal(request())
     assert (refused.status, refused.code, refused.retry_after_seconds) == (429, "rate_exceeded", 1)
     assert len(collector.events.calls) == 2
-    assert collector.take(request_of(batch(EVENT))) == Answer(1, 0), "each source has its own rate"
+    assert collector.take(request_of(batch(EVENT))) == Answer(1, []), "each source has its own rate"
     collector.seconds += 0.5
-    assert collector.take(request()) == Answer(1, 0)
+    assert collector.take(request()) == Answer(1, [])
 
 
 def test_each_event_of_a_batch_counts_for_the_rate_and_a_bad_one_too() -> None:
     collector = Collector()
-    assert collector.take(request_of(batch(EVENT, EVENT, BAD, BAD), key=SLOW.write_key)) == Answer(2, 2)
+    answer = collector.take(request_of(batch(EVENT, EVENT, BAD, BAD), key=SLOW.write_key))
+    assert (answer.published, len(answer.dead_lettered)) == (2, 2)
     refused = collector.refusal(request_of(batch(EVENT), key=SLOW.write_key))
     assert refused.retry_after_seconds == 2, "two events are owed and one is asked for, at two a second"
 
@@ -382,8 +423,8 @@ def test_only_so_many_requests_are_taken_at_a_time() -> None:
         assert (refused.value.status, refused.value.code) == (503, "too_busy")
         assert not sender.has_been_read
         collector.events.speaks.set()
-        assert await asyncio.gather(*takes) == [Answer(1, 0)] * MAX_REQUESTS
-        assert await collector.intake.take(request_of(sender=sender), None) == Answer(1, 0)
+        assert await asyncio.gather(*takes) == [Answer(1, [])] * MAX_REQUESTS
+        assert await collector.intake.take(request_of(sender=sender), None) == Answer(1, [])
 
     run(take(Collector(FakePublisher(is_silent=True))))
 

@@ -5,10 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation import events as event_parser
-from segmentation.events import MAX_PAYLOAD_BYTES, parse_event
+from segmentation.events import MAX_SENT_BYTES, parse_event
 from segmentation.timestamps import format_timestamp, parse_timestamp
 from services.collector.bodies import MAX_BODY_BYTES, open_object
-from services.collector.messages import STEP, PlanViolation, Received, to_messages
+from services.collector.completion import Received
+from services.collector.messages import STEP, PlanViolation, Refusal, to_messages
 
 NOON = parse_timestamp("2026-03-02T12:00:00Z")
 EVENT = {
@@ -171,7 +172,7 @@ def test_a_batch_that_is_sent_again_yields_the_same_messages(transits_ms, has_id
         ({**EVENT, "timestamp": 1772452800}, "bad_timestamp"),
         ({**EVENT, "timestamp": "yesterday"}, "bad_timestamp"),
         ({**EVENT, "timestamp": "2026-03-02T12:05:00.001Z"}, "future_timestamp"),
-        ({**EVENT, "properties": {"a": "x" * MAX_PAYLOAD_BYTES}}, "too_large"),
+        ({**EVENT, "properties": {"a": "x" * MAX_SENT_BYTES}}, "too_large"),
         (json.dumps(EVENT).encode().replace(b'"price": 1', b'"a": ' + b"[" * 600 + b"]" * 600), "not_json"),
         (json.dumps(EVENT).encode().replace(b'"ann"', b'"\xff"'), "not_json"),
     ],
@@ -179,9 +180,9 @@ def test_a_batch_that_is_sent_again_yields_the_same_messages(transits_ms, has_id
 def test_a_bad_event_is_dead_lettered_alone_and_whole(bad, reason):
     made = messages(EVENT, bad, {**EVENT, "messageId": "m2"})
     assert [json.loads(payload)["messageId"] for payload in made.events] == ["m1", "m2"]
-    assert made.reasons == [reason]
     (letter,) = (json.loads(row) for row in made.dead_letters)
     assert (letter["step"], letter["reason"]) == (STEP, reason)
+    assert made.refusals == [Refusal(1, reason, letter["message"])]
     assert letter["received_at"] == "2026-03-02T12:00:00.000Z"
     assert letter["attributes"] == {}
     if isinstance(bad, dict):

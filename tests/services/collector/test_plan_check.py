@@ -7,7 +7,8 @@ import pytest
 
 from segmentation.tracking_plan.load import TrackingPlanError
 from services.collector.__main__ import main
-from services.collector.messages import Received, to_messages
+from services.collector.completion import Received
+from services.collector.messages import to_messages
 from services.collector.plan_check import load_plan_check
 from tests.events import START_MS, payload
 
