@@ -49,6 +49,9 @@ DEFAULT_IGNORED_IDS = IgnoredIds(
         "unknown",
         "n/a",
         "[object object]",
+        "[]",
+        "{}",
+        "not_authenticated",
         "00000000-0000-0000-0000-000000000000",
     )
 )

@@ -21,7 +21,7 @@ NO_SCALARS = ["null", "[]", "{}", "[1,[2,[3]]]", '{"a":{"b":null}}', "[null,null
 
 # Ids that must lead to a key of their own.
 USERS = [
-    "a\\nb", "a\\r\\nb", "\\u0000", "a\\u0000b", "a b", "a ", " a", "*", "?", "[a-z]", "a*", "h[ae]llo", "\\\\*", "{}", "{a}",
+    "a\\nb", "a\\r\\nb", "\\u0000", "a\\u0000b", "a b", "a ", " a", "*", "?", "[a-z]", "a*", "h[ae]llo", "\\\\*", "x{}", "{a}",
     "{a}b", "}{", "changes", "profile", "profile:x", "segments:profile:x", ":", "::", "%s", "%00", "${jndi:x}", "../../x", "/",
     "é", "e\\u0301", "É", "ﬁ", "fi", "İ", "ß", "😀", "\\ud83d\\ude01", "\\ud800",
     "\\udc00x", "\\\\udc00y", "\\ufeff", "\\u202e", "\\uffff", "\\u200b", "مستخدم", "用户", "\\\"", "'", "`", "A", "a", "$page",

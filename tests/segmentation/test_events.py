@@ -110,7 +110,17 @@ def test_the_profile_is_the_user_s_else_the_device_s(ids, profile_id):
             "Anonymous",
             "unknown",
         ),
-        *("N/A", "[object Object]", "00000000-0000-0000-0000-000000000000", " ", "\t\n", "\u2028"),
+        *(
+            "N/A",
+            "[object Object]",
+            "[]",
+            "{}",
+            "Not_Authenticated",
+            "00000000-0000-0000-0000-000000000000",
+            " ",
+            "\t\n",
+            "\u2028",
+        ),
     ],
 )
 def test_a_placeholder_is_no_id(placeholder):
@@ -123,7 +133,7 @@ def test_a_placeholder_is_no_id(placeholder):
     assert str(both).count(json.dumps(placeholder)) == 2
 
 
-@pytest.mark.parametrize("user_id", ["undefined1", "00", "nobody", "guest 7", "-", "[]", "nulla"])
+@pytest.mark.parametrize("user_id", ["undefined1", "00", "nobody", "guest 7", "-", "[0]", "{a}", "nulla"])
 def test_an_id_that_resembles_a_placeholder_is_an_id(user_id):
     event, _, ignored_ids = parse_event_and_message(json.dumps(altered(userId=user_id)).encode())
     assert (event.profile_id, event.has_user_id, ignored_ids) == (user_id, True, 0)
