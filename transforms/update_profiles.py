@@ -28,6 +28,8 @@ from transforms.timers import EventTimers, timer_instant
 _LOGGER = logging.getLogger(__name__)
 _STEP = "UpdateProfiles"
 PROGRESS_EVENTS = 100_000
+SKIPPED_PREFIX = "values_skipped:"
+"""The names of the counters of skipped values begin with it: `values_skipped:PROBLEM:DEFINITION:PATH`."""
 _CHANGES: Literal["changes"] = "changes"
 Output = Snapshot | beam.pvalue.TaggedOutput[Literal["changes"], Change]
 
@@ -46,7 +48,8 @@ class UpdateProfiles(beam.PTransform):
     The outputs are `UpdatedProfiles`. Each event, and each timer when the watermark passes its instant, emits the
     changes in order, and one snapshot if a served value changed. An event first advances the profile time to its
     timestamp. A late event is added to the past; the changes that it causes are emitted at the profile time, as
-    corrections. A repeated event emits nothing.
+    corrections. A repeated event emits nothing; `events_repeated_differing` counts those that differ from the first
+    event of their message id. `values_skipped:PROBLEM:DEFINITION:PATH` counts values that a condition skips.
 
     A bounded run ends at `as_of_ms`. In a live run, a timer that fires more than five minutes ahead of processing time
     is fired by a drain: it changes nothing and sets no timer.
@@ -108,6 +111,8 @@ class _UpdateProfilesFn(beam.DoFn):
             return ()
         if outcome.late:
             self._metrics.count("events_late")
+        for problem, owner, path in outcome.skipped_values:
+            self._metrics.count(f"{SKIPPED_PREFIX}{problem}:{owner}:{path}")
         if self._as_of_ms is None:
             self._metrics.observe("event_lag_ms", now_ms - event.timestamp_ms)
         self._events += 1

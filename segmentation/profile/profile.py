@@ -4,7 +4,7 @@ All results are functions of the state, the event and the rules. The processing 
 results, and it is the base of a new state's version.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from segmentation.profile.decisions import Decisions
 from segmentation.profile.size import most_growth_bytes, shrink
 from segmentation.profile.state import MAX_STATE_BYTES, State
 from segmentation.rules.compiled import Rules
+from segmentation.rules.expectations import SkippedValue
 from segmentation.timestamps import MAX_MS, NEVER
 
 VERSIONS_PER_MS = 4096
@@ -36,6 +37,8 @@ class Outcome(NamedTuple):
     differs: bool = False
     """Whether a repeated event had another content than the first one of its message id."""
     dropped_events: int = 0
+    skipped_values: Sequence[SkippedValue] = ()
+    """The values of the event that conditions skip, because they are not of the type that is needed."""
 
 
 class Profile:
@@ -60,6 +63,7 @@ class Profile:
         self._max_bytes = state_bytes + rules.decision_bytes  # no less than the encoded state takes
         self._snapshot_differs = False
         self._dropped_events = 0
+        self._skipped_values: Sequence[SkippedValue] = ()
 
     @property
     def is_empty(self) -> bool:
@@ -140,6 +144,7 @@ class Profile:
         touched_measures: list[str] = []
         name, affected_memories = event.name, self.rules.affected_by(event.name)
         message = event.message if affected_memories.memories else {}
+        self._skipped_values = self.rules.expectations.skipped(name, message)
         self._max_bytes += most_growth_bytes(affected_memories, len(event.payload))
         for kind, leaves, measures, is_served in affected_memories.memories:
             found = kind.extract(name, message)
@@ -213,7 +218,8 @@ class Profile:
         decisions.changes = []
         dropped, self._dropped_events = self._dropped_events, 0
         state.dropped_events += dropped
-        return Outcome(changes, snapshot, late, dropped_events=dropped)
+        skipped, self._skipped_values = self._skipped_values, ()
+        return Outcome(changes, snapshot, late, dropped_events=dropped, skipped_values=skipped)
 
     def _snapshot(self) -> Snapshot:
         state, rules, decisions = self.state, self.rules, self._decisions

@@ -17,6 +17,7 @@ from segmentation.memories.traits import Trait
 from segmentation.rules import fingerprints
 from segmentation.rules.checks import events_needed
 from segmentation.rules.compiled import Rules, Segment
+from segmentation.rules.expectations import Expectations
 from segmentation.rules.schema import conditions
 from segmentation.rules.schema.definitions import Definitions, PointsOf
 from segmentation.rules.schema.measures import EventSelection, Measured
@@ -70,7 +71,10 @@ class _Compiler:
         )
         segments = list(self._segments.values())
         leaves = self._leaves.values()
-        return Rules(version, segments, leaves, named_measures, scores, self._traits, max(self._windows_ms))
+        longest_window_ms, expectations = max(self._windows_ms), Expectations(definitions)
+        return Rules(
+            version, segments, leaves, named_measures, scores, self._traits, longest_window_ms, expectations
+        )
 
     def _compile_with_references(self, name: str) -> None:
         """Compiles a segment after the segments that it refers to, so that those come first in `Rules.segments`."""

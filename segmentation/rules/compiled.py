@@ -11,6 +11,7 @@ from segmentation.memories.measures import Measure
 from segmentation.memories.memory import MemoryKind
 from segmentation.memories.scores import Score
 from segmentation.memories.traits import Trait
+from segmentation.rules.expectations import Expectations
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -63,6 +64,7 @@ class Rules:
         scores: Mapping[str, Score],
         traits: Mapping[str, Trait],
         longest_window_ms: int,
+        expectations: Expectations,
     ) -> None:
         self.version = version
         """A hash of the content of all definitions; descriptions do not change it."""
@@ -73,6 +75,8 @@ class Rules:
         self.traits = traits
         """Dotted path to trait, for each trait that a condition uses or that `export_traits` lists."""
         self.longest_window_ms = longest_window_ms
+        self.expectations = expectations
+        """What the conditions expect of values, to count those that they skip."""
         self.leaves = {leaf.key: leaf for leaf in leaves}
         served = [*measures.values(), *scores.values(), *traits.values()]
         self.kinds: dict[int, MemoryKind] = {

@@ -1,0 +1,191 @@
+"""What conditions expect of the values in events, to count the values that they skip.
+
+A condition that meets a text in place of a number, or a list in place of an object, ignores the event without a trace:
+nobody is in the segment, and nothing tells why. These checks find such values. They change no decision.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
+from typing import Any, Literal, NamedTuple
+
+from segmentation.matching.values import as_number, is_scalar
+from segmentation.rules.schema import conditions
+from segmentation.rules.schema.definitions import Definitions, PointsOf
+from segmentation.rules.schema.measures import EventSelection, Measured
+
+Problem = Literal["no_number", "other_type"]
+Check = Callable[[dict[str, Any]], Problem | None]
+"""Returns what is wrong with the value at a path of a message; None if it is right or missing."""
+
+_NUMERIC_TESTS = {"at_least", "at_most", "more_than", "less_than"}
+_TEXT_TESTS = {"starts_with", "ends_with", "matches"}
+_SCALAR_TESTS = {"equals", "not_equals", "in", "not_in"}
+_NUMERIC_MEASURES = {"sum", "average", "min", "max"}
+_SCALAR_MEASURES = {"distinct", "first", "last"}
+
+
+class SkippedValue(NamedTuple):
+    """A value that a condition skips."""
+
+    problem: Problem
+    """`no_number`: a text, true or false where a number is needed; `other_type`: an object or a list where none is
+    expected, or none where one is expected.
+    """
+    owner: str
+    """The definition that skips it, such as `segments.high_value`."""
+    path: str
+
+
+class _Expectation(NamedTuple):
+    path: str
+    check: Check
+    owners: tuple[str, ...]
+
+
+class Expectations:
+    """The checks of the values that each event can have."""
+
+    def __init__(self, definitions: Definitions) -> None:
+        self._by_name: dict[str, tuple[_Expectation, ...]] = {}
+        owners: dict[str, dict[tuple[str, str], dict[str, None]]] = {"*": {}}
+        for owner, names, path, expected in _expected_by(definitions):
+            for name in names:
+                owners.setdefault(name, {}).setdefault((path, expected), {})[owner] = None
+        for name, expected_here in owners.items():
+            merged = {key: dict(found) for key, found in expected_here.items()}
+            for key, found in owners["*"].items():
+                merged.setdefault(key, {}).update(found)
+            self._by_name[name] = tuple(
+                _Expectation(path, _compile_check(path, expected), tuple(found))
+                for (path, expected), found in merged.items()
+            )
+        self._of_every_event = self._by_name["*"]
+
+    def skipped(self, name: str, message: dict[str, Any]) -> list[SkippedValue]:
+        """Returns the values of an event that conditions skip; missing values are none."""
+        return [
+            SkippedValue(problem, owner, path)
+            for path, check, owners in self._by_name.get(name, self._of_every_event)
+            if (problem := check(message)) is not None
+            for owner in owners
+        ]
+
+
+_Expected = tuple[str, Sequence[str], str, str]
+"""(owner, event names, path, what the value must be: a number, a text, a scalar)."""
+
+
+def _expected_by(definitions: Definitions) -> Iterator[_Expected]:
+    for name, measure in definitions.measures.items():
+        yield from _of_measured(f"measures.{name}", measure)
+    for name, score in definitions.scores.items():
+        for entry in score.earn:
+            yield from _of_selection(f"scores.{name}", entry)
+            if isinstance(entry.points, PointsOf):
+                yield f"scores.{name}", entry.event, entry.points.of, "number"
+    for name, segment in definitions.segments.items():
+        yield from _of_condition(f"segments.{name}", segment.when)
+
+
+def _of_condition(owner: str, when: conditions.Condition) -> Iterator[_Expected]:
+    match when:
+        case conditions.AllCondition():
+            for inner in when.all:
+                yield from _of_condition(owner, inner)
+        case conditions.AnyCondition():
+            for inner in when.any:
+                yield from _of_condition(owner, inner)
+        case conditions.NotCondition():
+            yield from _of_condition(owner, when.not_)
+        case conditions.EventCondition():
+            yield from _of_measured(owner, when)
+        case conditions.SequenceCondition():
+            parts: list[conditions.StepDefinition | conditions.ThenNotDefinition] = [
+                *when.sequence,
+                *when.then_not,
+            ]
+            for part in parts:
+                yield from _of_selection(owner, part)
+                if same := part.same or when.same:
+                    yield owner, part.event, same, "scalar"
+        case conditions.TraitCondition():
+            if expected := _expected_of(when.tests()):
+                yield owner, ("$identify",), f"traits.{when.trait}", expected
+
+
+def _of_measured(owner: str, measured: Measured) -> Iterator[_Expected]:
+    yield from _of_selection(owner, measured)
+    name, path, _ = measured.measure()
+    if path is not None and name in _NUMERIC_MEASURES:
+        yield owner, measured.event, path, "number"
+    elif path is not None and name in _SCALAR_MEASURES:
+        yield owner, measured.event, path, "scalar"
+
+
+def _of_selection(owner: str, selection: EventSelection) -> Iterator[_Expected]:
+    for path, tests in selection.where.items():
+        if expected := _expected_of(tests.tests()):
+            yield owner, selection.event, path, expected
+
+
+def _expected_of(tests: dict[str, Any]) -> str | None:
+    """Returns what a value must be to pass tests; None if it can be anything."""
+    if _NUMERIC_TESTS.intersection(tests):
+        return "number"
+    if _TEXT_TESTS.intersection(tests):
+        return "text"
+    return "scalar" if _SCALAR_TESTS.intersection(tests) else None
+
+
+@lru_cache(maxsize=1024)
+def _compile_check(path: str, expected: str) -> Check:
+    parts = [(part.removesuffix("[]"), part.endswith("[]")) for part in path.split(".")]
+    problem_of = _PROBLEM_OF[expected]
+    if len(parts) != 2 or parts[0][1] or parts[1][1]:
+        return lambda message: _walk(message, parts, problem_of)
+    first, second = parts[0][0], parts[1][0]
+
+    def check_two(message: dict[str, Any]) -> Problem | None:
+        inner = message.get(first)
+        if inner.__class__ is not dict:
+            return "other_type" if inner else None
+        value = inner.get(second)
+        return None if value is None else problem_of(value)
+
+    return check_two
+
+
+def _walk(
+    value: Any, parts: Sequence[tuple[str, bool]], problem_of: Callable[[Any], Problem | None]
+) -> Problem | None:
+    for number, (key, walks) in enumerate(parts, 1):
+        if value.__class__ is not dict:
+            return "other_type" if value else None
+        value = value.get(key)
+        if value is None:
+            return None
+        if walks:
+            if value.__class__ is not list:
+                return "other_type"
+            problems = (_walk_element(element, parts[number:], problem_of) for element in value)
+            return next((problem for problem in problems if problem is not None), None)
+    return problem_of(value)
+
+
+def _walk_element(
+    value: Any, parts: Sequence[tuple[str, bool]], problem_of: Callable[[Any], Problem | None]
+) -> Problem | None:
+    return None if value is None else _walk(value, parts, problem_of)
+
+
+def _no_number(value: Any) -> Problem | None:
+    if as_number(value) is not None:
+        return None
+    return "no_number" if is_scalar(value) else "other_type"
+
+
+_PROBLEM_OF: dict[str, Callable[[Any], Problem | None]] = {
+    "number": _no_number,
+    "text": lambda value: None if value.__class__ is str else "other_type",
+    "scalar": lambda value: None if is_scalar(value) else "other_type",
+}
