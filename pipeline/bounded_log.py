@@ -9,7 +9,7 @@ from google.auth.exceptions import GoogleAuthError
 from pipeline.cloud_files import CloudFiles
 from segmentation.events import InvalidEvent, parse_event
 from stores.files import CLOUD
-from transforms.read_events import read_lines
+from transforms.read_events import is_packed_file, read_lines
 
 _UNREADABLE = (OSError, EOFError, zlib.error, GoogleAPIError, GoogleAuthError)
 
@@ -34,15 +34,16 @@ def log_paths(pattern: str) -> tuple[str, ...]:
 
 
 def check_readable(paths: tuple[str, ...]) -> None:
-    """Reads the first line of each file, and the whole of a local .gz file, which can be damaged anywhere.
+    """Reads the first line of each file, and the whole of a local gzip file, which can be damaged anywhere.
 
     Raises:
       LogError: a file cannot be read.
     """
     for path in paths:
         try:
+            to_its_end = not path.startswith(CLOUD) and is_packed_file(path)
             for _ in read_lines(path):
-                if path.startswith(CLOUD) or not path.endswith(".gz"):
+                if not to_its_end:
                     break
         except _UNREADABLE as error:
             raise _unreadable(path, error) from None

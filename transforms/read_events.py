@@ -10,15 +10,15 @@ from apache_beam.io.filesystems import FileSystems
 from apache_beam.io.gcp.pubsub import PubsubMessage
 
 from segmentation.messages import Message
-from stores.logs import log_lines
+from stores.logs import is_packed, log_head, log_lines
 
 
 @dataclasses.dataclass
 class ReadLog(beam.PTransform):
     """Emits each line of a log once. One reader reads all files, in the given order.
 
-    Blank lines are skipped, and .gz files are decompressed. A local runner keeps the order of the lines; a distributed
-    runner does not.
+    Blank lines and a byte order mark at the start of a file are skipped, and gzip is decompressed, whatever the file's
+    name. A local runner keeps the order of the lines; a distributed runner does not.
 
     Args:
       paths: local paths or gs:// addresses.
@@ -42,13 +42,38 @@ class _ReadLinesFn(beam.DoFn):
 
 
 def read_lines(path: str) -> Iterator[bytes]:
-    """Yields the lines of a file without their line ends; skips blank lines, and decompresses a .gz file.
+    """Yields the lines of a file as `log_lines` does.
 
     Raises:
       OSError, EOFError, zlib.error: the file cannot be read, or is not a complete gzip file.
     """
-    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
-        yield from log_lines(raw, packed=path.endswith(".gz"))
+    with _opened(path) as file:
+        yield from log_lines(file)
+
+
+def read_head(path: str, size_bytes: int) -> bytes:
+    """Returns the first bytes of a file as `log_head` does.
+
+    Raises:
+      OSError, EOFError, zlib.error: the file cannot be read, or is not a complete gzip file.
+    """
+    with _opened(path) as file:
+        return log_head(file, size_bytes)
+
+
+def is_packed_file(path: str) -> bool:
+    """Returns whether a file begins as gzip does.
+
+    Raises:
+      OSError: the file cannot be read.
+    """
+    with _opened(path) as file:
+        return is_packed(file)
+
+
+def _opened(path: str) -> Any:
+    # Beam would go by the file's name
+    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
 @dataclasses.dataclass

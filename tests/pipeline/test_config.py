@@ -297,18 +297,19 @@ def test_files_of_a_glob_come_in_order_of_their_names(flags: dict[str, str | Non
         lambda data: data[: len(data) // 2],
         lambda data: data[:-8] + bytes(8),
         lambda data: data[:1000] + bytes(100) + data[1100:],
-        lambda data: b'{"type": "track"}\n',
+        lambda data: data + b'{"type": "track"}\n',
     ],
-    ids=["cut off", "wrong checksum", "overwritten", "not packed"],
+    ids=["cut off", "wrong checksum", "overwritten", "followed by something else"],
 )
 def test_refuses_a_damaged_gz(
     flags: dict[str, str | None], tmp_path: Path, as_of: str | None, damage: Any
 ) -> None:
     whole = gzip.compress(b"\n".join(payload(second, "Order Completed") for second in range(2000)), mtime=0)
     (tmp_path / "a.jsonl.gz").write_bytes(whole)
-    (tmp_path / "b.jsonl.gz").write_bytes(damage(whole))
-    message = mistake(flags, events=f"{tmp_path}/*.gz", as_of=as_of)
-    assert message.startswith(f"--events: {tmp_path}/b.jsonl.gz cannot be read: ")
+    for name in ("b.jsonl.gz", "c.jsonl"):
+        (tmp_path / name).write_bytes(damage(whole))
+        message = mistake(flags, events=f"{tmp_path}/[a{name[0]}].*", as_of=as_of)
+        assert message.startswith(f"--events: {tmp_path}/{name} cannot be read: ")
 
 
 # The end of time

@@ -2,15 +2,20 @@
 
 import gzip
 import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import apache_beam as beam
 import pytest
+from apache_beam.io.filesystems import FileSystems
 from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.util import assert_that, equal_to
+from google.cloud.exceptions import RequestRangeNotSatisfiable
+from google.cloud.storage.fileio import BlobReader
 
 from segmentation.messages import Message
-from transforms.read_events import ReadLog, read_lines
+from transforms.read_events import ReadLog, is_packed_file, read_head, read_lines
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 
@@ -46,7 +51,7 @@ def test_a_file_without_lines_has_none(log: Path, content: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b" {} ", b"a\rb", b"a\r", b"\xff\x00\xfe", b"\xef\xbb\xbf{}", "a\u2028b\x85".encode()]
+    "line", [b" {} ", b"a\rb", b"a\r", b"\xff\x00\xfe", b"{}\xef\xbb\xbf", "a\u2028b\x85".encode()]
 )
 def test_the_rest_of_a_line_stays_as_it_was(log: Path, line: bytes) -> None:
     assert lines_in(log, line + b"\r\n") == [line]
@@ -69,11 +74,77 @@ def test_a_gz_file_of_several_members_is_unpacked_to_its_end(tmp_path: Path) -> 
     assert lines_in(tmp_path / "log.gz", content) == [b"one", b"two", b"three"]
 
 
-def test_the_name_tells_whether_a_file_is_packed(tmp_path: Path) -> None:
-    packed = gzip.compress(b"one\n", mtime=0)
-    assert b"".join(lines_in(tmp_path / "log.gz.jsonl", packed + b"\n")).startswith(packed[:3])
+@pytest.mark.parametrize("name", ["log.jsonl.gz", "log.jsonl", "log", "log.json.txt"])
+def test_a_file_is_unpacked_if_it_begins_as_gzip_whatever_its_name(tmp_path: Path, name: str) -> None:
+    assert lines_in(tmp_path / name, gzip.compress(b"one\n")) == [b"one"]
+    assert lines_in(tmp_path / name, b"one\n") == [b"one"]
+    assert lines_in(tmp_path / name, b"\x1f\n\x8b") == [b"\x1f", b"\x8b"]
+
+
+def test_zeros_after_a_gz_file_are_padding_and_anything_else_is_an_error(tmp_path: Path) -> None:
+    packed = gzip.compress(b"one\n")
+    assert lines_in(tmp_path / "log.gz", packed + bytes(300)) == [b"one"]
     with pytest.raises(gzip.BadGzipFile):
-        lines_in(tmp_path / "log.gz", b"one\n")
+        lines_in(tmp_path / "log.gz", packed + b"trailing garbage")
+
+
+class Blob:
+    """Stands in for a file on gs://, for the class that reads one."""
+
+    chunk_size = None
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+        self.size = len(content)
+
+    def reload(self, **kwargs: Any) -> None:
+        """Does nothing: the size is known."""
+
+    def download_as_bytes(self, start: int, end: int, **kwargs: Any) -> bytes:
+        if start >= self.size:
+            raise RequestRangeNotSatisfiable("after the end")
+        return self._content[start : end + 1]
+
+
+@pytest.mark.parametrize("content", [b"one\ntwo\n", gzip.compress(b"one\ntw") + gzip.compress(b"o\n")])
+def test_a_file_on_gs_is_unpacked_too(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
+    monkeypatch.setattr(FileSystems, "open", lambda path, **_: BlobReader(Blob(content)))
+    assert list(read_lines("gs://bucket/log")) == [b"one", b"two"]
+    assert read_head("gs://bucket/log", 5) == b"one\nt"
+    assert is_packed_file("gs://bucket/log") == (content[:1] == b"\x1f")
+
+
+def test_a_file_on_gs_may_be_empty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FileSystems, "open", lambda path, **_: BlobReader(Blob(b"")))
+    assert list(read_lines("gs://bucket/log")) == []
+
+
+# Byte order marks
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+@pytest.mark.parametrize(
+    "rest, lines", [(b"one\r\ntwo", [b"one", b"two"]), (b"\r\none", [b"one"]), (b"", [])]
+)
+def test_a_byte_order_mark_at_the_start_of_a_file_is_skipped(
+    log: Path, rest: bytes, lines: list[bytes], pack: Callable[[bytes], bytes]
+) -> None:
+    assert lines_in(log, pack(b"\xef\xbb\xbf" + rest)) == lines
+
+
+def test_each_file_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    paths = [tmp_path / "a.jsonl", tmp_path / "b.jsonl"]
+    for path in paths:
+        path.write_bytes(b"\xef\xbb\xbfone\n\xef\xbb\xbftwo")
+    lines = [b"one", b"\xef\xbb\xbftwo"]
+    assert [message.payload for message in read_log(*paths)] == 2 * lines
+
+
+def test_the_head_of_a_file_is_unpacked_and_not_longer_than_asked_for(log: Path) -> None:
+    for content in (b"one\ntwo", gzip.compress(b"one\ntwo")):
+        log.write_bytes(content)
+        assert read_head(str(log), 5) == b"one\nt"
+        assert read_head(str(log), 500) == b"one\ntwo"
 
 
 def test_a_gz_file_that_ends_too_early_is_an_error_and_no_short_log(tmp_path: Path) -> None:
