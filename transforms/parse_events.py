@@ -1,6 +1,7 @@
 """Parses messages into events, and makes invalid ones dead letters, so that no later step can fail on data."""
 
 import dataclasses
+import logging
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
@@ -16,7 +17,9 @@ from segmentation.tracking_plan.plan import TrackingPlan, format_violations
 from stores.clock import Clock, system_clock_ms
 from transforms.step_metrics import StepMetrics
 
+_LOGGER = logging.getLogger(__name__)
 _STEP = "ParseEvents"
+PROGRESS_LINES = 100_000
 _DEAD_LETTERS: Literal["dead_letters"] = "dead_letters"
 
 
@@ -31,9 +34,10 @@ class ParsedEvents(NamedTuple):
 class ParseEvents(beam.PTransform):
     """Emits each valid message as an event, and each other message as a dead letter, whole: see `ParsedEvents`.
 
-    Events after `as_of_ms` are counted and dropped. Heartbeats are dropped. An event that violates the tracking plan
-    becomes a dead letter, or is counted and emitted, as its `on_violation` requires. Counts `events_read`,
-    `events_parsed`, `events_flagged`, `events_after_as_of`, `ids_ignored`, `heartbeats` and, by reason,
+    Events after `as_of_ms` are counted and dropped; those that lie further before it than a live event may before its
+    publish time are counted. Heartbeats are dropped. An event that violates the tracking plan becomes a dead letter, or
+    is counted and emitted, as its `on_violation` requires. Counts `events_read`, `events_parsed`, `events_flagged`,
+    `events_after_as_of`, `events_far_before_as_of`, `ids_ignored`, `heartbeats` and, by reason,
     `events_dead_lettered_REASON`.
 
     Args:
@@ -72,12 +76,16 @@ class _ParseEventsFn(beam.DoFn):
 
     def start_bundle(self) -> None:
         self._metrics = StepMetrics(_STEP)
+        self._lines = 0
 
     def process(
         self, message: Message
     ) -> Iterator[Event | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]]:
         metrics = self._metrics
         metrics.count("events_read")
+        self._lines += 1
+        if self._as_of_ms is not None and self._lines % PROGRESS_LINES == 0:
+            _LOGGER.info("%s lines read", f"{self._lines:,}")
         try:
             if message.attributes and CONTROL_ATTRIBUTE in message.attributes:
                 self._handle_control(message)
@@ -97,10 +105,18 @@ class _ParseEventsFn(beam.DoFn):
         metrics.count("events_parsed")
         if ignored_ids:
             metrics.count("ids_ignored", ignored_ids)
+        if self._is_far_before_as_of(event.timestamp_ms):
+            metrics.count("events_far_before_as_of")
         yield event
 
     def finish_bundle(self) -> None:
         self._metrics.flush()
+
+    def _is_far_before_as_of(self, timestamp_ms: int) -> bool:
+        oldest_age_ms = self._limits.oldest_age_ms
+        if self._as_of_ms is None or oldest_age_ms is None:
+            return False
+        return timestamp_ms < self._as_of_ms - oldest_age_ms
 
     def _check(self, name: str, content: dict[str, Any], plan: TrackingPlan) -> None:
         violations = plan.violations(name, content)

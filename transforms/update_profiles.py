@@ -102,7 +102,10 @@ class _UpdateProfilesFn(beam.DoFn):
     ) -> Iterable[Output]:
         profile_id, event = element
         now_ms = self._clock()
-        profile = open_profile(profile_id, self._rules, self._profile_ttl_ms, cell.read(), now_ms)
+        encoded = cell.read()
+        if encoded is None:
+            self._metrics.count("profiles_created")
+        profile = open_profile(profile_id, self._rules, self._profile_ttl_ms, encoded, now_ms)
         outcome = profile.apply(event)
         if outcome.repeated:
             self._metrics.count("events_repeated")
@@ -174,6 +177,8 @@ class _UpdateProfilesFn(beam.DoFn):
             return ()  # without a snapshot there are no changes
         if not outcome.changes:
             return (outcome.snapshot,)
+        if outcome.momentary_memberships:
+            self._metrics.count("momentary_memberships", outcome.momentary_memberships)
         for change in outcome.changes:
             self._metrics.count("segments_entered" if change.change == "entered" else "segments_exited")
             if change.correction:

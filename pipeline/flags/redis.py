@@ -35,10 +35,25 @@ def add_redis_flags(parser: argparse.ArgumentParser, *, required: bool = False) 
       parser: the parser to add them to.
       required: whether --redis_url must be given.
     """
+    add_redis_url(parser, required=required)
+    add_redis_details(parser)
+
+
+def add_redis_url(parser: argparse._ActionsContainer, *, required: bool = False) -> None:
+    """Adds --redis_url to a parser or to a group of one."""
+    parser.add_argument(
+        "--redis_url", metavar="URL", required=required, help="redis://, rediss:// or unix:///."
+    )
+
+
+def add_redis_details(parser: argparse._ActionsContainer) -> None:
+    """Adds the other flags of `add_redis_flags` to a parser or to a group of one."""
     add = parser.add_argument
-    add("--redis_url", metavar="URL", required=required, help="redis://, rediss:// or unix:///.")
     add(
-        "--redis_key_prefix", default=DEFAULT_KEY_PREFIX, help="Begins every key in Redis. Default: segments:"
+        "--redis_key_prefix",
+        default=DEFAULT_KEY_PREFIX,
+        metavar="PREFIX",
+        help="Begins every key in Redis. Default: segments:",
     )
     add("--redis_auth_secret", metavar="NAME", help="Redis's password: projects/P/secrets/S/versions/V.")
     add("--redis_ca_secret", metavar="NAME", help="Redis's certificates, named the same way.")

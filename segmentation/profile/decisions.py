@@ -32,6 +32,8 @@ class Decisions:
         self.state = state
         self.changes: list[Change] = []
         """The changes, in order, until the caller takes them."""
+        self.momentary_memberships = 0
+        """The number of memberships that `changes` end at the instant at which they began."""
         self.snapshot_differs = False
         """Whether the snapshot differs from the last one in an `expires_at`, even if there is no change."""
         self._now_ms = now_ms
@@ -90,6 +92,7 @@ class Decisions:
     def exit(self, name: str, trigger: Trigger) -> None:
         """Ends the profile's membership of a segment that it is in."""
         member = self.state.members.pop(name)
+        self.momentary_memberships += member.entered_at_ms == self.state.profile_time_ms
         self._add_change(name, member.segment_version, "exited", NEVER, trigger)
 
     def due_at_ms(self, due_at_ms: int) -> int:

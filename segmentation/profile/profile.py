@@ -39,6 +39,8 @@ class Outcome(NamedTuple):
     dropped_events: int = 0
     skipped_values: Sequence[SkippedValue] = ()
     """The values of the event that conditions skip, because they are not of the type that is needed."""
+    momentary_memberships: int = 0
+    """The number of memberships that the changes end at the instant at which they began."""
 
 
 class Profile:
@@ -216,10 +218,11 @@ class Profile:
             snapshot = self._snapshot()
             self._snapshot_differs = decisions.snapshot_differs = False
         decisions.changes = []
+        momentary, decisions.momentary_memberships = decisions.momentary_memberships, 0
         dropped, self._dropped_events = self._dropped_events, 0
         state.dropped_events += dropped
         skipped, self._skipped_values = self._skipped_values, ()
-        return Outcome(changes, snapshot, late, dropped_events=dropped, skipped_values=skipped)
+        return Outcome(changes, snapshot, late, dropped_events=dropped, skipped_values=skipped, momentary_memberships=momentary)
 
     def _snapshot(self) -> Snapshot:
         state, rules, decisions = self.state, self.rules, self._decisions

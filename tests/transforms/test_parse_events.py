@@ -165,6 +165,32 @@ def test_events_after_as_of_are_counted_and_left_out() -> None:
     assert found.counts == {"events_read": 3, "events_parsed": 2, "events_after_as_of": 1}
 
 
+def test_events_far_before_as_of_are_counted_and_kept() -> None:
+    events = [payload(second, "A") for second in (-60, -60.001, -9000)]
+    found = parsed(*events, as_of_ms=START_MS, limits=EventLimits(oldest_age_ms=60_000))
+    assert len(found.events) == 3
+    assert found.counts == {"events_read": 3, "events_parsed": 3, "events_far_before_as_of": 2}
+
+
+def test_nothing_is_far_before_as_of_in_a_live_run() -> None:
+    found = parsed(published(-50, at_seconds=0), limits=EventLimits(oldest_age_ms=60_000))
+    assert "events_far_before_as_of" not in found.counts
+
+
+def test_a_bounded_run_logs_its_progress(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("transforms.parse_events.PROGRESS_LINES", 2)
+    lines = [payload(1, "A"), b"no", payload(2, "A"), payload(3, "A"), payload(4, "A")]
+    with caplog.at_level("INFO", "transforms"):
+        parsed(*lines, as_of_ms=START_MS)
+    assert [record.message for record in caplog.records] == ["2 lines read", "4 lines read"]
+    caplog.clear()
+    with caplog.at_level("INFO", "transforms"):
+        parsed(*lines)
+    assert caplog.records == []
+
+
 def test_a_bad_message_is_a_dead_letter_whenever_it_was() -> None:
     bad = payload(1000, "A").replace(b'"userId"', b'"user"')
     found = parsed(bad, as_of_ms=START_MS)

@@ -54,6 +54,9 @@ def short(change: Change) -> tuple[str, str, str, float, str]:
     return change.profile_id, change.segment, change.change, seconds, change.cause
 
 
+ONCE = "version: 1\nsegments:\n  once: {when: {event: Product Viewed, count: {at_least: 1, at_most: 1}}}\n"
+
+
 def run_script(
     steps: list[Any],
     expected: list[tuple[str, str, str, float, str]],
@@ -200,6 +203,24 @@ def test_a_late_event_whose_time_has_passed_already_is_decided_at_once() -> None
     )  # fmt: skip
     assert counts["events_late"] == 1
     assert counts["corrections"] == 1
+
+
+def test_a_membership_without_a_length_is_counted() -> None:
+    counts = run_script(
+        [0, event(1, "Product Viewed"), 500, event(500, "Product Viewed", user="u2"), 602],
+        [("u1", "viewer", "entered", 1, "event"), ("u2", "viewer", "entered", 500, "event"),
+         ("u1", "viewer", "exited", 601, "time")],
+        clock_at(700),
+    )  # fmt: skip
+    assert counts["profiles_created"] == 2
+    assert "momentary_memberships" not in counts
+    reset_totals()
+    with BeamPipeline(runner=LOCAL_RUNNER) as pipeline:
+        log = [event(1, "Product Viewed", message_id=message_id) for message_id in "abc"]
+        _ = pipeline | beam.Create([(one.profile_id, one) for one in log]) | UpdateProfiles(ONCE)
+    counted = total_counts()
+    assert (counted["segments_entered"], counted["segments_exited"]) == (1, 1)
+    assert (counted["momentary_memberships"], counted["profiles_created"]) == (1, 1)
 
 
 def test_a_repeat_changes_nothing() -> None:

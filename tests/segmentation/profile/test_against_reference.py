@@ -14,6 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.events import Event
+from segmentation.memberships import Change
 from segmentation.memories.measures import Measure, coalesced
 from segmentation.memories.memory import Memory, MemoryKind
 from segmentation.memories.scores import Score
@@ -240,8 +241,21 @@ def test_versions_ids_and_snapshots(count):
         assert [change.event_time_ms for change in fold.changes] == [
             change.event_time_ms for change in again.changes
         ]
+        assert sum(outcome.momentary_memberships for outcome in fold.outcomes) == momentary_in(fold.changes)
 
     check()
+
+
+def momentary_in(changes: list[Change]) -> int:
+    """Returns how many exits are at the instant of their entry."""
+    entered_at_ms: dict[str, int] = {}
+    count = 0
+    for change in changes:
+        if change.change == "entered":
+            entered_at_ms[change.segment] = change.event_time_ms
+        else:
+            count += entered_at_ms.pop(change.segment) == change.event_time_ms
+    return count
 
 
 # Memories of disjoint sets of events
