@@ -13,6 +13,8 @@ class SampleLog(NamedTuple):
     file: str
     as_of: str | None
     """The as-of instant; None for the job's default."""
+    as_of_reason: str | None
+    """The end of a sentence that says where that instant lies, and why."""
     segment: str
     line: str
     """A text that identifies the line to edit."""
@@ -22,10 +24,10 @@ class SampleLog(NamedTuple):
 
 
 LOGS = {
-    # 40 minutes after the log's last event, so that carts from its last half hour count as abandoned.
     "views": SampleLog(
         "shop_views_2019-10-01.jsonl.gz",
         "2019-10-01T03:30:00Z",
+        "40 minutes after the log's last event, so that the last carts count as abandoned",
         "window_shopper",
         "distinct: {of: properties.product_id",
         "at_least: 5",
@@ -33,6 +35,7 @@ LOGS = {
     ),
     "orders": SampleLog(
         "shop_orders_2010-2011.jsonl.gz",
+        None,
         None,
         "high_value",
         "measure: spend_90d",
@@ -42,6 +45,7 @@ LOGS = {
     "week": SampleLog(
         "shop_week.jsonl.gz",
         "2026-03-09T00:00:00Z",
+        "the end of the log's week",
         "cart_abandoner",
         'event: "*"',
         "during: 30m",

@@ -5,18 +5,20 @@ import difflib
 import logging
 import sys
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
-from pipeline.config import SegmentationConfig, Subscription, Table
+from pipeline.config import Log, SegmentationConfig, Subscription, Table
 from pipeline.flags.cloud import CloudFlagsError, check_credentials, check_locations
 from pipeline.flags.forms import ConfigError
 from pipeline.flags.redis import RedisFlagsError, check_answer
 from pipeline.graph import READ_EVENTS, build, read_messages
+from pipeline.local_run.bounded import run_bounded
 from pipeline.local_run.live import run_live
+from pipeline.local_run.progress import progress
 from pipeline.options import SegmentationOptions
 from stores.clock import system_clock_ms
 from transforms.coders import PLUGIN
@@ -24,18 +26,25 @@ from transforms.coders import PLUGIN
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 """The full name is needed: plain DirectRunner downloads another runner if it has a network."""
 _LOCAL_NAMES = ("directrunner", "direct", "bundlebaseddirectrunner", LOCAL_RUNNER.lower())
+_HELP_BEAM = "--help_beam"
 _USAGE = (
-    "segments run --events=FILE_OR_GLOB|--input_subscription=S --segments=FILE --redis_url=URL"
-    " --history_path=PREFIX --dead_letter_path=PREFIX [flags, Beam's too]"
+    "segments run --events=FILE_OR_GLOB --segments=FILE --redis_url=URL\n"
+    "                    --history_path=PREFIX --dead_letter_path=PREFIX [more flags]"
 )
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the job and returns the exit status: 0, or 2 if a flag, a file or a definition is wrong."""
+    """Runs the job and returns the exit status: 2 if a flag, a file or a definition is wrong, otherwise 0.
+
+    A bounded run on the local runner prints a summary, and returns 1 if most lines became dead letters.
+    """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     try:
-        run(list(sys.argv[1:] if argv is None else argv))
+        job = prepare(list(sys.argv[1:] if argv is None else argv))
+        if job.is_local and isinstance(job.config.source, Log):
+            return run_bounded(job.run, job.config, job.config.source)
+        job.run()
     except ConfigError as error:
         print(f"segments run: {error}", file=sys.stderr)
         return 2
@@ -43,18 +52,52 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def run(argv: list[str]) -> PipelineResult:
-    """Builds and starts the job. On the local runner it waits until the job ends.
+    """Prepares the job and runs it, without a summary.
 
-    On any other runner it returns when the job is submitted, because the launcher of a template must not wait.
+    Raises:
+      ConfigError: see `prepare` and `Job.run`.
+    """
+    return prepare(argv).run()
+
+
+class Job(NamedTuple):
+    """A job whose flags and files are right."""
+
+    pipeline: beam.Pipeline
+    config: SegmentationConfig
+    is_local: bool
+    """Whether it runs on the local runner."""
+
+    def run(self) -> PipelineResult:
+        """Builds and starts the job. On the local runner it waits until the job ends.
+
+        On any other runner it returns when the job is submitted, because the launcher of a template must not wait.
+
+        Raises:
+          ConfigError: a subscription or a topic of a live run on this machine does not exist.
+        """
+        source = self.config.source
+        if self.is_local and isinstance(source, Subscription):
+            return run_live(self.pipeline, self.config, source)
+        build(self.pipeline | READ_EVENTS >> read_messages(source), self.config)
+        result = self.pipeline.run()
+        if self.is_local:
+            result.wait_until_finish()
+        return result
+
+
+def prepare(argv: list[str]) -> Job:
+    """Parses the flags, and checks all that they name.
 
     Raises:
       ConfigError: a flag is wrong, a file cannot be read, a definition is invalid, or Redis does not answer
         a local run.
     """
     options = parse_options(argv)
-    config = SegmentationConfig.from_options(options.view_as(SegmentationOptions), system_clock_ms())
     standard = options.view_as(StandardOptions)
     is_local = standard.runner is None or standard.runner.lower() in _LOCAL_NAMES
+    with progress("Checking the flags and the files", only_on_terminals=True):
+        config = SegmentationConfig.from_options(options.view_as(SegmentationOptions), system_clock_ms())
     if is_local:
         standard.runner = LOCAL_RUNNER
         _check_redis(config)
@@ -63,25 +106,23 @@ def run(argv: list[str]) -> PipelineResult:
         standard.streaming = True
     setup = options.view_as(SetupOptions)
     setup.beam_plugins = [*(setup.beam_plugins or []), PLUGIN]
-    pipeline = _pipeline(options)
-    if is_local and isinstance(config.source, Subscription):
-        return run_live(pipeline, config, config.source)
-    build(pipeline | READ_EVENTS >> read_messages(config.source), config)
-    result = pipeline.run()
-    if is_local:
-        result.wait_until_finish()
-    return result
+    return Job(_pipeline(options), config, is_local)
 
 
 def parse_options(argv: list[str]) -> PipelineOptions:
-    """Parses flags into options.
+    """Parses flags into options. --help prints this job's flags and exits, --help_beam those of Beam.
 
     Raises:
       ConfigError: neither this job nor Beam knows a flag, or a value is invalid.
     """
-    parser = _Parser(prog="segments run", usage=_USAGE, allow_abbrev=False, conflict_handler="resolve")
-    for options_class in [PipelineOptions, *_all_subclasses(PipelineOptions)]:
-        options_class._add_argparse_args(parser)
+    options_classes = [PipelineOptions, *_all_subclasses(PipelineOptions)]
+    parser = _parser(options_classes)
+    if _HELP_BEAM in argv:
+        _parser([options for options in options_classes if options is not SegmentationOptions]).print_help()
+        parser.exit()
+    if "--help" in argv or "-h" in argv:
+        _parser([SegmentationOptions]).print_help()
+        parser.exit()
     _, unknown = parser.parse_known_args(argv)
     if unknown:
         flag = unknown[0].split("=")[0]
@@ -92,6 +133,23 @@ def parse_options(argv: list[str]) -> PipelineOptions:
         hint = f"; did you mean {close[0]}?" if close else "; see --help"
         raise ConfigError(f"unknown flag {flag}{hint}")
     return PipelineOptions(argv)
+
+
+def _parser(options_classes: Sequence[Any]) -> "_Parser":
+    """Returns a parser of the flags of these classes of options, and of those that print help."""
+    parser = _Parser(
+        prog="segments run", usage=_USAGE, allow_abbrev=False, conflict_handler="resolve", add_help=False
+    )
+    for options_class in options_classes:
+        options_class._add_argparse_args(parser)
+    add = parser.add_argument_group("help").add_argument
+    add("-h", "--help", action="help", help="Show the flags of this job.")
+    add(
+        _HELP_BEAM,
+        action="help",
+        help="Show Beam's flags, such as --runner and --project, which are given in the same way.",
+    )
+    return parser
 
 
 def _check_redis(config: SegmentationConfig) -> None:

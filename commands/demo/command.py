@@ -1,24 +1,21 @@
 """The command `segments demo`, which `make run` calls: runs the whole job on a sample log."""
 
 import argparse
-import contextlib
-import logging
 import shutil
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 import redis
-from rich.console import Console
-from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from commands.demo.outcome import SegmentNumbers, collect
 from commands.demo.report import SampleRun, print_report, report_console
 from local.embedded_redis import EmbeddedRedis, EmbeddedRedisError
 from local.samples import DEFINITIONS, LOGS, ROOT, displayed_path
 from pipeline.flags.forms import ConfigError
+from pipeline.local_run.progress import progress
 from pipeline.main import LOCAL_RUNNER, run
 from stores.definitions import DefinitionsError, read_definitions
 from transforms.step_metrics import reset_totals, total_counts
@@ -70,7 +67,7 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
         flags += [] if sample.as_of is None else [f"--as_of={sample.as_of}"]
         reset_totals()
         began = time.perf_counter()
-        with _progress(f"Processing {displayed_path(events)}"):
+        with progress(f"Processing {displayed_path(events)}"):
             run(flags)
         seconds = time.perf_counter() - began
         _remove(folder, old)
@@ -81,6 +78,7 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
         events=events,
         definitions=definitions,
         as_of=sample.as_of,
+        as_of_reason=sample.as_of_reason,
         counts=total_counts(),
         seconds=seconds,
         runner=LOCAL_RUNNER.rpartition(".")[2],
@@ -157,49 +155,3 @@ def _next_steps(log: str, definitions: Path) -> list[str]:
             change = f"in {file}, line {number} ({sample.segment}), change {sample.text} to {sample.instead};"
             return [change, f"then {again}, and see the difference", *steps]
     return [f"change another line of {file}, then {again}, and see the difference", *steps]
-
-
-@contextlib.contextmanager
-def _progress(what: str) -> Iterator[None]:
-    """Prints progress to standard error: one live line in a terminal, otherwise plain lines."""
-    console = Console(stderr=True, markup=False, highlight=False)
-    if not console.is_terminal:
-        console.print(what, soft_wrap=True)
-        with _log_to(lambda line: console.print(line, soft_wrap=True), console):
-            yield
-        return
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
-    with Progress(*columns, console=console, transient=True, refresh_per_second=4) as progress:
-        task = progress.add_task(what, total=None)
-        with _log_to(lambda line: progress.update(task, description=f"{what}: {line}"), console):
-            yield
-
-
-@contextlib.contextmanager
-def _log_to(show: Callable[[str], None], console: Console) -> Iterator[None]:
-    """Shows log messages of the job's steps, and warnings of all loggers."""
-    root, steps = logging.getLogger(), logging.getLogger("transforms")
-    levels = root.level, steps.level
-    handler = _Handler(show, console)
-    root.addHandler(handler)
-    root.setLevel(logging.WARNING)
-    steps.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        root.removeHandler(handler)
-        root.setLevel(levels[0])
-        steps.setLevel(levels[1])
-
-
-class _Handler(logging.Handler):
-    def __init__(self, show: Callable[[str], None], console: Console) -> None:
-        super().__init__()
-        self._show = show
-        self._console = console
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if record.levelno >= logging.WARNING:
-            self._console.print(f"{record.levelname} {self.format(record)}", soft_wrap=True)
-        else:
-            self._show(record.getMessage())

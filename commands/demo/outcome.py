@@ -28,7 +28,11 @@ class SegmentNumbers(msgspec.Struct, frozen=True):
     """The fingerprint of the segment's condition."""
     members: int
     entered: int
+    """Memberships that began and lasted: those that ended at the same instant are left out."""
     exited: int
+    """Ends of memberships that lasted."""
+    corrections: int
+    """Entries and exits that late events caused."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -133,15 +137,31 @@ def _stored_memberships(reader: SegmentReader, profile_ids: Iterable[str]) -> Me
     }
 
 
-def _numbers(rules: Rules, rows: Iterable[Row], stored: Memberships) -> dict[str, SegmentNumbers]:
+def momentary_memberships(rows: Iterable[Row]) -> Counter[str]:
+    """Returns, by segment, the number of memberships that ended at the instant at which they began."""
+    found = Counter[str]()
+    entered_at: dict[tuple[str, str], str] = {}
+    for row in sorted(rows, key=lambda row: row["profile_version"]):
+        key = row["profile_id"], row["segment"]
+        if row["change"] == "entered":
+            entered_at[key] = row["event_time"]
+        elif entered_at.pop(key, None) == row["event_time"]:
+            found[row["segment"]] += 1
+    return found
+
+
+def _numbers(rules: Rules, rows: Sequence[Row], stored: Memberships) -> dict[str, SegmentNumbers]:
     members = Counter(segment for _, segment in stored)
     changes = Counter((row["segment"], row["change"]) for row in rows)
+    corrections = Counter(row["segment"] for row in rows if row["correction"])
+    momentary = momentary_memberships(rows)
     return {
         name: SegmentNumbers(
             rules.segment_by_name[name].version,
             members[name],
-            changes[name, "entered"],
-            changes[name, "exited"],
+            changes[name, "entered"] - momentary[name],
+            changes[name, "exited"] - momentary[name],
+            corrections[name],
         )
         for name in rules.segment_by_name
     }

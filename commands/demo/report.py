@@ -9,11 +9,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from commands.demo.outcome import RunResult, SegmentNumbers, pick_changes
+from commands.demo.outcome import RunResult, SegmentNumbers, momentary_memberships, pick_changes
 from local.samples import displayed_path
+from pipeline.local_run.counts import event_counts
 from stores.segments.keys import DEFAULT_KEY_PREFIX, profile_key
 
 WIDTH = 100
+_COLUMNS = ("members", "entered", "exited", "corrections")
 _MAX_CHANGES = 16
 _MAX_DISAGREEMENTS = 10
 
@@ -26,6 +28,8 @@ class SampleRun:
     definitions: Path
     as_of: str | None
     """The as-of instant; None for the job's default."""
+    as_of_reason: str | None
+    """The end of a sentence that says where that instant lies, and why."""
     counts: Mapping[str, int]
     """The job's counters by name."""
     seconds: float
@@ -64,33 +68,26 @@ def _heading(console: Console, text: str, remark: str = "") -> None:
 
 
 def _print_counts(run: SampleRun, console: Console) -> None:
-    counts = run.counts
-    read = counts.get("events_read", 0)
-    dead = sum(count for name, count in counts.items() if name.startswith("events_dead_lettered_"))
-    until = run.as_of or "its latest event"
+    read = run.counts.get("events_read", 0)
     _heading(console, displayed_path(run.events))
-    console.print(
-        f"  decided by {displayed_path(run.definitions)}, as of {until}", style="dim", soft_wrap=True
-    )
+    for line in (f"decided by {displayed_path(run.definitions)}", *_as_of(run)):
+        console.print(f"  {line}", style="dim", soft_wrap=True)
     grid = Table.grid(padding=(0, 2))
     grid.add_column()
     grid.add_column(justify="right")
     grid.add_column(style="dim")
-    grid.add_row("  events read", f"{read:,}")
-    grid.add_row("  dead letters", f"{dead:,}", "could not be processed; stored whole, with the reason")
-    grid.add_row(
-        "  late", f"{counts.get('events_late', 0):,}", "came after a later event of the same profile"
-    )
-    grid.add_row(
-        "  repeated",
-        f"{counts.get('events_repeated', 0):,}",
-        "had the messageId of an earlier event; dropped",
-    )
-    if after := counts.get("events_after_as_of"):
-        grid.add_row("  after as_of", f"{after:,}", "have a timestamp after the as-of instant; dropped")
+    for name, number, remark in event_counts(run.counts):
+        grid.add_row(f"  {name}", f"{number:,}", remark)
     grid.add_row("  seconds", f"{run.seconds:.1f}", f"on {run.runner}, with its start")
     grid.add_row("  events per second", f"{read / run.seconds:,.0f}")
     console.print(grid)
+
+
+def _as_of(run: SampleRun) -> list[str]:
+    """Returns lines that say what the as-of instant is, and where it lies."""
+    instant = run.as_of or "its latest event"
+    lines = [f"as of {instant}: the instant at which time stops; the members are those of that instant"]
+    return lines if run.as_of_reason is None else [*lines, f"it is {run.as_of_reason}"]
 
 
 def _print_segments(run: SampleRun, console: Console) -> None:
@@ -103,7 +100,7 @@ def _print_segments(run: SampleRun, console: Console) -> None:
     _heading(console, "Segments", f"{remark}; both agree" if not run.result.disagreements else remark)
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="dim")
     table.add_column("  segment")
-    for column in ("members", "entered", "exited"):
+    for column in _COLUMNS:
         table.add_column(column, justify="right")
         if differs:
             table.add_column("", justify="right")
@@ -112,12 +109,27 @@ def _print_segments(run: SampleRun, console: Console) -> None:
     for name, numbers, previous in rows:
         table.add_row(f"  {name}", *_cells(numbers, previous, differs, with_word=before is not None))
     console.print(table)
+    for line in _words(sum(momentary_memberships(run.result.rows).values())):
+        console.print(f"  {line}", style="dim")
     if before is None:
         console.print("  The next run prints the differences from this run.", style="dim")
     elif differs:
         console.print("  Beside each number: the difference from the run before.", style="dim")
     else:
         console.print("  No difference from the run before.", style="dim")
+
+
+def _words(momentary: int) -> list[str]:
+    """Returns lines that say what the table counts."""
+    lines = [
+        "entered, exited: memberships that began or ended, and lasted; members = entered - exited",
+        "corrections: entries and exits that late events caused",
+    ]
+    if momentary:
+        lines.append(
+            f"left out of entered and exited: {momentary:,} that ended at the instant at which they began"
+        )
+    return lines
 
 
 def _names(run: SampleRun) -> list[str]:
@@ -128,7 +140,7 @@ def _cells(
     now: SegmentNumbers | None, before: SegmentNumbers | None, differs: bool, with_word: bool
 ) -> list[Text]:
     cells = []
-    for field in ("members", "entered", "exited"):
+    for field in _COLUMNS:
         number, previous = getattr(now, field, 0), getattr(before, field, 0)
         cells.append(Text("-" if now is None else f"{number:,}"))
         if differs:

@@ -4,7 +4,6 @@ import dataclasses
 import gzip
 import io
 import json
-import logging
 import re
 import subprocess
 import sys
@@ -32,6 +31,8 @@ BUYER = (
     "version: 1\nsegments:\n  buyer:\n    when: {event: Order Completed, within: 1h, count: {at_least: 1}}\n"
 )
 DAY_SECONDS = 86_400
+BEFORE = b'{"bot": {"version": "v", "members": 4, "entered": 4, "exited": 0}}'
+"""Numbers without corrections, as an earlier version kept them."""
 
 
 class Shop:
@@ -110,18 +111,23 @@ def test_the_views_log_by_its_numbers(printed: Any) -> None:
     assert number(out, "events per second") > 0
     assert "BundleBasedDirectRunner" in out
     assert {name: cells(out, name) for name in read_definitions(str(SEGMENTS)).rules.segment_by_name} == {
-        "cart_abandoner": ["23", "23", "0"],
-        "checkout_abandoner": ["0", "0", "0"],
-        "hot_for_this_product": ["0", "116", "116"],
-        "window_shopper": ["431", "673", "242"],
-        "high_value": ["6", "6", "0"],
-        "repeat_buyer": ["2", "2", "0"],
-        "lapsing_customer": ["0", "0", "0"],
-        "electronics_fan": ["468", "468", "0"],
-        "big_basket_now": ["11", "44", "33"],
-        "bot": ["0", "0", "0"],
+        "cart_abandoner": ["23", "23", "0", "0"],
+        "checkout_abandoner": ["0", "0", "0", "0"],
+        "hot_for_this_product": ["0", "116", "116", "0"],
+        "window_shopper": ["431", "673", "242", "0"],
+        "high_value": ["6", "6", "0", "0"],
+        "repeat_buyer": ["2", "2", "0", "0"],
+        "lapsing_customer": ["0", "0", "0", "0"],
+        "electronics_fan": ["468", "468", "0", "0"],
+        "big_basket_now": ["11", "44", "33", "0"],
+        "bot": ["0", "0", "0", "0"],
     }
     assert "both agree" in out
+    assert (
+        "  as of 2019-10-01T03:30:00Z: the instant at which time stops; the members are those of that instant\n"
+        "  it is 40 minutes after the log's last event, so that the last carts count as abandoned\n"
+    ) in out
+    assert "left out of entered and exited" not in out
     assert "Changes  13 of 1,723, one of each kind" in out
     assert "\n  The next run prints the differences from this run.\n" in out
     assert "HGETALL segments:profile:515564373\n" in out
@@ -195,7 +201,7 @@ def test_the_second_run_shows_what_an_edited_rule_changed(shop: Shop, views: lis
     assert (int(difference), word) == (int(now) - int(before[0]), "edited")
     assert cells(second, "electronics_fan") == cells(first, "electronics_fan")
     assert cells(second, "robot")[-1] == "new"
-    assert cells(second, "bot") == ["-", "-", "-", "gone"]
+    assert cells(second, "bot") == ["-", "-", "-", "-", "gone"]
     assert "Beside each number: the difference from the run before." in second
     assert f"change another line of {shop.segments}, then segments demo --log views --segments" in second
     assert shop.files("views") & first_files == {"numbers.json"}
@@ -205,7 +211,7 @@ def test_the_second_run_shows_what_an_edited_rule_changed(shop: Shop, views: lis
     assert status == 0
     assert "No difference from the run before." in third
     assert cells(third, "window_shopper") == [now, *cells(third, "window_shopper")[1:]]
-    assert len(cells(third, "window_shopper")) == 3
+    assert len(cells(third, "window_shopper")) == 4
 
 
 def printed_with(finished: SampleRun, **result: Any) -> str:
@@ -229,34 +235,40 @@ def test_differences_have_a_sign(finished: SampleRun) -> None:
     out = printed_with(
         finished,
         numbers={
-            "loyal": SegmentNumbers("v", members=1_013, entered=1_020, exited=7),
-            "bot": SegmentNumbers("w", members=2, entered=4, exited=2),
-            "fan": SegmentNumbers("v", members=5, entered=5, exited=0),
+            "loyal": SegmentNumbers("v", members=1_013, entered=1_020, exited=7, corrections=0),
+            "bot": SegmentNumbers("w", members=2, entered=4, exited=2, corrections=1),
+            "fan": SegmentNumbers("v", members=5, entered=5, exited=0, corrections=3),
         },
         before={
-            "loyal": SegmentNumbers("v", members=10, entered=20, exited=10),
-            "bot": SegmentNumbers("v", members=4, entered=4, exited=0),
-            "fan": SegmentNumbers("v", members=5, entered=5, exited=0),
+            "loyal": SegmentNumbers("v", members=10, entered=20, exited=10, corrections=0),
+            "bot": SegmentNumbers("v", members=4, entered=4, exited=0, corrections=0),
+            "fan": SegmentNumbers("v", members=5, entered=5, exited=0, corrections=3),
         },
     )
-    assert cells(out, "loyal") == ["1,013", "+1,003", "1,020", "+1,000", "7", "-3"]
-    assert cells(out, "bot") == ["2", "-2", "4", "2", "+2", "edited"]
-    assert cells(out, "fan") == ["5", "5", "0"]
+    assert cells(out, "loyal") == ["1,013", "+1,003", "1,020", "+1,000", "7", "-3", "0"]
+    assert cells(out, "bot") == ["2", "-2", "4", "2", "+2", "1", "+1", "edited"]
+    assert cells(out, "fan") == ["5", "5", "0", "3"]
 
 
 def test_an_edit_that_changes_no_number_is_seen(finished: SampleRun) -> None:
-    numbers = {"bot": SegmentNumbers("v", members=4, entered=4, exited=0)}
-    edited = {"bot": SegmentNumbers("w", members=4, entered=4, exited=0)}
-    assert cells(printed_with(finished, numbers=edited, before=numbers), "bot") == ["4", "4", "0", "edited"]
+    numbers = {"bot": SegmentNumbers("v", members=4, entered=4, exited=0, corrections=0)}
+    edited = {"bot": SegmentNumbers("w", members=4, entered=4, exited=0, corrections=0)}
+    assert cells(printed_with(finished, numbers=edited, before=numbers), "bot") == [
+        "4",
+        "4",
+        "0",
+        "0",
+        "edited",
+    ]
 
 
-@pytest.mark.parametrize("kept", [b"", b"{", b'{"bot": 1}', b'{"bot": {"members": "many"}}'])
+@pytest.mark.parametrize("kept", [b"", b"{", b'{"bot": 1}', b'{"bot": {"members": "many"}}', BEFORE])
 def test_numbers_that_are_none_count_as_no_run_before(
     tmp_path: Path, finished: SampleRun, kept: bytes
 ) -> None:
     path = tmp_path / "numbers.json"
     path.write_bytes(kept)
-    numbers = {"bot": SegmentNumbers("v", members=4, entered=4, exited=0)}
+    numbers = {"bot": SegmentNumbers("v", members=4, entered=4, exited=0, corrections=0)}
     assert demo._replace_numbers(path, numbers) is None
     assert demo._replace_numbers(path, {}) == numbers
     assert "The next run prints the differences from this run." in printed_with(finished, before=None)
@@ -309,7 +321,7 @@ def test_counts_every_event(shop: Shop) -> None:
     assert number(out, "late") == 1
     assert number(out, "repeated") == 1
     assert number(out, "after as_of") == 1
-    assert cells(out, "buyer") == ["0", "1", "1"]
+    assert cells(out, "buyer") == ["0", "1", "1", "0"]
     assert "One member" not in out
     (dead,) = re.findall(r"^  (\S+)  dead letters$", out, re.MULTILINE)
     assert [json.loads(line)["reason"] for line in Path(dead).read_text().splitlines()] == [
@@ -323,7 +335,8 @@ def test_an_empty_log_makes_a_report_too(shop: Shop) -> None:
     status, out, _ = shop.demo("orders")
     assert status == 0
     assert number(out, "events read") == 0
-    assert "as of its latest event" in out
+    assert "as of its latest event: the instant at which time stops" in out
+    assert "it is " not in out
     assert "Changes" not in out
 
 
@@ -357,6 +370,31 @@ def test_shows_the_snapshot_exactly_as_redis_holds_it(shop: Shop, monkeypatch: p
 
 def url_in(flags: list[str]) -> str:
     return next(flag for flag in flags if flag.startswith("--redis_url=")).removeprefix("--redis_url=")
+
+
+def test_counts_memberships_that_lasted_and_corrections_apart(shop: Shop) -> None:
+    shop.segments.write_text(
+        "version: 1\nsegments:\n"
+        "  once: {when: {event: Ping, count: {at_least: 1, at_most: 1}}}\n"
+        "  twice: {when: {event: Ping, count: {at_least: 2, at_most: 2}}}\n"
+    )
+    shop.keep(
+        "orders",
+        payload(10, "Ping", message_id="a"),
+        payload(10, "Ping", message_id="b"),  # out of once at the instant of its entry, and into twice
+        payload(5, "Ping", message_id="c"),  # late: out of twice at the instant of its entry
+        payload(20, "Viewed", user="u2"),
+        payload(15, "Ping", user="u2"),  # late, and lasts
+    )
+    status, out, _ = shop.demo("orders")
+    assert status == 0
+    assert cells(out, "once") == ["1", "1", "0", "1"]
+    assert cells(out, "twice") == ["0", "0", "0", "1"]
+    assert (
+        "  entered, exited: memberships that began or ended, and lasted; members = entered - exited\n" in out
+    )
+    assert "  corrections: entries and exits that late events caused\n" in out
+    assert "left out of entered and exited: 2 that ended at the instant at which they began\n" in out
 
 
 # Redis and the history
@@ -475,41 +513,3 @@ def test_needs_a_redis_to_embed(
     status, out, err = shop.demo("week")
     assert (status, out) == (2, "")
     assert err.startswith(f"segments demo: {message}")
-
-
-# Progress
-
-
-def test_progress_is_a_line_each_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    beams, steps = logging.getLogger("apache_beam.x"), logging.getLogger("transforms.x")
-    with demo._progress("Working"):
-        steps.info("100,000 events decided")
-        beams.info("of no interest")
-        beams.warning("of interest")
-    steps.info("later")
-    shown = capsys.readouterr()
-    assert (shown.out, shown.err) == ("", "Working\n100,000 events decided\nWARNING of interest\n")
-
-
-def test_progress_is_a_live_line_in_a_terminal(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("FORCE_COLOR", "1")
-    monkeypatch.setenv("TERM", "xterm")
-    with demo._progress("Working"):
-        logging.getLogger("transforms.x").info("100,000 events decided")
-        logging.getLogger("apache_beam.x").warning("of interest")
-    shown = capsys.readouterr()
-    assert shown.out == ""
-    assert "\x1b[" in shown.err
-    assert "Working: 100,000 events decided" in shown.err
-    assert "WARNING of interest\n" in shown.err
-    assert "0:00:00" in shown.err
-
-
-def test_progress_leaves_logging_as_it_was() -> None:
-    loggers = [logging.getLogger(), logging.getLogger("transforms")]
-    before = [(logger.level, list(logger.handlers)) for logger in loggers]
-    with pytest.raises(ZeroDivisionError), demo._progress("Working"):
-        raise ZeroDivisionError
-    assert [(logger.level, list(logger.handlers)) for logger in loggers] == before

@@ -1,10 +1,11 @@
 """The entry point: Beam's flags beside the job's own, the runner, and how a mistake ends the program."""
 
+import argparse
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import apache_beam as beam
@@ -86,6 +87,7 @@ def test_takes_the_jobs_flags_and_beams() -> None:
         (["--num_workers=many"], "argument --num_workers: invalid int value: 'many'"),
         (["--as_of"], "argument --as_of: expected one argument"),
         (["--profile=1d"], "unknown flag --profile; did you mean --profile_ttl?"),
+        (["--help-beam"], "unknown flag --help-beam; did you mean --help_beam?"),
     ],
 )
 def test_says_which_flag_is_wrong(argv: list[str], expected: str) -> None:
@@ -94,24 +96,46 @@ def test_says_which_flag_is_wrong(argv: list[str], expected: str) -> None:
     assert str(raised.value) == expected
 
 
-def test_declares_none_of_beams_flags_again() -> None:
-    parser = SimpleNamespace(flags=[])
-    parser.add_argument = lambda flag, **kwargs: parser.flags.append(flag)
-    SegmentationOptions._add_argparse_args(parser)  # type: ignore[arg-type]
-    beams = PipelineOptions([]).get_all_options()
-    own = {flag.removeprefix("--") for flag in parser.flags}
-    assert own.isdisjoint(beams.keys() - SegmentationOptions([]).get_all_options(current_only=True).keys())
-    assert len(own) == len(parser.flags)
+def flags_in(shown: str) -> list[str]:
+    """Returns the flags that a help lists, in its order."""
+    return re.findall(r"^  (?:-h, )?(--\w+)", shown, re.MULTILINE)
 
 
-def test_help_tells_the_jobs_flags(capsys: pytest.CaptureFixture[str]) -> None:
+def help_of(flag: str, capsys: pytest.CaptureFixture[str]) -> str:
     with pytest.raises(SystemExit) as ended:
-        main(["--help"])
+        main([flag])
     assert ended.value.code == 0
-    shown = capsys.readouterr().out
+    return capsys.readouterr().out
+
+
+def test_declares_none_of_beams_flags_again() -> None:
+    parser = argparse.ArgumentParser(add_help=False)
+    SegmentationOptions._add_argparse_args(parser)  # fails if a flag is declared twice
+    beams = PipelineOptions([]).get_all_options()
+    own = {action.dest for action in parser._actions}
+    assert own == SegmentationOptions([]).get_all_options(current_only=True).keys()
+    assert own.isdisjoint(beams.keys() - own)
+
+
+@pytest.mark.parametrize("flag", ["--help", "-h"])
+def test_help_shows_the_jobs_flags_and_only_those_in_the_order_of_their_use(
+    flag: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown = help_of(flag, capsys)
     assert shown.startswith("usage: segments run --events=")
-    assert "--dead_letter_path PREFIX" in shown
-    assert "--runner RUNNER" in shown
+    assert flags_in(shown) == [
+        "--events", "--input_subscription", "--segments", "--redis_url", "--history_table", "--history_path",
+        "--dead_letter_topic", "--dead_letter_path", "--changes_topic", "--as_of", "--tracking_plan", "--profile_ttl",
+        "--redis_key_prefix", "--redis_auth_secret", "--redis_ca_secret", "--history_method", "--help", "--help_beam",
+    ]  # fmt: skip
+
+
+def test_beams_flags_have_a_help_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
+    flags = flags_in(help_of("--help_beam", capsys))
+    assert {"--runner", "--project", "--num_workers", "--help_beam"} <= set(flags)
+    assert not SegmentationOptions([]).get_all_options(current_only=True).keys() & {
+        flag.removeprefix("--") for flag in flags
+    }
 
 
 # Runs
@@ -235,7 +259,9 @@ def test_a_run_prints_no_password(flags: list[str], tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path / "redis", password="sesame") as server:
         right = program(*flags, f"--redis_url={server.url}")
         wrong = program(*flags, f"--redis_url={server.url.replace('sesame', 'simsim')}")
-    assert (right.returncode, right.stdout, right.stderr) == (0, "", "")
+    assert (right.returncode, right.stderr) == (0, f"Processing {tmp_path}/log.jsonl\n")
+    assert right.stdout.startswith(f"{tmp_path}/log.jsonl, as of 2026-03-02T12:01:00.000Z\n")
+    assert "sesame" not in right.stdout
     assert (wrong.returncode, wrong.stdout) == (2, "")
     assert wrong.stderr.startswith("segments run: Redis ")
     assert "check the user and the password" in wrong.stderr

@@ -20,11 +20,15 @@ def test_a_summary_holds_what_was_counted_and_nobody():
         "events_dead_lettered_bad_type": 2,
         "heartbeats": 7,
         "segments_entered": 5,
+        "segments_exited": 3,
+        "momentary_memberships": 2,
+        "corrections": 4,
+        "profiles_created": 6,
     }
     observations = {"event_lag_ms": Observed(10, 1500, 20, 400), "state_bytes": Observed(1, 1, 1, 1)}
     assert summary(counts, observations) == (
-        "12 events, 2 late, 0 repeated, 3 dead letters, 7 heartbeats, 5 entered, 0 exited, "
-        "event_lag_ms mean 150 max 400 of 10"
+        "12 events, 2 late, 0 repeated, 3 dead letters, 7 heartbeats, 6 profiles, 3 entered, 1 exited, "
+        "4 corrections, 2 momentary, event_lag_ms mean 150 max 400 of 10"
     )
 
 

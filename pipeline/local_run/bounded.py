@@ -1,0 +1,154 @@
+"""A bounded run on this machine: shows its progress, prints what came out, and says so if most lines were refused."""
+
+import glob
+import shlex
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+
+from pipeline.config import Files, Log, SegmentationConfig
+from pipeline.local_run.counts import dead_letters_by_reason, event_counts, profile_counts
+from pipeline.local_run.progress import progress
+from segmentation.events import InvalidEvent, parse_event
+from segmentation.timestamps import format_timestamp
+from stores.files import CLOUD
+from stores.log_formats import HEAD_BYTES, ForeignFormat, foreign_format
+from stores.segments.keys import changes_key, profile_key
+from transforms.read_events import is_packed_file, read_head, read_lines
+from transforms.step_metrics import reset_totals, total_counts
+
+MOSTLY_REFUSED = 1
+"""The exit status of a run whose lines are dead letters for the most part."""
+
+
+def run_bounded(run: Callable[[], object], config: SegmentationConfig, log: Log) -> int:
+    """Runs the job, and prints a summary to standard output; returns the exit status.
+
+    The status is `MOSTLY_REFUSED` if more than half of the lines became dead letters. Standard error then says why.
+
+    Args:
+      run: runs the job to its end.
+      config: the job's configuration.
+      log: its source.
+    """
+    reset_totals()
+    began = time.perf_counter()
+    with progress(f"Processing {_named(log.paths)}"):
+        run()
+    seconds = time.perf_counter() - began
+    counts = total_counts()
+    for line in summary(config, log, counts, seconds):
+        print(line)
+    return _judge(log, counts)
+
+
+def summary(config: SegmentationConfig, log: Log, counts: Mapping[str, int], seconds: float) -> Iterator[str]:
+    """Yields the lines of a run's summary.
+
+    Args:
+      config: the job's configuration.
+      log: its source.
+      counts: the job's counters by name.
+      seconds: how long it ran.
+    """
+    yield f"{_named(log.paths)}, as of {format_timestamp(log.as_of_ms)}"
+    counted = [*event_counts(counts), *profile_counts(counts)]
+    rows = [(name, f"{number:,}", remark) for name, number, remark in counted]
+    rows.append(("seconds", f"{seconds:.1f}", ""))
+    width = max(len(number) for _, number, _ in rows)
+    for name, number, remark in rows:
+        yield f"  {name:<16}  {number:>{width}}  {remark}".rstrip()
+    for what, where in _outputs(config):
+        yield f"  {what:<16}  {where}"
+
+
+def _outputs(config: SegmentationConfig) -> Iterator[tuple[str, str]]:
+    # without the address, which can hold a password
+    key, stream = profile_key(config.redis_key_prefix, "PROFILE_ID"), changes_key(config.redis_key_prefix)
+    yield "Redis", f"keys {key.decode()}, stream {stream.decode()}"
+    for what, output in (("history", config.history), ("dead letters", config.dead_letters)):
+        if isinstance(output, Files):
+            for path in _written(output.prefix, config.run):
+                yield what, path
+        else:
+            yield what, output.name
+    if config.changes_topic is not None:
+        yield "changes", config.changes_topic
+
+
+def _written(prefix: str, run: str | None) -> list[str]:
+    """Returns the files that a run has written, or their pattern on gs://."""
+    pattern = f"{prefix}-{run}-*.jsonl"
+    if prefix.startswith(CLOUD):
+        return [pattern]
+    return sorted(glob.glob(glob.escape(f"{prefix}-{run}") + "-*.jsonl"))
+
+
+def _judge(log: Log, counts: Mapping[str, int]) -> int:
+    """Says on standard error if no event counted, or most lines were refused; returns the exit status."""
+    read, by_reason = counts.get("events_read", 0), dead_letters_by_reason(counts)
+    refused = sum(by_reason.values())
+    if refused * 2 > read:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in by_reason.items())
+        _say(f"{refused:,} of {read:,} lines became dead letters ({reasons})")
+        for sentence in causes(log.paths, next(iter(by_reason))):
+            _say(sentence)
+        return MOSTLY_REFUSED
+    if not read:
+        verb = "is" if len(log.paths) == 1 else "are"
+        _say(f"{_named(log.paths)} {verb} empty: there was no event to process")
+    elif not counts.get("events_parsed"):
+        _say("no event has a timestamp up to the as-of instant, so none was processed: give a later --as_of")
+    return 0
+
+
+def causes(paths: tuple[str, ...], reason: str) -> Iterator[str]:
+    """Yields a sentence for each likely cause of refused lines: what the files are instead, and the fix.
+
+    Args:
+      paths: the files of the log.
+      reason: the most frequent reason of the dead letters.
+    """
+    files: dict[ForeignFormat, list[str]] = {}
+    for path in paths:
+        found = foreign_format(read_head(path, HEAD_BYTES))
+        if found is not None:
+            files.setdefault(found, []).append(path)
+    for found, named in files.items():
+        others = f" (and {len(named) - 1:,} more)" if len(named) > 1 else ""
+        looks = f"{named[0]}{others} looks like {found.what}, not like JSON lines of messages"
+        yield f"{looks}: {found.advice}{_command(found, named[0])}"
+    if not files:
+        message = _first_message(paths, reason)
+        example = f", the first because of {message}" if message else ""
+        yield f"most have the reason {reason}{example}; docs/dead-letters.md has the fix for every reason"
+
+
+def _command(found: ForeignFormat, path: str) -> str:
+    if not found.command:
+        return ""
+    reads = ["gcloud storage cat " + shlex.quote(path)] if path.startswith(CLOUD) else []
+    if is_packed_file(path):
+        reads.append("zcat" if reads else "zcat < " + shlex.quote(path))
+    command = found.command if reads else f"{found.command} < {shlex.quote(path)}"
+    return f", for example with {' | '.join([*reads, command])} > log.jsonl"
+
+
+def _first_message(paths: tuple[str, ...], reason: str) -> str | None:
+    """Returns what was wrong with the first line that has a reason; None if it was not found by parsing alone."""
+    for path in paths:
+        for line in read_lines(path):
+            try:
+                parse_event(line)
+            except InvalidEvent as error:
+                if error.reason == reason:
+                    return f"“{error}”"
+    return None
+
+
+def _named(paths: tuple[str, ...]) -> str:
+    return paths[0] if len(paths) == 1 else f"{len(paths):,} files, {paths[0]} to {paths[-1]}"
+
+
+def _say(sentence: str) -> None:
+    print(f"segments run: {sentence}", file=sys.stderr)

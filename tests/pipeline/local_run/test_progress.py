@@ -1,0 +1,76 @@
+"""Progress is one live line in a terminal, and plain lines elsewhere; logging is as before afterwards."""
+
+import logging
+
+import pytest
+
+from pipeline.local_run.progress import progress
+
+
+@pytest.fixture(autouse=True)
+def no_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leaves out of the environment what makes rich believe in a terminal."""
+    for name in ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_progress_is_a_line_each_where_there_is_no_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    beams, steps = logging.getLogger("apache_beam.x"), logging.getLogger("transforms.x")
+    with progress("Working"):
+        steps.info("100,000 events decided")
+        beams.info("of no interest")
+        beams.warning("of interest")
+    steps.info("later")
+    shown = capsys.readouterr()
+    assert (shown.out, shown.err) == ("", "Working\n100,000 events decided\nWARNING of interest\n")
+
+
+def test_progress_is_a_live_line_in_a_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("Working"):
+        logging.getLogger("transforms.x").info("100,000 events decided")
+        logging.getLogger("apache_beam.x").warning("of interest")
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "\x1b[" in shown.err
+    assert "Working: 100,000 events decided" in shown.err
+    assert "WARNING of interest\n" in shown.err
+    assert "0:00:00" in shown.err
+
+
+def test_progress_leaves_logging_as_it_was() -> None:
+    loggers = [logging.getLogger(), logging.getLogger("transforms")]
+    before = [(logger.level, list(logger.handlers)) for logger in loggers]
+    with pytest.raises(ZeroDivisionError), progress("Working"):
+        raise ZeroDivisionError
+    assert [(logger.level, list(logger.handlers)) for logger in loggers] == before
+
+
+def test_progress_can_be_for_terminals_only(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with progress("Working", only_on_terminals=True):
+        logging.getLogger("transforms.x").info("100,000 events decided")
+    assert capsys.readouterr() == ("", "")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    with progress("Working", only_on_terminals=True):
+        pass
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert "Working" in shown.err
+
+
+def test_nothing_is_shown_twice_where_logging_is_configured(capsys: pytest.CaptureFixture[str]) -> None:
+    root = logging.getLogger()
+    handler = logging.StreamHandler()
+    root.addHandler(handler)
+    try:
+        with progress("Working"):
+            logging.getLogger("transforms.x").warning("of interest")
+    finally:
+        root.removeHandler(handler)
+    assert capsys.readouterr().err.count("of interest") == 1
