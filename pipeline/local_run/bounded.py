@@ -53,12 +53,10 @@ def summary(config: SegmentationConfig, log: Log, counts: Mapping[str, int], sec
     """
     yield f"{_named(log.paths)}, as of {format_timestamp(log.as_of_ms)}"
     counted = [*event_counts(counts), *profile_counts(counts)]
-    rows = [(name, f"{number:,}", remark) for name, number, remark in counted]
-    rows.append(("seconds", f"{seconds:.1f}", ""))
-    width = max(len(number) for _, number, _ in rows)
-    for name, number, remark in rows:
-        yield f"  {name:<16}  {number:>{width}}  {remark}".rstrip()
-    for what, where in _outputs(config):
+    width = max(len(f"{number:,}") for _, number, _ in counted)
+    for name, number, remark in counted:
+        yield f"  {name:<16}  {number:>{width},}  {remark}".rstrip()
+    for what, where in [("seconds", f"{seconds:.1f}"), *_outputs(config)]:
         yield f"  {what:<16}  {where}"
 
 
@@ -68,20 +66,20 @@ def _outputs(config: SegmentationConfig) -> Iterator[tuple[str, str]]:
     yield "Redis", f"keys {key.decode()}, stream {stream.decode()}"
     for what, output in (("history", config.history), ("dead letters", config.dead_letters)):
         if isinstance(output, Files):
-            for path in _written(output.prefix, config.run):
-                yield what, path
+            yield what, _written(f"{output.prefix}-{config.run}")
         else:
             yield what, output.name
     if config.changes_topic is not None:
         yield "changes", config.changes_topic
 
 
-def _written(prefix: str, run: str | None) -> list[str]:
-    """Returns the files that a run has written, or their pattern on gs://."""
-    pattern = f"{prefix}-{run}-*.jsonl"
+def _written(prefix: str) -> str:
+    """Returns the file that a run has written, or the pattern and the number of several."""
+    pattern = f"{prefix}-*.jsonl"
     if prefix.startswith(CLOUD):
-        return [pattern]
-    return sorted(glob.glob(glob.escape(f"{prefix}-{run}") + "-*.jsonl"))
+        return pattern
+    files = glob.glob(glob.escape(prefix) + "-*.jsonl")
+    return files[0] if len(files) == 1 else f"{pattern} ({len(files)} files)"
 
 
 def _judge(log: Log, counts: Mapping[str, int]) -> int:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 _DEAD_LETTERED = "events_dead_lettered_"
 
 
-class Count(NamedTuple):
+class ReportLine(NamedTuple):
     """A line of a report."""
 
     name: str
@@ -24,7 +24,7 @@ def dead_letters_by_reason(counts: Mapping[str, int]) -> dict[str, int]:
     return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 
-def event_counts(counts: Mapping[str, int]) -> list[Count]:
+def event_counts(counts: Mapping[str, int]) -> list[ReportLine]:
     """Returns what became of the lines of a log.
 
     Args:
@@ -33,24 +33,26 @@ def event_counts(counts: Mapping[str, int]) -> list[Count]:
     by_reason = dead_letters_by_reason(counts)
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in by_reason.items())
     lines = [
-        Count("events read", counts.get("events_read", 0), ""),
-        Count(
+        ReportLine("events read", counts.get("events_read", 0), ""),
+        ReportLine(
             "dead letters",
             sum(by_reason.values()),
             "could not be processed; stored whole, with the reason" + (f": {reasons}" if reasons else ""),
         ),
-        Count("late", counts.get("events_late", 0), "came after a later event of the same profile"),
-        Count("repeated", counts.get("events_repeated", 0), "had the messageId of an earlier event; dropped"),
+        ReportLine("late", counts.get("events_late", 0), "came after a later event of the same profile"),
+        ReportLine(
+            "repeated", counts.get("events_repeated", 0), "had the messageId of an earlier event; dropped"
+        ),
     ]
     if after := counts.get("events_after_as_of"):
-        lines.append(Count("after as_of", after, "have a timestamp after the as-of instant; dropped"))
+        lines.append(ReportLine("after as_of", after, "have a timestamp after the as-of instant; dropped"))
     if far_before := counts.get("events_far_before_as_of"):
         remark = "lie more than --profile_ttl before the as-of instant; counted like all others"
-        lines.append(Count("far before as_of", far_before, remark))
+        lines.append(ReportLine("far before as_of", far_before, remark))
     return lines
 
 
-def profile_counts(counts: Mapping[str, int]) -> list[Count]:
+def profile_counts(counts: Mapping[str, int]) -> list[ReportLine]:
     """Returns how many profiles there were, and how their memberships changed.
 
     `entered` minus `exited` is the number of memberships that a run without earlier state ends with.
@@ -60,14 +62,16 @@ def profile_counts(counts: Mapping[str, int]) -> list[Count]:
     """
     momentary = counts.get("momentary_memberships", 0)
     lines = [
-        Count("profiles", counts.get("profiles_created", 0), "had an event"),
-        Count("entered", counts.get("segments_entered", 0) - momentary, "memberships that began, and lasted"),
-        Count(
+        ReportLine("profiles", counts.get("profiles_created", 0), "had an event"),
+        ReportLine(
+            "entered", counts.get("segments_entered", 0) - momentary, "memberships that began, and lasted"
+        ),
+        ReportLine(
             "exited", counts.get("segments_exited", 0) - momentary, "memberships that ended, after a while"
         ),
-        Count("corrections", counts.get("corrections", 0), "entries and exits that late events caused"),
+        ReportLine("corrections", counts.get("corrections", 0), "entries and exits that late events caused"),
     ]
     if momentary:
         remark = "memberships that ended when they began; neither entered nor exited counts them"
-        lines.append(Count("momentary", momentary, remark))
+        lines.append(ReportLine("momentary", momentary, remark))
     return lines

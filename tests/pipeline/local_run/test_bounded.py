@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from pipeline.config import Files, Log, SegmentationConfig, Table
 from pipeline.local_run import bounded
 from pipeline.main import main
-from tests.events import payload
+from stores.redis.access import RedisTarget
+from tests.events import START_MS, payload
 
 RULES = "version: 1\nsegments:\n  pinged: {when: {event: Ping, within: 1h, count: {at_least: 1}}}\n"
 PINGS = [payload(second, "Ping", user=f"u{second}") for second in range(4)]
@@ -144,6 +146,36 @@ def test_a_second_run_counts_anew(runs: Runs) -> None:
     log = runs.keep("log.jsonl", LINES)
     counted = [numbers(runs.run(log)[1]) for _ in range(2)]
     assert counted[0] == counted[1]
+
+
+def test_several_files_of_an_output_are_named_by_their_pattern(runs: Runs) -> None:
+    log = runs.keep("log.jsonl", LINES + b"\n" + payload(9000, "Viewed"))
+    _, summary, _ = runs.run(log)  # the exits are written by another bundle
+    files = list(runs.folder.glob("out/history*"))
+    assert len(files) > 1
+    run = files[0].name.split("-")[1]
+    assert f"  history           {runs.folder}/out/history-{run}-*.jsonl ({len(files)} files)" in summary
+
+
+def test_outputs_elsewhere_are_named() -> None:
+    config = SegmentationConfig(
+        source=Log(("log",), START_MS, "1"),
+        rules_text=RULES,
+        redis=RedisTarget("redis://:sesame@localhost"),
+        redis_key_prefix="shop:",
+        profile_ttl_ms=1,
+        history=Table("shop:live.changes"),
+        dead_letters=Files("gs://bucket/dead"),
+        changes_topic="projects/shop/topics/changes",
+    )
+    assert isinstance(config.source, Log)
+    assert list(bounded.summary(config, config.source, {}, 1.25))[-5:] == [
+        "  seconds           1.2",
+        "  Redis             keys shop:profile:PROFILE_ID, stream shop:changes",
+        "  history           shop:live.changes",
+        "  dead letters      gs://bucket/dead-1-*.jsonl",
+        "  changes           projects/shop/topics/changes",
+    ]
 
 
 # Files as exports write them: they are read …
