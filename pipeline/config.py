@@ -21,6 +21,7 @@ from stores.definitions import DefinitionsError, LoadedDefinitions, read_definit
 from stores.files import CLOUD
 from stores.ignored_ids import IgnoredIdsError, read_ignored_ids
 from stores.redis.access import RedisTarget
+from stores.segments.writer import DEFAULT_IDLE_TTL_MS
 from stores.tracking_plan import TrackingPlanTexts, read_tracking_plan
 
 
@@ -85,6 +86,8 @@ class SegmentationConfig:
     tracking_plan: TrackingPlanTexts | None = dataclasses.field(default=None, repr=False)
     """The schemas that events must match. None: only `parse_event` checks events."""
     ignored_ids: IgnoredIds = DEFAULT_IGNORED_IDS
+    idle_ttl_ms: int = DEFAULT_IDLE_TTL_MS
+    """The TTL in Redis of a visitor without any membership; at most `profile_ttl_ms`."""
 
     @property
     def as_of_ms(self) -> int | None:
@@ -113,6 +116,7 @@ class SegmentationConfig:
         changes_topic = topic_from(options, "changes_topic")
         as_of_ms = _as_of_ms(options, bounded)
         definitions = _definitions(options.segments)
+        profile_ttl_ms = max(_ttl_ms(options, "profile_ttl"), definitions.rules.longest_window_ms)
         tracking_plan = _tracking_plan(options.tracking_plan)
         source = _log(options.events, as_of_ms, now_ms) if bounded else _subscription(options)
         for flag, output in (("history_path", history), ("dead_letter_path", dead_letters)):
@@ -123,12 +127,13 @@ class SegmentationConfig:
             rules_text=definitions.text,
             redis=redis,
             redis_key_prefix=options.redis_key_prefix,
-            profile_ttl_ms=max(_ttl_ms(options.profile_ttl), definitions.rules.longest_window_ms),
+            profile_ttl_ms=profile_ttl_ms,
             history=history,
             dead_letters=dead_letters,
             changes_topic=changes_topic,
             tracking_plan=tracking_plan,
             ignored_ids=_ignored_ids(options.ignored_ids),
+            idle_ttl_ms=min(_ttl_ms(options, "idle_ttl"), profile_ttl_ms),
         )
 
 
@@ -260,8 +265,8 @@ def _ignored_ids(path: str | None) -> IgnoredIds:
         raise ConfigError(f"--ignored_ids: {error}") from None
 
 
-def _ttl_ms(text: str) -> int:
+def _ttl_ms(options: SegmentationOptions, flag: str) -> int:
     try:
-        return parse_duration(text)
+        return parse_duration(getattr(options, flag))
     except ValueError as error:
-        raise ConfigError(f"--profile_ttl: {error}") from None
+        raise ConfigError(f"--{flag}: {error}") from None

@@ -56,7 +56,7 @@ def build(
     failures = [unparsed]
 
     store = config.redis, config.redis_key_prefix, config.profile_ttl_ms
-    snapshots | "WriteSegments" >> WriteSegments(*store)
+    snapshots | "WriteSegments" >> WriteSegments(*store, config.idle_ttl_ms)
     changes | "WriteChanges" >> WriteChanges(*store)
 
     rows = changes | "ToHistoryRows" >> beam.Map(_history_row)

@@ -59,6 +59,13 @@ class SegmentationOptions(PipelineOptions):
             metavar="DURATION",
             help="A profile silent for so long is forgotten; at least the longest window. Default: 400d",
         )
+        add(
+            "--idle_ttl",
+            default="7d",
+            metavar="DURATION",
+            help="How long Redis keeps a visitor (no userId) without any membership after its last write; at most"
+            " --profile_ttl. Default: 7d",
+        )
         add_redis_details(others)
         add(
             "--history_method",

@@ -80,6 +80,12 @@ class Snapshot(msgspec.Struct, frozen=True, array_like=True, gc=False):
     traits: dict[str, Any] = {}
     deleted: bool = False
     """Whether the profile was forgotten. Its version is kept for an hour."""
+    is_empty: bool = False
+    """Whether it says nothing: no segment, score or trait, and each measure has its value without events."""
+    is_visitor: bool = False
+    """Whether no event of the profile had a userId."""
+    was_served: bool = True
+    """Whether an earlier snapshot of the profile said something, so that its key can be in Redis."""
 
 
 def change_id(

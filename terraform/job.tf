@@ -13,6 +13,7 @@ locals {
     changes_topic      = google_pubsub_topic.changes.id
     redis_key_prefix   = var.job_flags.redis_key_prefix
     profile_ttl        = var.job_flags.profile_ttl
+    idle_ttl           = var.job_flags.idle_ttl
     history_method     = var.job_flags.history_method
     tracking_plan      = var.job_flags.tracking_plan
     ignored_ids        = var.job_flags.ignored_ids

@@ -236,6 +236,7 @@ variable "job_flags" {
     history_method   = optional(string, "STREAMING_INSERTS")
     ignored_ids      = optional(string)
     profile_ttl      = optional(string, "400d")
+    idle_ttl         = optional(string, "7d")
     redis_key_prefix = optional(string, "segments:")
     tracking_plan    = optional(string)
   })
@@ -243,8 +244,8 @@ variable "job_flags" {
   nullable = false
 
   validation {
-    condition     = contains(["STREAMING_INSERTS", "STORAGE_WRITE_API"], var.job_flags.history_method) && can(regex("^([0-9]+[dhms]){1,4}$", var.job_flags.profile_ttl)) && can(regex("^\\S+$", var.job_flags.redis_key_prefix)) && alltrue([for path in [var.job_flags.tracking_plan, var.job_flags.ignored_ids] : path == null || can(regex("^gs://[a-z0-9][-a-z0-9._]{1,220}[a-z0-9]/.+$", path))])
-    error_message = "Give STREAMING_INSERTS or STORAGE_WRITE_API, a duration such as 400d, a prefix without spaces, and a folder or a file as gs://BUCKET/PATH."
+    condition     = contains(["STREAMING_INSERTS", "STORAGE_WRITE_API"], var.job_flags.history_method) && alltrue([for ttl in [var.job_flags.profile_ttl, var.job_flags.idle_ttl] : can(regex("^([0-9]+[dhms]){1,4}$", ttl))]) && can(regex("^\\S+$", var.job_flags.redis_key_prefix)) && alltrue([for path in [var.job_flags.tracking_plan, var.job_flags.ignored_ids] : path == null || can(regex("^gs://[a-z0-9][-a-z0-9._]{1,220}[a-z0-9]/.+$", path))])
+    error_message = "Give STREAMING_INSERTS or STORAGE_WRITE_API, durations such as 400d, a prefix without spaces, and a folder or a file as gs://BUCKET/PATH."
   }
 }
 

@@ -11,7 +11,7 @@ from apache_beam.utils.windowed_value import WindowedValue
 
 from segmentation.memberships import Snapshot
 from stores.redis.access import RedisTarget
-from stores.segments.writer import SegmentStore
+from stores.segments.writer import DEFAULT_IDLE_TTL_MS, SegmentStore
 from transforms.shards import shard_of
 from transforms.write_batches import WriteBatchesFn
 
@@ -33,6 +33,7 @@ class WriteSegments(beam.PTransform):
       target: the address of Redis and the names of its secrets.
       key_prefix: the start of every key.
       ttl_ms: the TTL of a profile after its last write.
+      idle_ttl_ms: the TTL of a visitor without any membership after its last write.
       max_batch_size: the most snapshots per round trip.
       sleep: waits before a write is retried; the argument is in seconds.
     """
@@ -40,6 +41,7 @@ class WriteSegments(beam.PTransform):
     target: RedisTarget
     key_prefix: str
     ttl_ms: int
+    idle_ttl_ms: int = DEFAULT_IDLE_TTL_MS
     max_batch_size: int = 200
     sleep: Callable[[float], None] = time.sleep
 
@@ -50,6 +52,7 @@ class WriteSegments(beam.PTransform):
             self.max_batch_size,
             key_prefix=self.key_prefix,
             ttl_ms=self.ttl_ms,
+            idle_ttl_ms=self.idle_ttl_ms,
             sleep=self.sleep,
         )
         return (
@@ -90,3 +93,4 @@ class _WriteSnapshotsFn(WriteBatchesFn):
         self.metrics.count("redis_writes_accepted", result.accepted)
         self.metrics.count("redis_writes_stale", result.stale)
         self.metrics.count("redis_writes_repeated", result.repeated)
+        self.metrics.count("redis_writes_skipped", result.skipped)

@@ -16,8 +16,9 @@ _SCAN_COUNT = 1000
 class StoredMemberships(NamedTuple):
     """A profile's memberships as Redis stores them."""
 
-    updated_at_ms: int
-    """The profile time of the snapshot."""
+    version: int
+    updated_at_ms: int | None
+    """The profile time of the snapshot; None if only the version is left, because the profile says nothing any more."""
     segments: dict[str, Membership]
 
 
@@ -34,7 +35,7 @@ class SegmentReader:
         self._key_prefix = key_prefix
 
     def profile_ids(self) -> Iterator[str]:
-        """Yields the id of every stored profile. An id can occur twice if keys are written meanwhile."""
+        """Yields the id of every key of a profile. An id can occur twice if keys are written meanwhile."""
         for key in self._client.scan_iter(profile_pattern(self._key_prefix), count=_SCAN_COUNT):
             yield profile_id_of(self._key_prefix, key)
 
@@ -44,21 +45,26 @@ class SegmentReader:
         return {field.decode(): value.decode() for field, value in stored.items()}
 
     def memberships(self, profile_id: str) -> StoredMemberships | None:
-        """Returns a profile's memberships; None if the profile does not exist or was deleted."""
+        """Returns a profile's memberships; None if Redis has no key of it, so that it is in no segment."""
         key = profile_key(self._key_prefix, profile_id)
-        updated_at, segments = self._client.hmget(key, "updated_at", "segments")
-        if updated_at is None or segments is None:
+        version, updated_at, segments = self._client.hmget(key, "version", "updated_at", "segments")
+        if version is None:
             return None
-        return StoredMemberships(parse_timestamp(updated_at.decode()), _memberships(segments))
+        updated_at_ms = None if updated_at is None else parse_timestamp(updated_at.decode())
+        return StoredMemberships(int(version), updated_at_ms, _memberships(segments or b"{}"))
 
     def segments_of(self, profile_ids: Iterable[str]) -> Iterator[tuple[str, dict[str, Membership]]]:
-        """Yields each profile id with its memberships by segment, read in one round trip."""
+        """Yields each profile id with its memberships by segment, read in one round trip.
+
+        An id is left out if Redis has no key of it, or only its version.
+        """
         ids = list(profile_ids)
         pipeline = self._client.pipeline(transaction=False)
         for profile_id in ids:
             pipeline.hget(profile_key(self._key_prefix, profile_id), "segments")
         for profile_id, segments in zip(ids, pipeline.execute(), strict=True):
-            yield profile_id, _memberships(segments or b"{}")
+            if segments is not None:
+                yield profile_id, _memberships(segments)
 
     def changes_after(self, entry_id: str, count: int, wait_ms: int) -> list[tuple[str, dict[str, str]]]:
         """Returns the next entries of the stream of changes, each as its id and its fields.

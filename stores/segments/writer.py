@@ -13,20 +13,23 @@ from stores.segments.keys import DEFAULT_KEY_PREFIX, changes_key, profile_key
 
 DEFAULT_CHANGES_MAX_LENGTH = 1_000_000
 DELETED_TTL_MS = 3_600_000
-"""How long the version of a deleted profile is kept, so that a stale write cannot restore the profile."""
+"""How long the version of a profile without a key is kept, so that a stale write cannot restore the key."""
+DEFAULT_IDLE_TTL_MS = 7 * 86_400_000
 VERSION_LIMIT = 2**53
 """Lua and JavaScript compare numbers exactly only below this."""
 _TTL_LIMIT_MS = 2**53
 
 # A full Redis rejects only the first write of a script. HSET comes first, so no profile is half replaced.
-# A deletion begins with DEL, which a full Redis accepts because it frees memory.
+# A removal begins with DEL, which a full Redis accepts because it frees memory.
+# The arguments: the version, the TTL, '1' if only a key that exists is replaced, then fields and values; none: remove.
 _PUT_PROFILE = """
-local stored = tonumber(redis.call('HGET', KEYS[1], 'version')) or -1
+local stored = tonumber(redis.call('HGET', KEYS[1], 'version'))
 local version = tonumber(ARGV[1])
-if version == stored then return 0 end
-if version < stored then return -1 end
-if #ARGV == 2 then redis.call('DEL', KEYS[1]) end
-local written = {'version', ARGV[1], unpack(ARGV, 3)}
+if stored and version == stored then return 0 end
+if stored and version < stored then return -1 end
+if not stored and ARGV[3] == '1' then return 2 end
+if #ARGV == 3 then redis.call('DEL', KEYS[1]) end
+local written = {'version', ARGV[1], unpack(ARGV, 4)}
 redis.call('HSET', KEYS[1], unpack(written))
 if redis.call('HLEN', KEYS[1]) * 2 > #written then
   local kept = {}
@@ -38,7 +41,7 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
-_WRITTEN, _REPEATED, _STALE = 1, 0, -1
+_WRITTEN, _REPEATED, _STALE, _SKIPPED = 1, 0, -1, 2
 
 _ADD_CHANGES = """
 local words = tonumber(ARGV[3])
@@ -58,6 +61,8 @@ class WriteResult(NamedTuple):
     """Profiles with a newer version in Redis."""
     repeated: int = 0
     """Profiles with the same version in Redis, because the write was retried."""
+    skipped: int = 0
+    """Profiles that say nothing and have no key in Redis."""
 
 
 class SegmentStore:
@@ -72,6 +77,7 @@ class SegmentStore:
       target: the address of Redis; all stores of a process share one client.
       key_prefix: the start of every key.
       ttl_ms: the TTL of a profile after its last write, and of the stream after its last entry.
+      idle_ttl_ms: the TTL of a visitor without any membership after its last write.
       changes_max_length: approximately how many changes the stream keeps.
       attempts: the most times that one batch is sent.
       sleep: waits between attempts; the argument is in seconds.
@@ -87,33 +93,37 @@ class SegmentStore:
         *,
         key_prefix: str = DEFAULT_KEY_PREFIX,
         ttl_ms: int,
+        idle_ttl_ms: int = DEFAULT_IDLE_TTL_MS,
         changes_max_length: int = DEFAULT_CHANGES_MAX_LENGTH,
         attempts: int = 8,
         sleep: Callable[[float], None] = time.sleep,
         on_throttled: Callable[[float], None] = lambda seconds: None,
     ) -> None:
-        if not 0 < ttl_ms < _TTL_LIMIT_MS:
-            raise ValueError(f"ttl_ms must be in (0, 2^53), got {ttl_ms}")
+        for name, value_ms in (("ttl_ms", ttl_ms), ("idle_ttl_ms", idle_ttl_ms)):
+            if not 0 < value_ms < _TTL_LIMIT_MS:
+                raise ValueError(f"{name} must be in (0, 2^53), got {value_ms}")
         if changes_max_length < 1:
             raise ValueError(f"changes_max_length must be positive, got {changes_max_length}")
         access = access_to(target)
         access.prepare()
         self._key_prefix = key_prefix
         self._ttl_ms = ttl_ms
+        self._idle_ttl_ms = idle_ttl_ms
         self._changes_max_length = changes_max_length
         self._scripts = ScriptRunner(access, attempts, sleep, on_throttled)
 
     def write_snapshots(self, snapshots: Iterable[Snapshot]) -> WriteResult:
         """Replaces each profile with its newest snapshot, if its version is higher than the stored version.
 
-        For a deleted profile, only `version` is kept, for an hour.
+        Of a profile that is deleted or says nothing, only `version` is kept, for an hour. If no earlier snapshot of it
+        said anything either, a key that does not exist is not created.
 
         Raises:
           SegmentStoreError: Redis did not accept all snapshots. Those that it accepted are stored.
         """
         calls = [self._put_profile(snapshot) for snapshot in _newest(snapshots)]
         replies = self._scripts.run(_PUT_PROFILE, calls)
-        return WriteResult(replies.count(_WRITTEN), replies.count(_STALE), replies.count(_REPEATED))
+        return WriteResult(*(replies.count(reply) for reply in (_WRITTEN, _STALE, _REPEATED, _SKIPPED)))
 
     def append_changes(self, changes: Iterable[Change]) -> int:
         """Appends the changes to the stream, all or none, and returns their number.
@@ -134,9 +144,11 @@ class SegmentStore:
         if not 0 <= snapshot.version < VERSION_LIMIT:
             raise ValueError(f"a snapshot's version must be in [0, 2^53), got {snapshot.version}")
         key = profile_key(self._key_prefix, snapshot.profile_id)
-        if snapshot.deleted:
-            return key, (snapshot.version, DELETED_TTL_MS)
-        return key, (snapshot.version, self._ttl_ms, *snapshot_fields(snapshot))
+        if snapshot.deleted or snapshot.is_empty:
+            return key, (snapshot.version, DELETED_TTL_MS, 0 if snapshot.was_served else 1)
+        is_idle = snapshot.is_visitor and not snapshot.segments
+        ttl_ms = self._idle_ttl_ms if is_idle else self._ttl_ms
+        return key, (snapshot.version, ttl_ms, 0, *snapshot_fields(snapshot))
 
 
 def _newest(snapshots: Iterable[Snapshot]) -> Iterable[Snapshot]:

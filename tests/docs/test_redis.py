@@ -9,13 +9,19 @@ import pytest
 import redis
 
 from pipeline.options import SegmentationOptions
+from segmentation.durations import parse_duration
 from segmentation.memberships import Membership
 from stores.redis.access import RedisAccess, RedisTarget
 from stores.redis.client import FAULTS
 from stores.redis.scripts import ScriptRunner
-from stores.segments.writer import DEFAULT_CHANGES_MAX_LENGTH, DELETED_TTL_MS, SegmentStore
+from stores.segments.writer import (
+    DEFAULT_CHANGES_MAX_LENGTH,
+    DEFAULT_IDLE_TTL_MS,
+    DELETED_TTL_MS,
+    SegmentStore,
+)
 from tests.stores.redis.test_auth import LEAST
-from tests.stores.samples import DAY_MS, NOON_MS, change, snapshot
+from tests.stores.samples import DAY_MS, NOON_MS, change, empty, snapshot
 
 TEXT = Path("docs/redis.md").read_text()
 ERRORS = re.findall(
@@ -83,10 +89,14 @@ def test_the_example_reads_what_the_job_writes(store: SegmentStore, redis_client
     assert segments_of(redis_client, "alice", "2026-01-31T12:00:00.001Z") == ["forever"]
     assert segments_of(redis_client, "alice") == ["forever"]
     assert segments_of(redis_client, "nobody") == []
+    store.write_snapshots([empty(2)])
+    assert redis_client.hgetall("segments:profile:alice") == {"version": "2"}
+    assert segments_of(redis_client, "alice") == []
 
 
 def test_the_numbers() -> None:
     assert SegmentationOptions([]).redis_key_prefix == "segments:"
     assert DEFAULT_CHANGES_MAX_LENGTH == 1_000_000
     assert DELETED_TTL_MS == 3_600_000
+    assert parse_duration(SegmentationOptions([]).idle_ttl) == DEFAULT_IDLE_TTL_MS == 7 * DAY_MS
     assert inspect.signature(ScriptRunner).parameters["attempts"].default == 8

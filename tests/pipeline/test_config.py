@@ -111,6 +111,7 @@ def test_an_unbounded_run(flags: dict[str, str | None]) -> None:
             redis_url="rediss://localhost:6380",
             redis_key_prefix="shop:",
             profile_ttl="90d",
+            idle_ttl="2d",
             changes_topic="projects/my-shop/topics/changes",
             redis_auth_secret="projects/my-shop/secrets/redis/versions/latest",
             redis_ca_secret="projects/my-shop/secrets/redis-ca/versions/1",
@@ -119,6 +120,7 @@ def test_an_unbounded_run(flags: dict[str, str | None]) -> None:
     assert config.source == Subscription(SUBSCRIPTION)
     assert (config.run, config.as_of_ms) == (None, None)
     assert (config.redis_key_prefix, config.profile_ttl_ms) == ("shop:", 90 * DAY_MS)
+    assert config.idle_ttl_ms == 2 * DAY_MS
     assert config.changes_topic == "projects/my-shop/topics/changes"
     assert config.redis.auth_secret == "projects/my-shop/secrets/redis/versions/latest"
     assert config.redis.ca_secret == "projects/my-shop/secrets/redis-ca/versions/1"
@@ -175,6 +177,8 @@ def test_tables_and_topics_instead_of_files(flags: dict[str, str | None]) -> Non
         ({"ignored_ids": "/nowhere"}, "--ignored_ids: /nowhere cannot be read: No such file or directory"),
         ({"profile_ttl": "forever"}, "--profile_ttl: expected a duration such as 30s"),
         ({"profile_ttl": "401d"}, "--profile_ttl: expected a duration of at least 1s and at most 400d"),
+        ({"idle_ttl": "never"}, "--idle_ttl: expected a duration such as 30s"),
+        ({"idle_ttl": "0s"}, "--idle_ttl: expected a duration of at least 1s and at most 400d"),
         ({"events": "/no/such/log*"}, "--events: /no/such/log* matches no file"),
         ({"segments": "/no/such.yaml"}, "--segments: /no/such.yaml cannot be read: No such file"),
         ({"segments": "/"}, "--segments: / cannot be read: Is a directory"),
@@ -260,6 +264,12 @@ def test_refuses_rules_that_are_not_utf_8(flags: dict[str, str | None], segments
 def test_a_profile_is_kept_for_the_longest_window_at_least(flags: dict[str, str | None]) -> None:
     assert config_of(flags, profile_ttl="1d").profile_ttl_ms == 30 * DAY_MS
     assert config_of(flags, profile_ttl="31d").profile_ttl_ms == 31 * DAY_MS
+
+
+def test_an_idle_visitor_is_kept_in_redis_for_no_longer_than_a_profile(flags: dict[str, str | None]) -> None:
+    assert config_of(flags).idle_ttl_ms == 7 * DAY_MS
+    assert config_of(flags, idle_ttl="12h").idle_ttl_ms == DAY_MS // 2
+    assert config_of(flags, idle_ttl="60d", profile_ttl="31d").idle_ttl_ms == 31 * DAY_MS
 
 
 def test_two_outputs_cannot_share_their_files(flags: dict[str, str | None]) -> None:

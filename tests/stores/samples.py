@@ -20,6 +20,11 @@ def deleted(version, profile_id="alice"):
     return snapshot(version, profile_id, deleted=True)
 
 
+def empty(version, profile_id="alice", was_served=False):
+    """A snapshot that says nothing; by default of a profile of which no snapshot ever said anything."""
+    return snapshot(version, profile_id, is_empty=True, is_visitor=True, was_served=was_served)
+
+
 def change(number, profile_id="alice", expires_at_ms=None):
     return Change(
         f"change-{number}", profile_id, "loyal", "entered", NOON_MS + number, NOON_MS, expires_at_ms, number,

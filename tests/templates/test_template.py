@@ -48,6 +48,7 @@ WRONG = {
     "tracking_plan": ["definitions/tracking_plan", "gs://my-definitions"],
     "ignored_ids": ["ignored_ids.txt", "gs://my-definitions"],
     "profile_ttl": ["400", "1y", "forever", ""],
+    "idle_ttl": ["7", "1w", "never", ""],
     "redis_url": [
         "10.0.0.3:6378",
         "rediss://:sesame@10.0.0.3",

@@ -4,6 +4,7 @@ import json
 import math
 
 import apache_beam as beam
+import msgspec
 import pytest
 from apache_beam.coders import coders, registry
 from apache_beam.options.pipeline_options import PipelineOptions
@@ -38,6 +39,9 @@ snapshots = st.builds(
     measures=st.dictionaries(names, json_values, max_size=3),
     traits=st.dictionaries(names, json_values, max_size=3),
     deleted=st.booleans(),
+    is_empty=st.booleans(),
+    is_visitor=st.booleans(),
+    was_served=st.booleans(),
 )
 
 
@@ -50,6 +54,16 @@ def test_a_snapshot_comes_back_equal(snapshot):
     assert isinstance(back, Snapshot)
     assert all(isinstance(held, Membership) for held in back.segments.values())
     assert all(isinstance(score, tuple) for score in back.scores.values())
+
+
+@pytest.mark.parametrize("neighbour", [1, 2**70], ids=["msgpack", "text"])
+def test_a_snapshot_of_an_earlier_version_keeps_its_key(neighbour):
+    """While a job is updated, snapshots that the version before has encoded are under way."""
+    fields = ["alice", 7, "rules", 5, 6, {}, {}, {"n": neighbour}, {}, False]
+    encoded = json.dumps(fields).encode() if neighbour > 2**64 else msgspec.msgpack.encode(fields)
+    decoded = MsgspecCoder(Snapshot).decode(encoded)
+    assert decoded == Snapshot("alice", 7, "rules", 5, 6, measures={"n": neighbour})
+    assert (decoded.is_empty, decoded.is_visitor, decoded.was_served) == (False, False, True)
 
 
 @settings(deadline=None)

@@ -138,6 +138,18 @@ class TestWriteSegments:
         assert metrics["redis_writes_accepted"] == 100
         assert metrics["redis_write_ms"].count >= 100 / 3
 
+    def test_what_says_nothing_is_skipped_and_a_visitor_is_kept_for_a_while(
+        self, runner, redis_url, redis_client
+    ):
+        silent = [snapshot(str(n), 1, is_empty=True, was_served=False) for n in range(10)]
+        visitor = snapshot("visitor", 1, is_visitor=True, traits={"plan": "gold"})
+        step = write_segments(redis_url, idle_ttl_ms=60_000)
+        metrics = metrics_of(run(runner, [*silent, visitor, snapshot("user", 1)], step))
+        assert (metrics["redis_writes_accepted"], metrics["redis_writes_skipped"]) == (2, 10)
+        assert sorted(redis_client.keys()) == ["segments:profile:user", "segments:profile:visitor"]
+        assert redis_client.pttl("segments:profile:visitor") <= 60_000
+        assert redis_client.pttl("segments:profile:user") > 60_000
+
     def test_waiting_for_the_server_is_counted(self, runner, stopped_server):
         step = write_segments(stopped_server.url, sleep=start_after_three_seconds)
         metrics = metrics_of(run(runner, [snapshot("alice", 1)], step))

@@ -12,7 +12,7 @@ from stores.segments.writer import SegmentStore, SegmentStoreError, WriteResult
 from tests.stores.redis.certificates import Authority
 from tests.stores.redis.cluster import NODE_TIMEOUT_MS, await_whole, join, running_cluster, running_node
 from tests.stores.redis.relay import Relay
-from tests.stores.samples import DAY_MS, change, deleted, no_sleep, snapshot
+from tests.stores.samples import DAY_MS, HOUR_MS, change, deleted, empty, no_sleep, snapshot
 from tests.stores.secret_manager import CA_SECRET, PASSWORD_SECRET, FakeSecretManager
 from tests.waiting import until
 
@@ -20,7 +20,7 @@ PROFILES = 100
 
 
 def store_of(target, **options):
-    return SegmentStore(target, ttl_ms=DAY_MS, **{"sleep": lambda seconds: None} | options)
+    return SegmentStore(target, **{"ttl_ms": DAY_MS, "sleep": lambda seconds: None} | options)
 
 
 def batch_of(version, profiles=PROFILES):
@@ -96,6 +96,19 @@ class TestTwoNodes:
         assert sum(node.command_calls("eval") for node in nodes) == PROFILES
         assert sum(node.command_calls("evalsha") for node in nodes) == 0
         assert store.write_snapshots([deleted(3, "user-1"), snapshot(1, "user-2")]) == WriteResult(1, 1)
+
+    def test_what_says_nothing_has_no_key_on_either(self, nodes):
+        store = store_of(RedisTarget(nodes[0].url), ttl_ms=400 * DAY_MS, idle_ttl_ms=DAY_MS)
+        visitors = [f"user-{number}" for number in range(PROFILES)]
+        store.write_snapshots([snapshot(1, name, is_visitor=True) for name in visitors[:50]])
+        left = [node.admin.pttl(key) for node in nodes for key in node.admin.keys()]
+        assert len(left) == 50
+        assert all(HOUR_MS < ttl_ms <= DAY_MS for ttl_ms in left)
+        result = store.write_snapshots([empty(2, name) for name in visitors])
+        assert result == WriteResult(accepted=50, stale=0, skipped=50)
+        assert versions_in(nodes) == dict.fromkeys(visitors[:50], 2)
+        assert all(node.admin.pttl(key) <= HOUR_MS for node in nodes for key in node.admin.keys())
+        assert store.write_snapshots([snapshot(1, name) for name in visitors[:50]]).stale == 50
 
     def test_threads_and_steps_share_what_was_found_out(self, nodes):
         target = RedisTarget(nodes[0].url)

@@ -17,9 +17,11 @@ from tests.stores.samples import (
     change,
     client_of,
     deleted,
+    empty,
     snapshot,
     store_of,
 )
+from tests.waiting import until
 
 
 class TestSnapshot:
@@ -136,8 +138,39 @@ class TestTimeToLive:
 
     @pytest.mark.parametrize("ttl_ms", [0, -1, 2**53])
     def test_must_be_one_that_redis_understands(self, redis_url, ttl_ms):
-        with pytest.raises(ValueError, match="ttl_ms must be in"):
+        with pytest.raises(ValueError, match="^ttl_ms must be in"):
             SegmentStore(RedisTarget(redis_url), ttl_ms=ttl_ms)
+        with pytest.raises(ValueError, match="^idle_ttl_ms must be in"):
+            SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, idle_ttl_ms=ttl_ms)
+
+    def test_is_short_for_a_visitor_without_any_membership(self, redis_url, redis_client):
+        store = SegmentStore(RedisTarget(redis_url), ttl_ms=400 * DAY_MS, idle_ttl_ms=DAY_MS)
+        member = {"loyal": Membership(NOON_MS, None)}
+        for version, is_visitor, segments, most_days in (
+            (1, True, {}, 1),
+            (2, True, member, 400),
+            (3, True, {}, 1),
+            (4, False, {}, 400),
+        ):
+            store.write_snapshots(
+                [snapshot(version, is_visitor=is_visitor, segments=segments, traits={"plan": "gold"})]
+            )
+            assert (most_days - 1) * DAY_MS < redis_client.pttl(KEY) <= most_days * DAY_MS, version
+
+    def test_of_a_visitor_is_seven_days_unless_told_otherwise(self, redis_url, redis_client):
+        store = SegmentStore(RedisTarget(redis_url), ttl_ms=400 * DAY_MS)
+        store.write_snapshots([snapshot(is_visitor=True, traits={"plan": "gold"})])
+        assert 6 * DAY_MS < redis_client.pttl(KEY) <= 7 * DAY_MS
+
+    def test_that_is_over_hides_nothing_that_comes_later(self, redis_url, redis_client):
+        store = SegmentStore(RedisTarget(redis_url), ttl_ms=DAY_MS, idle_ttl_ms=1)
+        store.write_snapshots([snapshot(1, is_visitor=True, traits={"plan": "gold"})])
+        until(lambda: not redis_client.exists(KEY), "the end of the key")
+        back = snapshot(2, is_visitor=True, traits={"plan": "gold"}, segments={"new": Membership(0, None)})
+        assert store.write_snapshots([back]).accepted == 1
+        fields = redis_client.hgetall(KEY)
+        assert (fields["traits"], list(json.loads(fields["segments"]))) == ('{"plan":"gold"}', ["new"])
+        assert redis_client.pttl(KEY) > HOUR_MS
 
     def test_may_be_long(self, redis_url, redis_client):
         SegmentStore(RedisTarget(redis_url), ttl_ms=2**53 - 1).write_snapshots([snapshot()])
@@ -162,6 +195,45 @@ class TestDeletedProfile:
         assert store.write_snapshots([snapshot(3)]).accepted == 1
         assert len(redis_client.hgetall(KEY)) == 9
         assert redis_client.pttl(KEY) > HOUR_MS
+
+
+class TestSnapshotThatSaysNothing:
+    def test_creates_no_key(self, store, redis_client):
+        for version in (1, 1, 2):
+            assert store.write_snapshots([empty(version)]) == WriteResult(0, 0, 0, skipped=1)
+        assert store.write_snapshots([snapshot(3, deleted=True, was_served=False)]).skipped == 1
+        assert redis_client.keys() == []
+
+    @pytest.mark.parametrize("was_served", [False, True])
+    def test_removes_a_key_and_leaves_its_version_for_an_hour(self, store, redis_client, was_served):
+        store.write_snapshots([snapshot(1, traits={"plan": "gold"})])
+        assert store.write_snapshots([empty(2, was_served=was_served)]) == WriteResult(accepted=1, stale=0)
+        assert redis_client.hgetall(KEY) == {"version": "2"}
+        assert 0 < redis_client.pttl(KEY) <= HOUR_MS
+        for old, result in (
+            (snapshot(1, traits={"plan": "gold"}), WriteResult(0, stale=1)),
+            (empty(1, was_served=was_served), WriteResult(0, stale=1)),
+            (empty(2, was_served=was_served), WriteResult(0, 0, repeated=1)),
+        ):
+            assert store.write_snapshots([old]) == result
+            assert redis_client.hgetall(KEY) == {"version": "2"}
+        assert store.write_snapshots([snapshot(3, traits={"plan": "gold"})]).accepted == 1
+        assert redis_client.hget(KEY, "traits") == '{"plan":"gold"}'
+        assert redis_client.pttl(KEY) > HOUR_MS
+
+    def test_is_stale_beside_a_newer_one(self, store, redis_client):
+        store.write_snapshots([snapshot(5, traits={"plan": "gold"})])
+        before = redis_client.hgetall(KEY)
+        assert store.write_snapshots([empty(4)]) == WriteResult(0, stale=1)
+        assert store.write_snapshots([empty(5)]) == WriteResult(0, 0, repeated=1)
+        assert redis_client.hgetall(KEY) == before
+        assert redis_client.pttl(KEY) > HOUR_MS
+
+    def test_is_not_overtaken_by_an_earlier_one_that_said_something(self, store, redis_client):
+        """A write can be delayed: the version stands in its way though Redis had no key."""
+        assert store.write_snapshots([empty(2, was_served=True)]).accepted == 1
+        assert store.write_snapshots([snapshot(1, segments={"new": Membership(0, None)})]).stale == 1
+        assert redis_client.hgetall(KEY) == {"version": "2"}
 
 
 versions = st.integers(0, 5) | st.integers(2**53 - 3, 2**53 - 1)
@@ -192,6 +264,44 @@ def test_any_order_and_any_repeats_end_with_the_newest(store, redis_client, batc
         fields = redis_client.hgetall(f"segments:profile:{profile_id}")
         assert fields.pop("version") == str(one.version)
         assert fields.get("traits") == (None if one.deleted else f'{{"version":{one.version}}}')
+
+
+steps = st.lists(st.sampled_from(["nothing", "score", "member", "forgotten"]), max_size=6)
+
+
+def story_of(contents):
+    """The snapshots of one visitor, in order of their versions, as the profile makes them."""
+    made, was_served = [], False
+    for version, content in enumerate(contents, 1):
+        fields = {"nothing": {"is_empty": True}, "forgotten": {"deleted": True}}.get(content)
+        if fields is None:
+            members = {"new": Membership(version, None)} if content == "member" else {}
+            fields = {"segments": members, "scores": {"s": (1.0, version)}}
+        made.append(snapshot(version, is_visitor=True, was_served=was_served, **fields))
+        was_served |= content in ("score", "member")
+    return made
+
+
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(steps, st.data())
+def test_any_order_and_any_repeats_of_a_visitor_end_with_its_newest_snapshot(
+    store, redis_client, contents, data
+):
+    redis_client.flushall()
+    story = story_of(contents)
+    arrivals = data.draw(st.permutations(story + story[::2]))
+    for one in arrivals:
+        store.write_snapshots([one])
+    fields = redis_client.hgetall(KEY)
+    if not {"score", "member"} & set(contents):
+        assert fields == {}, "nothing was ever said"
+    elif contents[-1] in ("nothing", "forgotten"):
+        assert fields == {"version": str(len(story))}
+        assert redis_client.pttl(KEY) <= HOUR_MS
+    else:
+        assert fields["version"] == str(len(story))
+        assert list(json.loads(fields["segments"])) == (["new"] if contents[-1] == "member" else [])
+        assert redis_client.pttl(KEY) > HOUR_MS
 
 
 class TestChanges:

@@ -16,6 +16,7 @@ from tests.stores.samples import (
     change,
     client_of,
     deleted,
+    empty,
     no_sleep,
     snapshot,
     store_of,
@@ -132,6 +133,16 @@ class TestServerInTrouble:
         with client_of(own_server) as client:
             client.config_set("maxmemory", 1)
             assert store.write_snapshots([deleted(2)]).accepted == 1
+            assert client.hgetall(KEY) == {"version": "2"}
+
+    def test_a_full_one_takes_what_says_nothing(self, own_server):
+        store = store_of(own_server, sleep=no_sleep)
+        store.write_snapshots([snapshot(1)])
+        with client_of(own_server) as client:
+            client.config_set("maxmemory", 1)
+            batch = [empty(2), *(empty(1, f"visitor-{number}") for number in range(100))]
+            assert store.write_snapshots(batch) == WriteResult(accepted=1, stale=0, skipped=100)
+            assert client.keys() == [KEY]
             assert client.hgetall(KEY) == {"version": "2"}
 
     def test_one_that_makes_room_goes_on_with_the_rest_only(self, own_server):
