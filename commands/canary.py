@@ -58,8 +58,9 @@ class CanaryError(Exception):
 class StoredProfile(NamedTuple):
     """The synthetic profile as Redis stores it."""
 
-    updated_at_ms: int
-    """The profile time of the snapshot."""
+    version: int
+    updated_at_ms: int | None
+    """The profile time of the snapshot; None if only the version is left, because the profile says nothing any more."""
     expires_at_ms: int | None
     """When the membership ends; None if the profile is not in the segment."""
 
@@ -100,10 +101,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     read_profile = ProfileReader(target, flags.redis_key_prefix, event.profile_id)
     try:
+        before = read_profile()
         _publish(events_topic, payload)
         result = watch(
             event.timestamp_ms,
             expires_at_ms,
+            before,
             read_profile,
             flags.timeout_seconds * 1000,
             system_clock_ms,
@@ -148,6 +151,7 @@ def expected_exit_ms(rules: Rules, event: Event) -> int:
 def watch(
     sent_at_ms: int,
     expires_at_ms: int,
+    before: StoredProfile | None,
     read_profile: Callable[[], StoredProfile | None],
     timeout_ms: int,
     clock: Clock,
@@ -155,12 +159,13 @@ def watch(
 ) -> CanaryResult:
     """Waits until a profile is in Redis, then until its membership has ended; returns how long both took.
 
-    If the event takes longer than the membership lasts, Redis never has the membership. The profile time in Redis then
-    shows that the event and the exit were processed, so both figures are still right.
+    If the event takes longer than the membership lasts, Redis never has the membership. The profile time in Redis, or a
+    newer version alone, then shows that the event and the exit were processed, so both figures are still right.
 
     Args:
       sent_at_ms: the event's timestamp.
       expires_at_ms: when the membership should end.
+      before: the profile in Redis before the event was sent; None if there was none.
       read_profile: reads the profile from Redis.
       timeout_ms: how long to wait for the event after it was sent, and for the exit after `expires_at_ms`.
       clock: returns the time in Unix milliseconds.
@@ -179,20 +184,24 @@ def watch(
                 return None
             pause()
 
-    arrived = until(sent_at_ms, lambda held: held.updated_at_ms >= sent_at_ms)
+    def has_reached(held: StoredProfile, instant_ms: int) -> bool:
+        if held.updated_at_ms is None:
+            return before is None or held.version > before.version
+        return held.updated_at_ms >= instant_ms
+
+    arrived = until(sent_at_ms, lambda held: has_reached(held, sent_at_ms))
     if arrived is None:
         return CanaryResult(failure=f"the event was not in Redis within {timeout_ms / 1000:g} s")
-    event_to_redis_ms = clock() - sent_at_ms
+    arrived_at_ms = clock()
+    event_to_redis_ms = arrived_at_ms - sent_at_ms
     if arrived.expires_at_ms is not None:
         expires_at_ms = arrived.expires_at_ms
-    elif arrived.updated_at_ms < expires_at_ms:
+    elif (arrived_at_ms if arrived.updated_at_ms is None else arrived.updated_at_ms) < expires_at_ms:
         failure = (
             f"the event came to Redis, but not into the segment {SEGMENT}: the job runs other definitions"
         )
         return CanaryResult(event_to_redis_ms, failure=failure)
-    left = until(
-        expires_at_ms, lambda held: held.updated_at_ms >= expires_at_ms and held.expires_at_ms is None
-    )
+    left = until(expires_at_ms, lambda held: has_reached(held, expires_at_ms) and held.expires_at_ms is None)
     if left is None:
         failure = f"{timeout_ms / 1000:g} s after its end the membership still stood in Redis, or the profile was gone"
         return CanaryResult(event_to_redis_ms, failure=failure)
@@ -224,7 +233,8 @@ class ProfileReader:
         if stored is None:
             return None
         membership = stored.segments.get(SEGMENT)
-        return StoredProfile(stored.updated_at_ms, None if membership is None else membership.expires_at_ms)
+        expires_at_ms = None if membership is None else membership.expires_at_ms
+        return StoredProfile(stored.version, stored.updated_at_ms, expires_at_ms)
 
     def _recover(self, found: Fault) -> None:
         """Prepares the next call. A permanent error is retried once, with a new version of the secret for example."""

@@ -3,13 +3,14 @@
 import dataclasses
 import json
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import redis
 
+from segmentation.memberships import Membership
 from segmentation.rules.compiled import Rules
 from segmentation.timestamps import format_timestamp
 from stores.segments.keys import DEFAULT_KEY_PREFIX
@@ -46,7 +47,7 @@ class RunResult:
     disagreements: list[str]
     """A line for each membership that differs between Redis and the history."""
     profiles: int
-    """The number of profiles in Redis."""
+    """The number of profiles in Redis: those in a segment, or with a score, trait or measure to serve."""
     busiest: str | None
     """The id of the profile in the most segments; None if no segment has members."""
     snapshot: dict[str, str]
@@ -64,15 +65,15 @@ def collect(rules: Rules, history: Iterable[Path], client: redis.Redis) -> RunRe
     rows = read_history(history)
     recorded = memberships_of(rows)
     reader = SegmentReader(client, DEFAULT_KEY_PREFIX)
-    profile_ids = list(reader.profile_ids())
-    stored = _stored_memberships(reader, profile_ids)
+    segments_by_profile = dict(reader.segments_of(reader.profile_ids()))
+    stored = _stored_memberships(segments_by_profile)
     segments_of = Counter(profile for profile, _ in stored)
     busiest = min(segments_of, key=lambda profile: (-segments_of[profile], profile), default=None)
     return RunResult(
         numbers=_numbers(rules, rows, stored),
         rows=rows,
         disagreements=disagreements(recorded, stored),
-        profiles=len(profile_ids),
+        profiles=len(segments_by_profile),
         busiest=busiest,
         snapshot={} if busiest is None else reader.fields(busiest),
     )
@@ -129,10 +130,10 @@ def pick_changes(rows: Sequence[Row], limit: int) -> list[Row]:
     return sorted(picked, key=lambda row: (row["event_time"], row["profile_version"]))
 
 
-def _stored_memberships(reader: SegmentReader, profile_ids: Iterable[str]) -> Memberships:
+def _stored_memberships(segments_by_profile: Mapping[str, Mapping[str, Membership]]) -> Memberships:
     return {
         (profile_id, segment): format_timestamp(membership.entered_at_ms)
-        for profile_id, segments in reader.segments_of(profile_ids)
+        for profile_id, segments in segments_by_profile.items()
         for segment, membership in segments.items()
     }
 

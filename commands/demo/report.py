@@ -199,7 +199,7 @@ def _print_snapshot(result: RunResult, console: Console) -> None:
     _heading(
         console,
         "One member as Redis holds it",
-        f"of {result.profiles:,} profiles, one in the most segments ({number})",
+        f"of {result.profiles:,} profiles in Redis, one in the most segments ({number})",
     )
     key = profile_key(DEFAULT_KEY_PREFIX, result.busiest).decode(errors="replace")
     console.print(f"  HGETALL {key}", soft_wrap=True)

@@ -60,39 +60,53 @@ class World:
 def outcome(*stages: tuple[int, StoredProfile | None]) -> CanaryResult:
     """Returns the canary's result if Redis has each of these states after so many milliseconds."""
     world = World(*stages)
-    return watch(START_MS, START_MS + STAY_MS, world.read_profile, TIMEOUT_MS, world.clock, world.pause)
+    before = world.read_profile()
+    return watch(
+        START_MS, START_MS + STAY_MS, before, world.read_profile, TIMEOUT_MS, world.clock, world.pause
+    )
 
 
 def member(until_ms: int = STAY_MS) -> StoredProfile:
-    return StoredProfile(START_MS, START_MS + until_ms)
+    return StoredProfile(8, START_MS, START_MS + until_ms)
 
 
 def gone(at_ms: int = STAY_MS) -> StoredProfile:
-    return StoredProfile(START_MS + at_ms, None)
+    """The profile without the membership, but with a score or a measure."""
+    return StoredProfile(9, START_MS + at_ms, None)
 
 
-BEFORE = StoredProfile(START_MS - 86_400_000, None)
+SILENT = StoredProfile(9, None, None)
+"""The profile without the membership, if it has nothing else."""
+BEFORE = StoredProfile(7, START_MS - 86_400_000, None)
 """What an earlier check with the same profile has left."""
+SILENT_BEFORE = StoredProfile(7, None, None)
+"""What an earlier check with the same profile has left within the hour."""
+befores = pytest.mark.parametrize("before", [None, BEFORE, SILENT_BEFORE])
 
 
-@pytest.mark.parametrize("before", [None, BEFORE])
-def test_measures_the_way_in_and_the_way_out(before: StoredProfile | None) -> None:
-    assert outcome((0, before), (700, member()), (10_250, gone())) == CanaryResult(700, 250)
+@befores
+@pytest.mark.parametrize("after", [gone(), SILENT])
+def test_measures_the_way_in_and_the_way_out(before: StoredProfile | None, after: StoredProfile) -> None:
+    assert outcome((0, before), (700, member()), (10_250, after)) == CanaryResult(700, 250)
 
 
 def test_a_figure_is_too_long_by_at_most_one_poll() -> None:
     assert outcome((710, member()), (10_260, gone())) == CanaryResult(750, 300)
 
 
-def test_an_event_that_takes_longer_than_the_stay_is_measured_too() -> None:
-    assert outcome((0, BEFORE), (30_000, gone())) == CanaryResult(30_000, 20_000)
+@befores
+@pytest.mark.parametrize("after", [gone(), SILENT])
+def test_an_event_that_takes_longer_than_the_stay_is_measured_too(
+    before: StoredProfile | None, after: StoredProfile
+) -> None:
+    assert outcome((0, before), (30_000, after)) == CanaryResult(30_000, 20_000)
 
 
 def test_the_end_is_the_one_that_redis_holds() -> None:
     assert outcome((700, member(until_ms=12_000)), (12_100, gone(at_ms=12_000))) == CanaryResult(700, 100)
 
 
-@pytest.mark.parametrize("there", [[], [(0, BEFORE)], [(60_050, member())]])
+@pytest.mark.parametrize("there", [[], [(0, BEFORE)], [(0, SILENT_BEFORE)], [(60_050, member())]])
 def test_what_does_not_come_in_is_a_failure(there: list[tuple[int, StoredProfile | None]]) -> None:
     found = outcome(*there)
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (None, None)
@@ -111,8 +125,9 @@ def test_the_last_instant_of_waiting_counts() -> None:
     assert outcome((60_000, member()), (70_000, gone())) == CanaryResult(60_000, 60_000)
 
 
-def test_a_job_without_the_segment_fails_at_once() -> None:
-    found = outcome((700, StoredProfile(START_MS, None)))
+@pytest.mark.parametrize("without", [StoredProfile(8, START_MS, None), StoredProfile(8, None, None)])
+def test_a_job_without_the_segment_fails_at_once(without: StoredProfile) -> None:
+    found = outcome((700, without))
     assert (found.event_to_redis_ms, found.exit_lag_ms) == (700, None)
     assert found.failure is not None
     assert "the job runs other definitions" in found.failure
@@ -180,16 +195,16 @@ def test_reads_what_redis_holds(redis_url: str, key: Callable[..., str]) -> None
     read_profile = ProfileReader(RedisTarget(redis_url), "segments:", "canary:7")
     assert read_profile() is None
     key(version="1")
-    assert read_profile() is None, "of a deleted profile only the version is left"
+    assert read_profile() == StoredProfile(1, None, None)
     at = format_timestamp(START_MS)
-    key(updated_at=at, segments="{}")
-    assert read_profile() == StoredProfile(START_MS, None)
+    key(version="2", updated_at=at, segments="{}")
+    assert read_profile() == StoredProfile(2, START_MS, None)
     end = format_timestamp(START_MS + STAY_MS)
     other = {"entered_at": at, "expires_at": None}
     key(updated_at=at, segments=json.dumps({"canary": {"entered_at": at, "expires_at": end}, "vip": other}))
-    assert read_profile() == StoredProfile(START_MS, START_MS + STAY_MS)
+    assert read_profile() == StoredProfile(2, START_MS, START_MS + STAY_MS)
     key(segments=json.dumps({"canary": {"entered_at": at, "expires_at": None}}))
-    assert read_profile() == StoredProfile(START_MS, None)
+    assert read_profile() == StoredProfile(2, START_MS, None)
 
 
 def test_a_redis_out_of_reach_may_come_back() -> None:
@@ -207,7 +222,7 @@ def locked(tmp_path: Path) -> Iterator[EmbeddedRedis]:
     """A Redis with a password, and with a synthetic profile in it."""
     with EmbeddedRedis(tmp_path / "redis", password="sesame") as server:
         with redis.Redis.from_url(server.url) as admin:
-            fields = {"updated_at": format_timestamp(START_MS), "segments": "{}"}
+            fields = {"version": "1", "updated_at": format_timestamp(START_MS), "segments": "{}"}
             admin.hset("segments:profile:canary:1", mapping=fields)
         yield server
 
@@ -221,7 +236,7 @@ def test_a_changed_password_is_read_again_and_a_wrong_one_is_reported(locked: Em
     )
     assert read_profile() is None
     manager.held[PASSWORD_SECRET] = b"sesame"
-    assert read_profile() == StoredProfile(START_MS, None)
+    assert read_profile() == StoredProfile(1, START_MS, None)
     manager.held[PASSWORD_SECRET] = b"tomorrow's"
     read_profile = ProfileReader(
         RedisTarget(url + "?db=0", PASSWORD_SECRET, make_client=manager.make_client), "segments:", "canary:1"

@@ -358,6 +358,7 @@ def test_shows_the_snapshot_exactly_as_redis_holds_it(shop: Shop, monkeypatch: p
         payload(2, "Product Viewed", user="[bold]c"),
         payload(3, "Order Completed", user="d"),
         payload(4, "Product Viewed", user="d"),
+        payload(5, "Cart Viewed", user="e"),
     )
     status, out, _ = shop.demo("week")
     assert status == 0
@@ -365,7 +366,7 @@ def test_shows_the_snapshot_exactly_as_redis_holds_it(shop: Shop, monkeypatch: p
     assert f"  HGETALL {key}\n" in out
     for field, value in held[key].items():
         assert re.search(rf"^  {field} +{re.escape(value)}$", out, re.MULTILINE)
-    assert "of 3 profiles, one in the most segments (2)" in out
+    assert "of 3 profiles in Redis, one in the most segments (2)" in out
 
 
 def url_in(flags: list[str]) -> str:
