@@ -128,6 +128,7 @@ class Profile:
             self._decisions.exit(name, _FORGOTTEN)
         fresh = self._fresh_state()
         fresh.version = max(fresh.version, self.state.version)
+        fresh.was_served = self.state.was_served
         self.state = self._decisions.state = fresh
         self._snapshot_differs = True
 
@@ -138,7 +139,9 @@ class Profile:
         is_first = self.is_empty
         time_ms = event.timestamp_ms
         states.add_message(state, digest, event.content_digest)
-        state.has_user_id |= event.has_user_id
+        if event.has_user_id and not state.has_user_id:
+            state.has_user_id = True
+            self._snapshot_differs |= state.was_served  # the key of a user lives longer
         state.last_event_ms = max(state.last_event_ms, time_ms)
         state.profile_time_ms = profile_time_ms = max(state.profile_time_ms, time_ms)
         affected = set(self.rules.decided_by_first_event) if is_first else set()
@@ -216,6 +219,7 @@ class Profile:
             if not changes or state.version != changes[-1].profile_version:
                 state.version += 1
             snapshot = self._snapshot()
+            state.was_served = not (snapshot.is_empty or snapshot.deleted) or state.was_served
             self._snapshot_differs = decisions.snapshot_differs = False
         decisions.changes = []
         momentary, decisions.momentary_memberships = decisions.momentary_memberships, 0
@@ -229,14 +233,29 @@ class Profile:
         if not self.is_empty:
             return snapshots.snapshot_of(self.profile_id, state, rules, decisions.memory, self._now_ms)
         at_ms = decisions.changes[-1].event_time_ms if decisions.changes else self._now_ms
-        return Snapshot(self.profile_id, state.version, rules.version, at_ms, self._now_ms, deleted=True)
+        return Snapshot(
+            self.profile_id,
+            state.version,
+            rules.version,
+            at_ms,
+            self._now_ms,
+            deleted=True,
+            was_served=state.was_served,
+        )
 
     def _update_measures(self, touched: Iterable[str]) -> None:
         if snapshots.update_measures(self.state, self.rules, self._decisions.memory, touched):
             self._snapshot_differs = True
 
     def _fresh_state(self) -> State:
-        return State(self._now_ms * VERSIONS_PER_MS, -NEVER, -NEVER, self.rules.version, has_user_id=False)
+        return State(
+            self._now_ms * VERSIONS_PER_MS,
+            -NEVER,
+            -NEVER,
+            self.rules.version,
+            has_user_id=False,
+            was_served=False,
+        )
 
 
 def open_profile(

@@ -19,31 +19,35 @@ _NOTHING: dict[str, Any] = {}
 def snapshot_of(profile_id: str, state: State, rules: Rules, memory_of: MemoryOf, now_ms: int) -> Snapshot:
     """Returns the snapshot of a profile at its profile time; `now_ms` is the processing time."""
     memories = state.memories
+    segments = {
+        name: Membership(member.entered_at_ms, optional(member.leaves_at_ms))
+        for name, member in state.members.items()
+    }
+    scores = {
+        name: value
+        for name, score in rules.scores.items()
+        if score.key in memories and (value := score.public_value(memory_of(score))) is not None
+    }
+    measures = {name: _current(name, state, rules, memory_of) for name in rules.measures}
+    traits = {
+        path: public_value(value)
+        for path, trait in rules.traits.items()
+        if trait.key in memories and (value := trait.public_value(memory_of(trait))) is not None
+    }
+    says_more = any(value != rules.measures[name].when_empty for name, value in measures.items())
     return Snapshot(
         profile_id=profile_id,
         version=state.version,
         rules_version=rules.version,
         updated_at_ms=state.profile_time_ms,
         processed_at_ms=now_ms,
-        segments={
-            name: Membership(member.entered_at_ms, optional(member.leaves_at_ms))
-            for name, member in state.members.items()
-        }
-        or _NOTHING,
-        scores={
-            name: value
-            for name, score in rules.scores.items()
-            if score.key in memories and (value := score.public_value(memory_of(score))) is not None
-        }
-        or _NOTHING,
-        measures={name: public_value(_current(name, state, rules, memory_of)) for name in rules.measures}
-        or _NOTHING,
-        traits={
-            path: public_value(value)
-            for path, trait in rules.traits.items()
-            if trait.key in memories and (value := trait.public_value(memory_of(trait))) is not None
-        }
-        or _NOTHING,
+        segments=segments or _NOTHING,
+        scores=scores or _NOTHING,
+        measures={name: public_value(value) for name, value in measures.items()} or _NOTHING,
+        traits=traits or _NOTHING,
+        is_empty=not (segments or scores or traits or says_more),
+        is_visitor=not state.has_user_id,
+        was_served=state.was_served,
     )
 
 

@@ -59,6 +59,9 @@ class State(msgspec.Struct, array_like=True, gc=False):
     """Whether an event had a `userId`; otherwise the profile is a visitor. States of earlier versions do not tell."""
     recent_contents: bytes = b""
     """Content digests of the latest messages, in order of arrival. States of earlier versions begin without them."""
+    was_served: bool = True
+    """Whether a snapshot said something, so that Redis can have the profile's key. States written before this field
+    existed have True."""
 
 
 class _Encoded(State, array_like=True, gc=False):

@@ -3,6 +3,7 @@
 import gzip
 import json
 import random
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import sqlglot
 
 from pipeline.main import main
 from stores.history.views import view_sql
-from tests.events import payload
+from tests.events import message, payload
 from transforms.step_metrics import reset_totals, total_counts
 
 VIEWS = "data/shop_views_2019-10-01.jsonl.gz"
@@ -56,8 +57,16 @@ class Job:
             key.removeprefix("segments:profile:"): self._client.hgetall(key) for key in keys
         }
         return {
-            profile: {**fields, "segments": json.loads(fields["segments"])}
+            profile: {**fields, "segments": json.loads(fields.get("segments", "{}"))}
             for profile, fields in stored.items()
+        }
+
+    def expiries(self) -> dict[str, dict[str, Any]]:
+        """Returns each member's segments with their `expires_at`."""
+        return {
+            profile: {name: membership["expires_at"] for name, membership in fields["segments"].items()}
+            for profile, fields in self.profiles().items()
+            if fields["segments"]
         }
 
     def intervals(self) -> list[tuple[Any, ...]]:
@@ -199,7 +208,7 @@ def test_a_shuffled_and_repeated_log_gives_the_same_members(
     job: Job, views: list[bytes], log: str, tmp_path: Path
 ) -> None:
     job.run(log, SEGMENTS, f"--as_of={VIEWS_AS_OF}")
-    expected = {p: {s: m["expires_at"] for s, m in f["segments"].items()} for p, f in job.profiles().items()}
+    expected = job.expiries()
     repeated = views + views[::3]
     random.Random(7).shuffle(repeated)
     shuffled = tmp_path / "shuffled.jsonl"
@@ -207,8 +216,7 @@ def test_a_shuffled_and_repeated_log_gives_the_same_members(
     counts = job.run(str(shuffled), SEGMENTS, f"--as_of={VIEWS_AS_OF}")
     assert counts["events_repeated"] == len(views[::3])
     assert counts["events_late"] > 0
-    found = {p: {s: m["expires_at"] for s, m in f["segments"].items()} for p, f in job.profiles().items()}
-    assert found == expected
+    assert job.expiries() == expected
 
 
 def test_what_cannot_be_processed_is_kept_whole_and_what_has_not_happened_is_left_out(
@@ -216,7 +224,7 @@ def test_what_cannot_be_processed_is_kept_whole_and_what_has_not_happened_is_lef
 ) -> None:
     log = tmp_path / "log.jsonl"
     bad = [b"{", b"[]", b'{"type":"track"}', b"\xff\xfe", b'{"a":"' + b"x" * 40_000 + b'"}']
-    good = [payload(1, "Product Viewed"), payload(2, "Product Viewed"), payload(90, "Product Viewed")]
+    good = [payload(1, "Product Added"), payload(2, "Product Viewed"), payload(90, "Product Viewed")]
     log.write_bytes(b"\n".join([good[0], *bad, b"", b"   ", good[1], good[2]]) + b"\n")
     counts = job.run(str(log), SEGMENTS, "--as_of=2026-03-02T12:01:00Z")
     assert counts["events_read"] == 8
@@ -236,4 +244,82 @@ def test_what_cannot_be_processed_is_kept_whole_and_what_has_not_happened_is_lef
     assert counts["events_dead_lettered_not_json"] == 2
     assert (
         job.profiles()["u1"]["updated_at"] == "2026-03-02T12:00:01.000Z"
-    )  # the second view changed nothing that is served
+    )  # the view changed nothing that is served
+
+
+VISITED = """
+version: 1
+export_traits: [plan]
+scores:
+  interest: {earn: [{event: Product Added, points: 1}]}
+segments:
+  keen: {when: {event: Product Viewed, within: 1h, count: {at_least: 3}}}
+  in_cart: {when: {all: [{event: Cart Viewed, within: 1h}, {not: {event: Cart Closed, within: 1h}}]}}
+"""
+DAY_MS = 86_400_000
+
+
+def visits(visitors: int, chance: random.Random) -> list[bytes]:
+    """Returns some events of each visitor: most look once, some come to the cart and leave it, some add a product."""
+    lines = []
+    for number in range(visitors):
+        who = f"visitor-{number}"
+        names = chance.choice(
+            [
+                ["$page"],
+                ["Product Viewed"] * 3,
+                ["Cart Viewed", "Cart Closed"],
+                ["Cart Viewed", "Product Added", "Cart Closed"],
+                ["$page", "Product Added"],
+                ["Cart Viewed"],
+            ]
+        )
+        for index, name in enumerate(names):
+            body = message(chance.choice([0, 9_000]) + 10 * index, name, who, f"{who}-{index}")
+            body["anonymousId"] = body.pop("userId")
+            lines.append(json.dumps(body).encode() + b"\n")
+    return lines
+
+
+@pytest.mark.parametrize("shuffled", [False, True], ids=["in order", "shuffled and repeated"])
+def test_visitors_have_a_key_while_there_is_something_to_say(
+    job: Job, tmp_path: Path, redis_client: redis.Redis, shuffled: bool
+) -> None:
+    chance = random.Random(11)
+    lines = visits(300, chance)
+    if shuffled:
+        lines += lines[::3]
+        chance.shuffle(lines)
+    (tmp_path / "log.jsonl").write_bytes(b"".join(lines))
+    (tmp_path / "segments.yaml").write_text(VISITED)
+    flags = f"{tmp_path}/log.jsonl", f"{tmp_path}/segments.yaml", "--as_of=2026-03-02T14:45:00Z"
+    counts = job.run(*flags, "--idle_ttl=2d")
+    profiles, history = job.profiles(), job.rows()
+    in_redis = {(p, s): m["entered_at"] for p, f in profiles.items() for s, m in f["segments"].items()}
+    assert in_redis == members_of(history)
+    assert len({row["profile_id"] for row in history}) > len({profile for profile, _ in in_redis}) > 20
+    ever_said = {json.loads(line)["anonymousId"] for line in lines if b"Product Added" in line}
+    ever_said |= {row["profile_id"] for row in history}
+    assert profiles.keys() <= ever_said, "a page view makes no key"
+    assert counts["redis_writes_skipped"] > 20
+    kinds = Counter[str]()
+    for profile, fields in profiles.items():
+        left_ms = int(redis_client.pttl(f"segments:profile:{profile}"))  # type: ignore[arg-type]
+        if fields["segments"]:
+            kinds["member"] += 1
+            assert 399 * DAY_MS < left_ms <= 400 * DAY_MS
+        elif fields.get("scores", "{}") != "{}":
+            kinds["score"] += 1
+            assert DAY_MS < left_ms <= 2 * DAY_MS
+        else:
+            kinds["version"] += 1
+            assert fields.keys() == {"version", "segments"}  # the test's own reading adds the segments
+            assert left_ms <= DAY_MS // 24
+    assert set(kinds) == {"member", "score", "version"}
+
+    before = {key: redis_client.hgetall(key) for key in redis_client.keys("segments:profile:*")}
+    forgotten = [key for key in before if 0 < redis_client.pttl(key) <= 2 * DAY_MS]  # type: ignore[operator]
+    redis_client.delete(*forgotten)
+    job.run(*flags, "--idle_ttl=2d")
+    again = {(p, s): m["entered_at"] for p, f in job.profiles().items() for s, m in f["segments"].items()}
+    assert again == in_redis, "keys that have expired, and a second run, change no membership"
