@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import redis
 
+from benchmarks.results import load
 from pipeline.options import SegmentationOptions
 from segmentation.durations import parse_duration
 from segmentation.memberships import Membership
@@ -92,6 +93,20 @@ def test_the_example_reads_what_the_job_writes(store: SegmentStore, redis_client
     store.write_snapshots([empty(2)])
     assert redis_client.hgetall("segments:profile:alice") == {"version": "2"}
     assert segments_of(redis_client, "alice") == []
+
+
+def test_the_memory_of_visitors_is_what_was_measured() -> None:
+    rows = re.findall(r"^\| (with .+?) \| (\d+) MB \| (?:(\d+) days)?", TEXT, re.MULTILINE)
+    measured = {one.name: round(one.value) for one in load()["redis_memory"].figures}
+    profile_days, idle_days = (
+        parse_duration(text) // DAY_MS
+        for text in (SegmentationOptions([]).profile_ttl, SegmentationOptions([]).idle_ttl)
+    )
+    assert [(int(megabytes), days) for _, megabytes, days in rows] == [
+        (measured["visitors with one page view, as written"], ""),
+        (measured["visitors with one page view, if each has a key"], str(profile_days)),
+        (measured["visitors with a score and no segment, for --idle_ttl"], str(idle_days)),
+    ]
 
 
 def test_the_numbers() -> None:

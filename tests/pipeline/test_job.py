@@ -304,7 +304,7 @@ def test_visitors_have_a_key_while_there_is_something_to_say(
     assert counts["redis_writes_skipped"] > 20
     kinds = Counter[str]()
     for profile, fields in profiles.items():
-        left_ms = int(redis_client.pttl(f"segments:profile:{profile}"))  # type: ignore[arg-type]
+        left_ms = int(redis_client.pttl(f"segments:profile:{profile}"))
         if fields["segments"]:
             kinds["member"] += 1
             assert 399 * DAY_MS < left_ms <= 400 * DAY_MS
@@ -318,7 +318,7 @@ def test_visitors_have_a_key_while_there_is_something_to_say(
     assert set(kinds) == {"member", "score", "version"}
 
     before = {key: redis_client.hgetall(key) for key in redis_client.keys("segments:profile:*")}
-    forgotten = [key for key in before if 0 < redis_client.pttl(key) <= 2 * DAY_MS]  # type: ignore[operator]
+    forgotten = [key for key in before if 0 < redis_client.pttl(key) <= 2 * DAY_MS]
     redis_client.delete(*forgotten)
     job.run(*flags, "--idle_ttl=2d")
     again = {(p, s): m["entered_at"] for p, f in job.profiles().items() for s, m in f["segments"].items()}

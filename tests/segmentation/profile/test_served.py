@@ -1,4 +1,4 @@
-"""What the store is told of a profile: whether a snapshot says nothing, of a visitor, and whether one said something."""
+"""What a snapshot says of itself: that it says nothing, is of a visitor, or that an earlier one said something."""
 
 import msgspec
 import pytest
@@ -29,7 +29,7 @@ def message(seconds: float, name: str, user_id: str | None = None, **properties:
     """Returns a message of the device `user-1`, or of a user of that id."""
     ids = {"anonymousId": "user-1"} if user_id is None else {"userId": user_id}
     at = f"2026-03-02T12:{seconds // 60:02.0f}:{seconds % 60:02.0f}.000Z"
-    call = {"type": "page"} if name == "$page" else {"type": "track", "event": name}
+    call: dict[str, object] = {"type": "page"} if name == "$page" else {"type": "track", "event": name}
     if name == "$identify":
         call = {"type": "identify", "traits": properties}
     return {**call, **ids, "messageId": f"{name}-{seconds}", "timestamp": at, "properties": properties}
