@@ -34,6 +34,8 @@ def markdown(cost: Cost) -> str:
         _priced(cost.per_million_events),
         _table(("not in the sum", "quantity", "dollars"), _rows(cost.instead), right={1, 2}),
         "## Cost of profiles per month\n",
+        "These are profiles with a key in Redis: a visitor who only looks around has none"
+        " ([redis.md](redis.md#keys)).\n",
         _table(("", "Redis", "dollars"), _rows(cost.per_profiles), right={1, 2}),
         "## Fixed cost per month\n",
         _priced(cost.standing),
