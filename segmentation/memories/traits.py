@@ -3,7 +3,7 @@
 from typing import Any
 
 from segmentation.events import Event
-from segmentation.matching.paths import compile_getter
+from segmentation.matching.paths import compile_getter, parse_path
 from segmentation.matching.values import stored_value
 from segmentation.memories.measures.ends import MAX_TIE_BREAKER_CHARACTERS
 from segmentation.memories.memory import Memory, MemoryKind
@@ -18,7 +18,7 @@ class Trait(MemoryKind):
     def __init__(self, key: int, path: str) -> None:
         super().__init__(key, frozenset({"$identify"}))
         self.path = path
-        self._top_level = path.split(".")[0]
+        self._top_level = parse_path(path)[0].key
         self._get = compile_getter(path)
 
     def extract(self, name: str, message: dict[str, Any]) -> Any:

@@ -13,7 +13,7 @@ import re2
 from segmentation.documents.document import Document, Path
 from segmentation.documents.problems import MAX_LISTED, Problem, format_list, format_value, nearest
 from segmentation.durations import parse_duration
-from segmentation.matching.paths import walks_lists
+from segmentation.matching.paths import canonical_path, walks_lists
 from segmentation.matching.predicates import numeric_operands
 from segmentation.memories.rows import MAX_EVENTS
 from segmentation.rules.schema.conditions import FORMS
@@ -137,7 +137,7 @@ class _Checks:
     def _check_bound(self, name: str, spec: Any, windowed: bool, path: Path) -> Iterator[Problem]:
         """Reports tests on more events than a profile remembers: they could never be decided."""
         spec = _mapping(spec)
-        bounded = {"count": windowed, "distinct": not walks_lists(str(spec.get("of")))}
+        bounded = {"count": windowed, "distinct": not _may_walk_lists(spec.get("of"))}
         for test, operand in _tests(spec).items():
             if bounded.get(name) and events_needed({test: operand}) > MAX_EVENTS:
                 found = f"{format_value(operand)} can never be decided: at most {MAX_EVENTS} events are remembered"
@@ -152,8 +152,13 @@ class _Checks:
             yield self._problem((*path, written[1]), f"two measures: {' and '.join(written)}", fix)
 
     def _check_selection(self, selection: dict[str, Any], path: Path) -> Iterator[Problem]:
+        written: dict[str, str] = {}
         for key, tests in _mapping(selection.get("where")).items():
             yield from self._check_tests(tests, (*path, "where", key))
+            first = written.setdefault(_canonical(key), key)
+            if first != key:
+                found = f"the same path as {format_value(first)}"
+                yield self._problem((*path, "where", key), found, "join their tests in one mapping")
 
     def _check_tests(self, tests: Any, path: Path) -> Iterator[Problem]:
         if not isinstance(tests, dict):
@@ -254,6 +259,20 @@ def _cycle(names: list[str]) -> str:
     if len(names) > _MAX_CYCLE_NAMES:
         return " → ".join([*names[: _MAX_CYCLE_NAMES - 1], "…", names[-1], names[0]])
     return " → ".join([*names, names[0]])
+
+
+def _canonical(path: str) -> str:
+    try:
+        return canonical_path(path)
+    except ValueError:
+        return path
+
+
+def _may_walk_lists(path: Any) -> bool:
+    try:
+        return walks_lists(str(path))
+    except ValueError:
+        return True
 
 
 def _mapping(value: Any) -> dict[str, Any]:

@@ -176,7 +176,8 @@ class _Compiler:
             [*fingerprints.of_memory(name, path, selection, window_ms), limit if bounded else None]
         )
         if key not in self._kinds:
-            arguments = (key, self._selection(selection, window_ms), compile_getter_all(path or ""))
+            get_values = compile_getter_all(path) if path else _no_values
+            arguments = (key, self._selection(selection, window_ms), get_values)
             self._kinds[key] = measure_class(*arguments, limit) if bounded else measure_class(*arguments)  # type: ignore[call-arg]
         kind = self._kinds[key]
         assert isinstance(kind, measures.Measure)
@@ -258,6 +259,10 @@ class _Compiler:
             return NEVER
         self._windows_ms.append(within_ms)
         return within_ms
+
+
+def _no_values(message: dict[str, Any]) -> list[Any]:
+    return []  # `count` takes no path
 
 
 def _hash_of(condition_content: Any) -> str:

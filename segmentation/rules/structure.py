@@ -14,13 +14,7 @@ from segmentation.documents.problems import Problem, format_list, format_value, 
 from segmentation.rules.schema import conditions
 from segmentation.rules.schema.conditions import FORMS
 from segmentation.rules.schema.definitions import Definitions
-from segmentation.rules.schema.values import (
-    EVENT_NAME_PATTERN,
-    LIST_PATH_PATTERN,
-    NAME_PATTERN,
-    PLAIN_PATH_PATTERN,
-    ValueTests,
-)
+from segmentation.rules.schema.values import ValueTests
 
 Location = tuple[str | int, ...]
 """The location of a mistake in pydantic's form: a path that also contains tags of unions and marks of keys."""
@@ -82,7 +76,7 @@ def _mistakes(document: Document, prefix: Location, error: pydantic.ValidationEr
 
 
 def _is_of_key(details: ErrorDetails) -> bool:
-    return details["loc"][-1] == "[key]" and details["type"].startswith("string_")
+    return details["loc"][-1] == "[key]" and details["type"].startswith(("string_", "path"))
 
 
 def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
@@ -203,12 +197,6 @@ _EXAMPLES = {
     "earn": "earn: [{event: Product Viewed, points: 1}]",
     "points": "points: 1",
 }
-_PATTERN_FIXES = {
-    NAME_PATTERN: "expected a name of a to z, 0 to 9 and _, a letter first, at most 64 characters",
-    LIST_PATH_PATTERN: "expected a dotted path, such as properties.price or properties.products[].sku",
-    PLAIN_PATH_PATTERN: "expected a dotted path without []",
-    EVENT_NAME_PATTERN: "expected an event's name, or $page, $screen, $identify, $group or $alias",
-}
 _MODEL_FIXES = {
     "ValueTests": "expected a mapping of tests, such as {at_least: 1}",
     "TestsOfPath": "expected a path and tests, such as {of: properties.total, at_least: 1}",
@@ -219,6 +207,7 @@ _MODEL_FIXES = {
 }
 _FIXES = {
     "string_type": "expected a text",
+    "string_pattern_mismatch": "expected a name of a to z, 0 to 9 and _, a letter first, at most 64 characters",
     "list_type": "expected a list",
     "dict_type": "expected a mapping",
     "bool_type": "expected true or false",
@@ -235,8 +224,6 @@ def _found(details: ErrorDetails) -> str:
 
 def _fix(details: ErrorDetails) -> str:
     kind, context = details["type"], details.get("ctx", {})
-    if kind == "string_pattern_mismatch":
-        return _PATTERN_FIXES[context["pattern"]]
     if kind == "model_type":
         return _MODEL_FIXES.get(context["class_name"], "expected a mapping")
     if kind in ("too_long", "string_too_long"):

@@ -1,7 +1,8 @@
 """The examples in a Markdown file: blocks of YAML, and what each does with events or what is said of it.
 
 A line of an `events` block is an instant, optionally an event with its properties (of $identify: its traits;
-keys that begin with `context.` lead into the context), and after an arrow what happens to memberships:
+keys that begin with `context.` lead into the context, and a key with a dot is in double quotes), and after an arrow
+what happens to memberships:
 
     12:00:00 Product Viewed product_id=A    → entered until 12:10:00
     12:10:00                                → exited
@@ -19,6 +20,7 @@ from typing import Any, NamedTuple
 import orjson
 
 from segmentation.events import Event, parse_event
+from segmentation.matching.paths import parse_path
 from segmentation.profile.replay import ProfileFold
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
@@ -26,7 +28,7 @@ from segmentation.timestamps import format_timestamp, parse_timestamp
 
 _BLOCK = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _LINE = re.compile(r"((?:\d{4}-\d\d-\d\d )?\d\d:\d\d:\d\d(?:\.\d{3})?)(?: +([^→ ][^→]*?))? *(?:→ *(.+))?")
-_KEY = re.compile(r" +([\w.$]+)=")
+_KEY = re.compile(r' +((?:[\w.$]+|"[^"]*")+)=')
 _FIRST_DAY = "2026-03-02"
 _SEGMENT = "example"
 
@@ -147,9 +149,10 @@ def _values(text: str) -> Iterator[tuple[str, Any]]:
 
 
 def _path(name: str, key: str) -> list[str]:
-    if key == "messageId" or key.startswith("context."):
-        return key.split(".")
-    return ["traits" if name == "$identify" else "properties", *key.split(".")]
+    keys = [part.key for part in parse_path(key)]
+    if keys[0] in ("messageId", "context"):
+        return keys
+    return ["traits" if name == "$identify" else "properties", *keys]
 
 
 def _put(message: dict[str, Any], path: list[str], value: Any) -> None:

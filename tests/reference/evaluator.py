@@ -74,21 +74,51 @@ def event_of(message: Mapping) -> Event:
 # Values
 
 
+@cache
+def keys_of(path: str) -> tuple[tuple[str, bool], ...]:
+    """Returns the keys of a path, each with whether it walks a list by `[]`.
+
+    A key in quotes ends at the first quote that is not doubled; any other key ends before `.`, `[` or the end.
+    """
+    keys = []
+    position = 0
+    while position <= len(path):
+        key = ""
+        if path[position : position + 1] == '"':
+            position += 1
+            while path[position] != '"' or path[position : position + 2] == '""':
+                key += path[position]
+                position += 2 if path[position] == '"' else 1
+            position += 1
+        else:
+            while position < len(path) and path[position] not in ".[":
+                key += path[position]
+                position += 1
+        walks = path[position : position + 2] == "[]"
+        keys.append((key, walks))
+        position += 3 if walks else 1
+    return tuple(keys)
+
+
 def values_at(value: object, path: str) -> list[object]:
-    """Returns the values at a dotted path: one, or one for each element of the lists that it walks by `[]`.
+    """Returns the values at a dotted path: one, or one for each element of the lists that it walks by `[]`."""
+    return values_under(value, keys_of(path))
+
+
+def values_under(value: object, keys: tuple[tuple[str, bool], ...]) -> list[object]:
+    """Returns the values under some keys.
 
     A path that reaches no element gives one None; so does an element that lacks the rest of the path.
     """
-    key, _, rest = path.partition(".")
-    name = key.removesuffix("[]")
-    found = value.get(name) if isinstance(value, dict) else None
-    if name == key:
-        reached = [found]
-    elif isinstance(found, list) and found:
-        reached = found
-    else:
+    if not keys:
+        return [value]
+    key, walks = keys[0]
+    found = value.get(key) if isinstance(value, dict) else None
+    if not walks:
+        return values_under(found, keys[1:])
+    if not isinstance(found, list) or not found:
         return [None]
-    return [deeper for one in reached for deeper in values_at(one, rest)] if rest else list(reached)
+    return [deeper for one in found for deeper in values_under(one, keys[1:])]
 
 
 def is_scalar(value: object) -> bool:
@@ -303,12 +333,12 @@ class Reference:
 
     def trait(self, path: str, t: int) -> object:
         """The value of a trait at t, None if there is none (a long value is given whole)."""
-        key, _, rest = path.partition(".")
+        (key, _), *rest = keys_of(path)
         carriers = [event for event in self._events if event.timestamp <= t and key in event.traits]
         if not carriers:
             return None
         value = max(carriers, key=lambda event: (event.timestamp, event.message_id)).traits[key]
-        return values_at(value, rest)[0] if rest else value
+        return values_under(value, tuple(rest))[0]
 
     def intervals(self, segment: str, as_of: int) -> list[tuple[int, int | None]]:
         """The memberships up to as_of, each as [entered, exited); exited is None if M(segment, as_of)."""

@@ -104,17 +104,48 @@ PATHS = [
     "properties.products.sku",
     "properties.nothing.there",
     "context.device.type",
+    'properties."utm.source"',
+    "properties.utm.source",
+    'properties."tags[]"',
+    'properties."tags[]"[]',
+    'properties."5"" disk"',
+    'properties.""""[].sku',
 ]
 SAME_PATHS = [
     "properties.product_id",
     "properties.products[].sku",
     "properties.tags[]",
     "properties.category",
+    'properties."utm.source"',
 ]
-SCALAR_PATHS = ["properties.product_id", "properties.price", "properties.category", "properties.coupon"]
-VALUE_PATHS = [*SCALAR_PATHS, "properties.products[].price", "properties.products[].sku", "properties.tags[]"]
-NUMBER_PATHS = ["properties.price", "properties.products[].price"]
-TRAITS = ["plan", "age", "tags", "note", "address", "address.city", "address.geo.lat"]
+SCALAR_PATHS = [
+    "properties.product_id",
+    "properties.price",
+    "properties.category",
+    "properties.coupon",
+    '"properties"."category"',
+    'properties."utm.source"',
+]
+VALUE_PATHS = [
+    *SCALAR_PATHS,
+    "properties.products[].price",
+    "properties.products[].sku",
+    "properties.tags[]",
+    'properties."tags[]"[]',
+]
+NUMBER_PATHS = ["properties.price", "properties.products[].price", 'properties."5"" disk"']
+TRAITS = [
+    "plan",
+    "age",
+    "tags",
+    "note",
+    "address",
+    "address.city",
+    "address.geo.lat",
+    '"address.city"',
+    'address."city"',
+    '"""".x',
+]
 
 
 def _weighted(*choices: tuple[int, SearchStrategy[Any]]) -> SearchStrategy[Any]:
@@ -187,6 +218,7 @@ def _where() -> SearchStrategy[Mapping]:
             {"properties.products[].price": {"more_than": 5, "less_than": 60}},
             {"properties.products[].sku": {"not_equals": "A"}, "properties.products[].price": 0.7},
             {"properties.tags[]": {"not_in": ["new"]}},
+            {'properties."utm.source"': "A"},
         ]
     )
     return st.one_of(telling, st.dictionaries(st.sampled_from(PATHS), entries, min_size=1, max_size=2))
@@ -314,6 +346,7 @@ def _trait_conditions() -> SearchStrategy[Mapping]:
             {"trait": "note", "starts_with": "sh"},
             {"trait": "address.city", "equals": "Oslo"},
             {"trait": "address.city", "exists": True},
+            {"trait": '"address.city"', "equals": "Oslo"},
         ]
     )
     other = st.builds(lambda path, tests: {"trait": path} | tests, st.sampled_from(TRAITS), _tests())
@@ -426,6 +459,11 @@ def _properties() -> SearchStrategy[Any]:
             "coupon": st.sampled_from(["X", "", None, 0]),
             "tags": st.sampled_from(TAGS),
             "products": st.one_of(st.lists(product, max_size=3), st.sampled_from([None, {"sku": "A"}])),
+            "utm.source": st.sampled_from(PRODUCT_IDS),
+            "utm": st.sampled_from([{"source": "A"}, {"source": "B"}, "A"]),
+            "tags[]": st.sampled_from(TAGS),
+            '5" disk': _prices(),
+            '"': st.lists(product, max_size=2),
         },
     )
     return _weighted((4, st.fixed_dictionaries(few)), (4, usual), (1, st.sampled_from([{}, None])))
@@ -447,6 +485,8 @@ def _traits() -> SearchStrategy[Any]:
                 st.builds(lambda city: {"city": city}, st.sampled_from(CITIES)),
                 st.sampled_from([{}, None, "Oslo", [{"city": "Oslo"}], {"geo": {"lat": "59.9"}}]),
             ),
+            "address.city": st.sampled_from(CITIES),
+            '"': st.sampled_from([{"x": 18}, {"x": None}, "x"]),
         },
     )
     return _weighted((1, st.fixed_dictionaries(plan)), (3, usual), (1, st.none()))

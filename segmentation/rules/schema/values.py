@@ -3,6 +3,7 @@
 `json_schema` publishes the docstrings of models and attributes, and editors display them.
 """
 
+import re
 import sys
 from typing import Annotated, Any, ClassVar, TypeVar
 
@@ -11,16 +12,18 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, WithJsonSc
 from pydantic_core import CoreSchema, PydanticCustomError
 
 from segmentation import durations
+from segmentation.matching.paths import canonical_path
 from segmentation.matching.values import MAX_NUMBER
+from segmentation.rules.schema.paths import LIST_PATH_PATTERN, PLAIN_PATH_PATTERN, path_fix
 
 MAX_SEGMENTS = 10_000
 MAX_EXPRESSION_CHARACTERS = 1000
 MAX_LIST_ITEMS = 1000
 MAX_STEPS = 20
 NAME_PATTERN = r"^[a-z][a-z0-9_]{0,63}$"
-LIST_PATH_PATTERN = r"^[^.\[\]]+(\[\])?(\.[^.\[\]]+(\[\])?)*$"
-PLAIN_PATH_PATTERN = r"^[^.\[\]]+(\.[^.\[\]]+)*$"
-EVENT_NAME_PATTERN = r"^([^$]|\$(page|screen|identify|group|alias)$)"
+MAX_PATH_CHARACTERS = 500
+MAX_EVENT_NAME_CHARACTERS = 1000
+EVENT_NAME_PATTERN = r"^(\*|[^$*\s]([^*]*[^*\s])?|\$(page|screen|identify|group|alias))$"
 
 T = TypeVar("T")
 
@@ -56,6 +59,42 @@ def _scalar_as_equals(value: Any) -> Any:
     if isinstance(value, list) or value is None:
         raise PydanticCustomError("scalar", "expected a text, a number, true, false or a mapping of tests")
     return value if isinstance(value, dict) else {"equals": value}
+
+
+def _list_path(value: str) -> str:
+    return _path(value, takes_lists=True)
+
+
+def _plain_path(value: str) -> str:
+    return _path(value, takes_lists=False)
+
+
+def _path(value: str, takes_lists: bool) -> str:
+    fix = path_fix(value, takes_lists)
+    if fix is not None:
+        raise PydanticCustomError("path", "{fix}", {"fix": fix})
+    return canonical_path(value)
+
+
+def _event_name(value: str) -> str:
+    if re.search(EVENT_NAME_PATTERN, value) and value == value.strip():
+        return value
+    raise PydanticCustomError("event_name", "{fix}", {"fix": _event_name_fix(value)})
+
+
+def _event_name_fix(value: str) -> str:
+    name = value.strip()
+    if name and name != value:
+        return f"expected a name without white space at its ends, such as {name!r}"
+    parts = value.split("*")
+    if len(parts) == 1:
+        return "expected an event's name, or $page, $screen, $identify, $group or $alias"
+    test = "starts_with" if parts[0] else "ends_with" if parts[-1] else "contains"
+    text = max(parts, key=len) if test == "contains" else parts[0] or parts[-1]
+    return (
+        "a name has no wildcards: list the names, or test the name of every event, "
+        f'such as event: "*" with where: {{event: {{{test}: {text!r}}}}}'
+    )
 
 
 def _one_as_list(value: Any) -> Any:
@@ -118,12 +157,32 @@ Scalars = Annotated[list[Scalar], Field(min_length=1, max_length=MAX_LIST_ITEMS)
 Text = Annotated[str, StringConstraints(strict=True, max_length=10_000)]
 Expression = Annotated[str, StringConstraints(strict=True, max_length=MAX_EXPRESSION_CHARACTERS)]
 Name = Annotated[str, StringConstraints(strict=True, pattern=NAME_PATTERN)]
-ListPath = Annotated[str, StringConstraints(strict=True, max_length=500, pattern=LIST_PATH_PATTERN)]
-"""A dotted path in which each part may end in `[]`."""
-PlainPath = Annotated[str, StringConstraints(strict=True, max_length=500, pattern=PLAIN_PATH_PATTERN)]
-"""A dotted path without `[]`."""
+ListPath = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=MAX_PATH_CHARACTERS),
+    pydantic.AfterValidator(_list_path),
+    WithJsonSchema({"type": "string", "maxLength": MAX_PATH_CHARACTERS, "pattern": LIST_PATH_PATTERN}),
+]
+"""A dotted path in which each part may end in `[]`, in its shortest form."""
+PlainPath = Annotated[
+    str,
+    StringConstraints(strict=True, max_length=MAX_PATH_CHARACTERS),
+    pydantic.AfterValidator(_plain_path),
+    WithJsonSchema({"type": "string", "maxLength": MAX_PATH_CHARACTERS, "pattern": PLAIN_PATH_PATTERN}),
+]
+"""A dotted path without `[]`, in its shortest form."""
 EventName = Annotated[
-    str, StringConstraints(strict=True, min_length=1, max_length=1000, pattern=EVENT_NAME_PATTERN)
+    str,
+    StringConstraints(strict=True, min_length=1, max_length=MAX_EVENT_NAME_CHARACTERS),
+    pydantic.AfterValidator(_event_name),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MAX_EVENT_NAME_CHARACTERS,
+            "pattern": EVENT_NAME_PATTERN,
+        }
+    ),
 ]
 EventNames = Annotated[
     list[EventName],

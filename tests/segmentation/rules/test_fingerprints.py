@@ -48,6 +48,9 @@ def test_versions_are_the_same_for_ever() -> None:
     """History rows carry them: a change of these digits tells every reader that the rules have changed."""
     assert version("{event: Product Viewed}") == version("{event: Product Viewed}")
     assert version("{event: Product Viewed}") == "ba5e99427655c4b5"
+    assert version("{trait: address.geo city, exists: true}") == "650b4c5b4f1f2e30"
+    assert version("{event: A, where: {'properties.products[].sku': 1}}") == "90ed3443299fdf98"
+    assert version("""{event: A, where: {'properties."a * b - c"': 1}}""") == "299d44996976afb0"
 
 
 def test_names_and_descriptions_mean_nothing() -> None:
@@ -89,6 +92,16 @@ SAME = [
         "{sequence: [{event: A, same: p.x}, {event: B}], within: 1d, same: p.x}",
         "{sequence: [{event: A}, {event: B}], within: 1d, same: p.x}",
     ),
+    # quotes that a key does not need
+    ("{event: A, where: {p.x: 1}}", """{event: A, where: {'"p"."x"': 1}}"""),
+    ("{event: A, where: {'p.x[]': 1}}", """{event: A, where: {'p."x"[]': 1}}"""),
+    ("{event: A, sum: {of: p.x y, at_least: 1}}", """{event: A, sum: {of: 'p."x y"', at_least: 1}}"""),
+    ("{event: A, last: {of: p.x, equals: 1}}", """{event: A, last: {of: 'p."x"', equals: 1}}"""),
+    ("{trait: a.b, exists: true}", """{trait: '"a".b', exists: true}"""),
+    (
+        "{sequence: [{event: A}], within: 1d, same: p.x}",
+        """{sequence: [{event: A, same: 'p."x"'}], within: 1d, same: '"p".x'}""",
+    ),
     # by name or in its place
     ("{segment: viewer}", "{event: Product Viewed, within: 1d}"),
     ("{segment: viewer}", "{segment: viewer_by_reference}"),
@@ -126,6 +139,13 @@ DIFFERENT = [
         "{event: A, where: {a: 1}}",
         "{event: A, where: {b: 1}}",
         "{event: A, where: {'a[]': 1}}",
+        """{event: A, where: {'"a[]"': 1}}""",
+        """{event: A, where: {'"a[]"[]': 1}}""",
+        """{event: A, where: {'"a"".b"': 1}}""",
+        "{event: A, where: {a.b: 1}}",
+        """{event: A, where: {'"a.b"': 1}}""",
+        """{event: A, where: {'"a.b".c': 1}}""",
+        """{event: A, where: {'"a"."b.c"': 1}}""",
         "{event: A, where: {a: 2}}",
         "{event: A, where: {a: '1'}}",
         "{event: A, where: {a: true}}",
@@ -177,6 +197,7 @@ DIFFERENT = [
     [
         "{trait: a, exists: true}",
         "{trait: a.b, exists: true}",
+        """{trait: '"a.b"', exists: true}""",
         "{trait: b, exists: true}",
         "{trait: a, contains: x}",
         "{trait: a, starts_with: x}",
@@ -247,6 +268,7 @@ export_traits: [city]
         ("s: {earn", "s: {description: text, earn"),
         ("{trait: plan, equals: pro}", "{equals: pro, trait: plan}"),
         ("[city]", "[city, plan, city]"),
+        ("[city]", """['"city"']"""),
         ("\n", "\n\n# a comment\n"),
     ],
 )
