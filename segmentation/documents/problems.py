@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
+_BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _MAX_VALUE_CHARACTERS = 80
 MAX_LISTED = 20
 
@@ -51,14 +52,30 @@ def format_value(value: object) -> str:
 
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
-    """Returns the known word that is most similar to a misspelt one; None if none is similar."""
-    return next(iter(difflib.get_close_matches(word, list(known), n=1)), None)
+    """Returns the known word that is most similar to a misspelt one; None if none is similar.
+
+    Capital letters and the characters between words (`_`, `-`, spaces) make no difference.
+    """
+    by_letters = {_letters(name): name for name in known}
+    letters = _letters(word)
+    anagrams = (other for other in by_letters if letters and sorted(other) == sorted(letters))
+    match = next(iter(difflib.get_close_matches(letters, by_letters, n=1)), None) or next(anagrams, None)
+    return None if match is None else by_letters[match]
+
+
+def similarity(word: str, other: str) -> float:
+    """Returns how similar two words are to `nearest`, from 0 to 1."""
+    return difflib.SequenceMatcher(None, _letters(other), _letters(word)).ratio()
 
 
 def format_list(words: Iterable[str]) -> str:
     """Returns the words in order, separated by commas; of more than 20 only the first 20."""
     ordered = sorted(words)
     return ", ".join(ordered[:MAX_LISTED]) + (", …" if len(ordered) > MAX_LISTED else "")
+
+
+def _letters(word: str) -> str:
+    return _BETWEEN_WORDS.sub("", word.lower())
 
 
 def _format_part(part: str | int) -> str:

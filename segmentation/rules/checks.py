@@ -16,13 +16,14 @@ from segmentation.durations import parse_duration
 from segmentation.matching.paths import canonical_path, walks_lists
 from segmentation.matching.predicates import numeric_operands
 from segmentation.memories.rows import MAX_EVENTS
-from segmentation.rules.schema.conditions import FORMS
+from segmentation.rules.schema.conditions import FORMS, SequenceCondition
+from segmentation.rules.schema.definitions import Definitions
 from segmentation.rules.schema.measures import Measured
 from segmentation.rules.schema.values import ValueTests
 
 MAX_REFERENCE_DEPTH = 100
 
-_BESIDE_TESTS = {"of", "measure", "trait", "score"}
+_TESTED_FORMS = frozenset({"measure", "score", "trait"})
 _BESIDE_MEASURES = {"event", "where", "within", "description"}
 _BESIDE_DURATIONS = {"event", "where", "same"}
 _MAX_SUGGESTIONS = 20
@@ -56,6 +57,7 @@ class _Checks:
         self._scores = _mapping(root.get("scores"))
         self._segments = _mapping(root.get("segments"))
         self._named = {"measure": self._measures, "score": self._scores, "segment": self._segments}
+        self._has_unknown_section = not root.keys() <= Definitions.model_fields.keys()
         self._suggestions = 0
 
     def all(self) -> Iterator[Problem]:
@@ -93,11 +95,14 @@ class _Checks:
                 yield from self._check_reference(condition[form], form, (*path, form))
         if form == "measure":
             yield from self._check_named_bound(condition, path)
-        if form in ("measure", "score", "trait"):
-            yield from self._check_tests(condition, path)
+        if form in _TESTED_FORMS:
+            yield from self._check_tests(condition, path, beside=_TESTED_FORMS)
 
     def _check_reference(self, name: Any, form: str, path: Path) -> Iterator[Problem]:
-        if isinstance(name, str) and name not in self._named[form]:
+        named = self._named[form]
+        if not named and self._has_unknown_section:  # the section's own key may be misspelt
+            return
+        if isinstance(name, str) and name not in named:
             yield self._problem(path, f"unknown {form} {format_value(name)}", self._reference_fix(name, form))
 
     def _reference_fix(self, name: str, form: str) -> str:
@@ -117,7 +122,8 @@ class _Checks:
     def _check_event_condition(self, condition: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield from self._check_measured(condition, path)
         for name in _written_measures(condition):
-            yield from self._check_tests(condition[name], (*path, name))
+            beside = frozenset() if name == "count" else frozenset({"of"})
+            yield from self._check_tests(condition[name], (*path, name), beside)
             yield from self._check_bound(name, condition[name], "within" in condition, (*path, name))
 
     # Measures, tests and events
@@ -154,16 +160,17 @@ class _Checks:
     def _check_selection(self, selection: dict[str, Any], path: Path) -> Iterator[Problem]:
         written: dict[str, str] = {}
         for key, tests in _mapping(selection.get("where")).items():
-            yield from self._check_tests(tests, (*path, "where", key))
+            yield from self._check_tests(tests, (*path, "where", key), beside=frozenset())
             first = written.setdefault(_canonical(key), key)
             if first != key:
                 found = f"the same path as {format_value(first)}"
                 yield self._problem((*path, "where", key), found, "join their tests in one mapping")
 
-    def _check_tests(self, tests: Any, path: Path) -> Iterator[Problem]:
+    def _check_tests(self, tests: Any, path: Path, beside: frozenset[str]) -> Iterator[Problem]:
+        """Checks tests, and that there are some beside the keys that stand beside tests."""
         if not isinstance(tests, dict):
             return
-        if tests.keys() <= _BESIDE_TESTS:
+        if tests.keys() <= beside:
             yield self._problem(path, "no test", "add one, such as at_least: 1")
         if isinstance(tests.get("matches"), str):
             yield from self._check_expression(tests["matches"], (*path, "matches"))
@@ -192,7 +199,8 @@ class _Checks:
 
     def _check_entry(self, entry: dict[str, Any], condition: dict[str, Any], path: Path) -> Iterator[Problem]:
         yield from self._check_selection(entry, path)
-        if "same" in entry and "same" not in condition:
+        is_known = condition.keys() <= SequenceCondition.model_fields.keys()  # else, same: may be misspelt
+        if "same" in entry and "same" not in condition and is_known:
             fix = "add same: beside sequence:, and here only where the path differs"
             yield self._problem((*path, "same"), "same: in a sequence without same:", fix)
 

@@ -1,6 +1,7 @@
 """Checks a document against the schema, and suggests a fix for each mistake."""
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from types import UnionType
 from typing import Annotated, Any, ForwardRef, NamedTuple, Union, get_args, get_origin
 
@@ -10,7 +11,7 @@ from pydantic_core import ErrorDetails
 from typing_extensions import TypeAliasType
 
 from segmentation.documents.document import Document, Path
-from segmentation.documents.problems import Problem, format_list, format_value, nearest
+from segmentation.documents.problems import Problem, format_list, format_value, nearest, similarity
 from segmentation.rules.schema import conditions
 from segmentation.rules.schema.conditions import FORMS
 from segmentation.rules.schema.definitions import Definitions
@@ -23,14 +24,15 @@ Location = tuple[str | int, ...]
 class _Mistake(NamedTuple):
     problem: Problem
     intended_key: str | None = None
-    """The known key that a misspelt key probably stands for."""
+    """The known key that a misspelt key stands for, if that is sure enough to read it so."""
 
 
 def check_structure(document: Document) -> tuple[Definitions | None, list[Problem]]:
     """Returns the definitions, or None if there are problems, and all problems, including those of reading.
 
-    Replaces each misspelt key in the document with the key that was probably intended, so that a misspelt key
-    hides no other mistake.
+    Replaces each misspelt key in the document with the key that was meant, if there is little doubt about it, so that
+    a misspelt key hides no other mistake. Any other unknown key could be each key that is missing beside it, so
+    that it causes no second mistake.
     """
     problems = list(document.problems)
     if not isinstance(document.value, dict):
@@ -65,7 +67,10 @@ def _mistakes(document: Document, prefix: Location, error: pydantic.ValidationEr
             path, model = _path_and_type(document, location[:-1])
             yield _unknown_key(document, (*path, location[-1]), _keys(model))
         elif kind == "missing":
-            path, key = _path(document, location[:-1]), str(location[-1])
+            path, model = _path_and_type(document, location[:-1])
+            key = str(location[-1])
+            if _is_misspelt(document, path, key, _keys(model)):
+                continue
             found, fix = f"the key {key!r} is missing", f"add it, such as {_EXAMPLES.get(key, key)}"
             yield _Mistake(Problem(document.line(path), path, found, fix))
         elif kind == "union_tag_not_found":
@@ -84,18 +89,38 @@ def _unknown_key(document: Document, path: Path, keys: list[str]) -> _Mistake:
     if path[0] == "measures" and key in ValueTests.TEST_NAMES:
         fix = "put the test into the condition that refers to the measure"
         return _Mistake(Problem(line, path, "a test on a named measure", fix))
+    if path[-2:] == ("count", "of"):
+        fix = "count takes no path; distinct: {of: …} counts the different values at a path"
+        return _Mistake(Problem(line, path, "unknown key 'of'", fix))
+    if path[0] == "segments" and len(path) == 3 and key in _condition_keys():
+        return _Mistake(Problem(line, path, f"unknown key {key!r}", "put the condition under when:"))
     intended_key = _intended_key(key, keys)
     fix = (
         f"did you mean {intended_key!r}?"
         if intended_key
         else f"expected {'one of ' + format_list(keys) if keys else 'none'}"
     )
-    return _Mistake(Problem(line, path, f"unknown key {format_value(key)}", fix), intended_key)
+    problem = Problem(line, path, f"unknown key {format_value(key)}", fix)
+    return _Mistake(problem, intended_key if intended_key and _is_sure(key, intended_key) else None)
 
 
 def _intended_key(key: str, keys: Sequence[str]) -> str | None:
-    other_word = _OTHER_WORDS.get(key)
+    other_word = _OTHER_WORDS.get(key.lower())
     return other_word if other_word in keys else nearest(key, keys)
+
+
+def _is_sure(key: str, intended_key: str) -> bool:
+    return _OTHER_WORDS.get(key.lower()) == intended_key or similarity(key, intended_key) > _SURE_SIMILARITY
+
+
+def _is_misspelt(document: Document, path: Path, missing_key: str, keys: list[str]) -> bool:
+    """Whether an unknown key of the mapping at a path could be the one that is missing."""
+    mapping = document.value_at(path)
+    explained = ValueTests.TEST_NAMES if path[:1] == ("measures",) else ()
+    if sum(form in mapping for form in FORMS) > 1:
+        explained = FORMS
+    unknown = (key for key in mapping if key not in keys and key not in explained)
+    return any(_intended_key(key, keys) in (None, missing_key) for key in unknown)
 
 
 def _mistakes_of_form(document: Document, location: Location, condition: Any) -> Iterator[_Mistake]:
@@ -107,14 +132,22 @@ def _mistakes_of_form(document: Document, location: Location, condition: Any) ->
         yield _Mistake(Problem(document.line(path), path, found, fix))
         yield from _mistakes_in_each(document, location, condition, forms)
         return
-    for key in condition if isinstance(condition, dict) else ():
-        if _intended_key(key, FORMS) is not None:
-            yield _unknown_key(document, (*path, key), list(FORMS))
-            return
+    misspelt = _misspelt_form(condition) if isinstance(condition, dict) else None
+    if misspelt is not None:
+        yield _unknown_key(document, (*path, misspelt), list(FORMS))
+        return
     keys = format_list(map(format_value, condition)) if isinstance(condition, dict) else ""
     found = f"no form of condition among the keys {keys}" if keys else f"found {format_value(condition)}"
     fix = f"expected a condition: a mapping with one of {', '.join(FORMS)}"
     yield _Mistake(Problem(document.line(path), path, found, fix))
+
+
+def _misspelt_form(condition: dict[str, Any]) -> str | None:
+    """Returns the unknown key that is most similar to a form."""
+    known = _condition_keys()
+    forms = {key: _intended_key(key, FORMS) for key in condition if key not in known}
+    similarities = {key: similarity(key, form) for key, form in forms.items() if form is not None}
+    return max(similarities, key=similarities.__getitem__, default=None)
 
 
 def _mistakes_in_each(
@@ -133,7 +166,7 @@ def _mistakes_in_each(
             yield from _mistakes(document, tagged, error)
     for key in condition:
         if key not in valid_keys:
-            yield _unknown_key(document, (*_path(document, location), key), valid_keys)
+            yield _unknown_key(document, (*_path(document, location), key), list(dict.fromkeys(valid_keys)))
 
 
 # Locations: the path in the document, and the type that the schema expects there
@@ -181,13 +214,45 @@ def _bare(kind: Any) -> Any:
     return _bare(choices[0]) if type(None) in get_args(kind) and len(choices) == 1 else kind
 
 
+@cache
+def _condition_keys() -> frozenset[str]:
+    """Returns the keys of all forms of condition."""
+    forms = (_bare(choice) for choice in get_args(_bare(conditions.Condition)))
+    return frozenset(key for form in forms for key in _keys(form))
+
+
 def _keys(model: type[BaseModel]) -> list[str]:
     return [field.alias or name for name, field in model.model_fields.items()]
 
 
 # What was found, and the fix
 
-_OTHER_WORDS = {"and": "all", "or": "any"}
+_SURE_SIMILARITY = 0.8
+_OTHER_WORDS = {
+    "and": "all",
+    "or": "any",
+    "steps": "sequence",
+    "name": "event",
+    "filter": "where",
+    "window": "within",
+    "condition": "when",
+    "path": "of",
+    "field": "of",
+    "avg": "average",
+    "mean": "average",
+    "unique": "distinct",
+    "min": "at_least",
+    "gte": "at_least",
+    "max": "at_most",
+    "lte": "at_most",
+    "gt": "more_than",
+    "lt": "less_than",
+    "is": "equals",
+    "eq": "equals",
+    "ne": "not_equals",
+    "regex": "matches",
+}
+"""Words of other languages, and what they are called here."""
 _EXAMPLES = {
     "version": "version: 1",
     "when": "when: {event: Order Completed}",

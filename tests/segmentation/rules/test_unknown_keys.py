@@ -131,3 +131,86 @@ def test_two_keys_that_mean_the_same() -> None:
         "withn: unknown key 'withn'; did you mean 'within'?",
         "witin: unknown key 'witin'; did you mean 'within'?",
     ]
+
+
+@pytest.mark.parametrize(
+    ("condition", "path", "key", "meant"),
+    [
+        ("{event: A, count: {min: 3}}", "count.min", "min", "at_least"),
+        ("{trait: plan, is: pro}", "is", "is", "equals"),
+        ("{event: A, sum: {field: p.x, at_least: 1}}", "sum.field", "field", "of"),
+        ("{event: A, avg: {of: p.x, at_least: 1}}", "avg", "avg", "average"),
+        ("{steps: [{event: A}], within: 1d}", "steps", "steps", "sequence"),
+        ("{sequence: [{event: A}], window: 1d}", "window", "window", "within"),
+    ],
+)
+def test_a_word_of_another_language_names_the_one_of_this(
+    condition: str, path: str, key: str, meant: str
+) -> None:
+    assert on(condition) == [f"{path}: unknown key {key!r}; did you mean {meant!r}?"]
+
+
+def test_a_guess_that_is_not_sure_causes_no_mistake_of_its_own() -> None:
+    """`mox` is not read as `max`, because the 3 would then be a second mistake."""
+    assert on("{event: A, count: {at: 3}}") == [
+        "count.at: unknown key 'at'; expected one of " + ", ".join(sorted(ValueTests.TEST_NAMES))
+    ]
+    assert on("{event: A, mox: 3}") == ["mox: unknown key 'mox'; did you mean 'max'?"]
+
+
+@pytest.mark.parametrize("measure", ["{of: properties.sku}", "{of: properties.sku, at_least: 2}"])
+def test_count_takes_no_path(measure: str) -> None:
+    found = "unknown key 'of'; count takes no path; distinct: {of: …} counts the different values at a path"
+    assert on(f"{{event: A, count: {measure}}}") == [f"count.of: {found}"]
+    assert report("version: 1\nmeasures: {m: {event: A, count: {of: properties.sku}}}") == [
+        f"line 2: measures.m.count.of: {found}"
+    ]
+
+
+def test_keys_that_stand_beside_tests_elsewhere_are_no_missing_test() -> None:
+    for condition in (
+        "{event: A, where: {a: {of: b}}}",
+        "{trait: plan, of: b}",
+        "{event: A, count: {score: b}}",
+    ):
+        (found,) = on(condition)
+        assert "unknown key" in found
+
+
+def test_a_section_of_another_name_makes_no_reference_wrong() -> None:
+    condition = "{all: [{measure: spend, at_least: 1}, {measure: orders, at_least: 1}]}"
+    assert report(f"version: 1\nmetrics: {{}}\nsegments: {{a: {{when: {condition}}}}}") == [
+        "line 2: metrics: unknown key 'metrics'; expected one of export_traits, measures, scores, segments, version"
+    ]
+    assert len(report(f"version: 1\nsegments: {{a: {{when: {condition}}}}}")) == 2
+
+
+def test_a_condition_stands_under_when() -> None:
+    assert report("version: 1\nsegments: {a: {event: A, within: 1d}}") == [
+        "line 2: segments.a.event: unknown key 'event'; put the condition under when:",
+        "line 2: segments.a.within: unknown key 'within'; put the condition under when:",
+    ]
+
+
+def test_an_unknown_key_hides_no_key_that_is_missing_for_sure() -> None:
+    assert report("version: 1\nsegments: {a: {describtion: text}}") == [
+        "line 2: segments.a.describtion: unknown key 'describtion'; did you mean 'description'?",
+        "line 2: segments.a: the key 'when' is missing; add it, such as when: {event: Order Completed}",
+    ]
+    assert report("version: 1\nmeasures: {m: {event: A, sum: {at_least: 1}}}") == [
+        "line 2: measures.m.sum.at_least: a test on a named measure; "
+        "put the test into the condition that refers to the measure",
+        "line 2: measures.m.sum: the key 'of' is missing; add it, such as of: properties.total",
+    ]
+    assert on("{sequence: [{event: A}], event: B}") == [
+        ": the key 'within' is missing; add it, such as within: 24h",
+        ": two forms in one condition: event and sequence; join them under all: or any:",
+    ]
+
+
+def test_in_two_forms_an_unknown_key_is_one_mistake() -> None:
+    assert on("{sequence: [{event: A}], event: B, zebra: 1d}") == [
+        "zebra: unknown key 'zebra'; expected one of average, count, distinct, event, first, last, max, min, same, "
+        "sequence, sum, then_not, where, within",
+        ": two forms in one condition: event and sequence; join them under all: or any:",
+    ]
