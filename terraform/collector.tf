@@ -161,7 +161,7 @@ resource "google_compute_security_policy" "collector" {
 
     match {
       expr {
-        expression = "request.path.matches('^/(metrics|readyz|healthz)$')"
+        expression = "request.path.matches('^/(metrics|readyz|healthz)/?$')"
       }
     }
   }

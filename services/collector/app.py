@@ -1,7 +1,7 @@
 """The application: its routes and their responses."""
 
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,15 +17,17 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from segmentation.identifiers import DEFAULT_IGNORED_IDS, IgnoredIds
+from services.collector.bodies import BodyReader
 from services.collector.browser_settings import rudderstack_source_config, segment_settings
 from services.collector.cors import Cors
 from services.collector.errors import RefusedRequest
 from services.collector.intake import Intake
-from services.collector.keys import basic_user
+from services.collector.keys import WriteKeys, basic_user
 from services.collector.messages import PlanCheck
 from services.collector.metrics import Metrics
 from services.collector.publisher import PubSub, TopicPublisher
 from services.collector.settings import Settings
+from services.collector.unknown_paths import UnknownPaths
 from stores.clock import Clock, system_clock_ms
 
 OPENAPI = Path(__file__).with_name("openapi.yaml")
@@ -33,12 +35,14 @@ CALLS = ("track", "identify", "page", "screen", "group", "alias")
 KINDS: dict[str, str | None] = {
     "/v1/batch": None,
     "/v1/b": None,
+    "/v1/import": None,
     "/beacon/v1/batch": None,
     **{f"/v1/{call}": call for call in CALLS},
     **{f"/v1/{call[0]}": call for call in CALLS},
 }
 """Path to the type of call; None for a batch."""
 _REACHABLE_WAIT_SECONDS = 1.0
+_Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 @dataclass(frozen=True)
@@ -66,22 +70,22 @@ class CollectorConfig:
 def create_app(config: CollectorConfig) -> Starlette:
     """Returns the application; it connects to Pub/Sub when it starts, and flushes when it ends."""
     service = _Service(config)
-    posts = [Route(path, service.take, methods=["POST"]) for path in KINDS]
-    gets = [
-        Route("/v1/projects/{write_key}/settings", service.segment_settings),
-        Route("/sourceConfig/", service.source_config),
-        Route("/sourceConfig", service.source_config),
-        Route("/healthz", _healthz),
-        Route("/readyz", service.readyz),
-        Route("/metrics", service.exposition),
-        Route("/openapi.json", _openapi),
-    ]
+    posts = {**dict.fromkeys(KINDS, service.take), "/v1/m": service.ignore_sdk_metrics}
+    gets = {
+        "/v1/projects/{write_key}/settings": service.segment_settings,
+        "/sourceConfig": service.source_config,
+        "/healthz": _healthz,
+        "/readyz": service.readyz,
+        "/metrics": service.exposition,
+        "/openapi.json": _openapi,
+    }
+    routes = [*_routes(posts, "POST"), *_routes(gets, "GET")]
     app = Starlette(
-        routes=[*posts, *gets],
+        routes=routes,
         middleware=[Middleware(Cors, allows_origin=_allowed_by_any_source(config.settings))],
         exception_handlers={
             RefusedRequest: _refused,
-            HTTPException: _http_error,
+            HTTPException: service.no_route,
             ClientDisconnect: _client_gone,
             Exception: _failed,
         },
@@ -97,6 +101,8 @@ class _Service:
     def __init__(self, config: CollectorConfig) -> None:
         self._config = config
         self._metrics = Metrics()
+        write_keys = WriteKeys(config.settings.sources)
+        self._unknown_paths = UnknownPaths(lambda text: write_keys.source(text) is not None, time.monotonic)
 
     @asynccontextmanager
     async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
@@ -127,7 +133,7 @@ class _Service:
         started = time.perf_counter()
         code = "failed"
         try:
-            answer = await self._intake.take(request, KINDS[request.scope["path"]])
+            answer = await self._intake.take(request, KINDS[request.scope["path"].removesuffix("/")])
             code = "ok"
         except RefusedRequest as refused:
             code = refused.code
@@ -139,6 +145,12 @@ class _Service:
             self._metrics.responses.labels(code).inc()
             self._metrics.request_seconds.observe(time.perf_counter() - started)
         return _json({"success": True, "published": answer.published, "dead_lettered": answer.dead_lettered})
+
+    async def ignore_sdk_metrics(self, request: Request) -> Response:
+        """Drops the figures that Segment's SDKs send about themselves, without a write key."""
+        reader = BodyReader(request.receive)
+        has_ended = await reader.discard()
+        return _json({"success": True}, headers=None if has_ended else {"Connection": "close"})
 
     async def segment_settings(self, request: Request) -> Response:
         """Returns the settings that analytics.js loads."""
@@ -160,6 +172,14 @@ class _Service:
         """Returns the metrics in Prometheus's text format."""
         return Response(self._metrics.exposition(), headers={"Content-Type": Metrics.content_type})
 
+    async def no_route(self, request: Request, error: Exception) -> Response:
+        """Answers a request that no route takes; counts and logs it, because an SDK gives up what it sent there."""
+        assert isinstance(error, HTTPException)
+        self._metrics.requests_without_route.labels(str(error.status_code)).inc()
+        self._unknown_paths.log(request.method, request.scope["path"], error.status_code)
+        code = {404: "no_such_path", 405: "bad_method"}.get(error.status_code, "refused")
+        return _error(error.status_code, code, error.detail, error.headers)
+
     def _public_url(self, request: Request) -> str:
         if self._config.public_url is not None:
             return self._config.public_url
@@ -167,6 +187,15 @@ class _Service:
         if self._config.trusted_proxies and request.headers.get("x-forwarded-proto") == "https":
             scheme = "https"
         return f"{scheme}://{request.url.netloc}"
+
+
+def _routes(endpoints: Mapping[str, _Endpoint], method: str) -> list[Route]:
+    """Returns a route for each path, and one for the path with a closing slash, which some SDKs send."""
+    return [
+        Route(path + slash, endpoint, methods=[method])
+        for path, endpoint in endpoints.items()
+        for slash in ("", "/")
+    ]
 
 
 async def _healthz(request: Request) -> Response:
@@ -189,12 +218,6 @@ async def _refused(request: Request, refused: Exception) -> Response:
     if refused.closes_connection:
         headers["Connection"] = "close"
     return _error(refused.status, refused.code, refused.message, headers)
-
-
-async def _http_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)
-    code = {404: "no_such_path", 405: "bad_method"}.get(error.status_code, "refused")
-    return _error(error.status_code, code, error.detail, error.headers)
 
 
 async def _client_gone(request: Request, error: Exception) -> Response:

@@ -31,9 +31,12 @@ class WriteKeys:
 
 
 def basic_user(authorization: str | None) -> str | None:
-    """Returns the user name of Basic authentication, where SDKs send the write key; None if there is none."""
+    """Returns the user name of Basic authentication, where SDKs send the write key; None if there is none.
+
+    Segment's SDK for Roku writes `Basic:`, and no colon after the write key.
+    """
     scheme, _, encoded = (authorization or "").partition(" ")
-    if scheme.lower() != "basic":
+    if scheme.lower().removesuffix(":") != "basic":
         return None
     try:
         user = base64.b64decode(encoded, validate=True).decode().partition(":")[0]

@@ -21,6 +21,12 @@ class Metrics:
             ["code"],
             registry=self._registry,
         )
+        self.requests_without_route = Counter(
+            "collector_requests_without_route",
+            "Requests that no route takes, by HTTP status: 404, no such path; 405, another method.",
+            ["status"],
+            registry=self._registry,
+        )
         self.events = Counter(
             "collector_events_published", "Events that Pub/Sub accepted.", ["source"], registry=self._registry
         )

@@ -19,6 +19,7 @@ from commands.canary import parser as canary_flags
 from commands.cli import COMMANDS
 from pipeline.options import SegmentationOptions
 from services.collector.__main__ import parser as collector_parser
+from services.collector.app import KINDS
 from tests.terraform.extract_provider_schema import META, used_types
 
 ROOT = Path(__file__).parents[2]
@@ -429,6 +430,14 @@ def test_the_collectors_account_may_publish_to_two_topics_and_read_its_settings(
         "${google_pubsub_topic.dead_letters.name}",
         "${google_pubsub_topic.events.name}",
     ]
+
+
+def test_the_operators_paths_are_blocked_for_requests_from_the_internet() -> None:
+    """Each route of the collector also has a form with a closing slash."""
+    (expression,) = re.findall(r"request\.path\.matches\('([^']+)'\)", TEXTS["collector.tf"])
+    operation = [f"/{name}{slash}" for name in ("metrics", "readyz", "healthz") for slash in ("", "/")]
+    assert [path for path in operation if not re.search(expression, path)] == []
+    assert [path for path in KINDS if re.search(expression, path)] == []
 
 
 def test_every_alert_has_a_runbook(terraform: Configuration) -> None:

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from collections.abc import Iterable
 from pathlib import Path
 
 import httpx
@@ -21,7 +22,20 @@ from tests.integration.collector.collector_process import (
 )
 
 
-@pytest.mark.parametrize("path", [path for path, kind in KINDS.items() if kind is None])
+def with_and_without_slash(paths: Iterable[str]) -> list[str]:
+    return [path + slash for path in paths for slash in ("", "/")]
+
+
+BATCHES = with_and_without_slash(path for path, kind in KINDS.items() if kind is None)
+SINGLE_CALLS = [
+    (path, kind)
+    for path, kind in KINDS.items()
+    for path in with_and_without_slash([path])
+    if kind is not None
+]
+
+
+@pytest.mark.parametrize("path", BATCHES)
 def test_a_batch_is_in_pubsub_when_it_is_answered(collector: CollectorProcess, path: str) -> None:
     user = new_user()
     sent = [event(user, properties={"n": n}) for n in range(3)]
@@ -34,13 +48,36 @@ def test_a_batch_is_in_pubsub_when_it_is_answered(collector: CollectorProcess, p
     assert sorted(message["messageId"] for message in found) == sorted(one["messageId"] for one in sent)
 
 
-@pytest.mark.parametrize("path, kind", [(path, kind) for path, kind in KINDS.items() if kind is not None])
+@pytest.mark.parametrize("path, kind", SINGLE_CALLS)
 def test_a_single_call_gets_its_type_from_the_path(collector: CollectorProcess, path: str, kind: str) -> None:
     user = new_user()
     answer = collector.post(path, event(user, type=None))
     assert (answer.status_code, answer.json()["published"]) == (200, 1)
     (message,) = collector.published(user)
     assert message["type"] == kind
+
+
+def test_every_path_that_public_sdks_send_batches_to_is_a_batch() -> None:
+    assert {path for path, kind in KINDS.items() if kind is None} == {
+        "/v1/batch",  # Segment's for Node.js, Python, Go, PHP, iOS; all of RudderStack's
+        "/v1/b",  # analytics.js, and Segment's for Kotlin, Swift, C#, React Native
+        "/v1/import",  # Segment's for Java, Ruby, .NET and classic Android
+        "/beacon/v1/batch",  # RudderStack's for browsers
+    }
+
+
+@pytest.mark.parametrize("path", ["/v1/m", "/v1/m/"])
+def test_figures_of_sdks_about_themselves_are_taken_and_dropped(
+    collector: CollectorProcess, path: str
+) -> None:
+    user = new_user()
+    tags = {"library": "analytics.js", "userId": user}
+    body = {"series": [{"type": "Counter", "metric": "analytics_js.invoke", "value": 1, "tags": tags}]}
+    for content in (json.dumps(body).encode(), b"", b"{", gzip.compress(json.dumps(body).encode())):
+        answer = collector.post(path, content, None, headers={"Content-Type": "text/plain", "Origin": SHOP})
+        assert (answer.status_code, answer.json()) == (200, {"success": True})
+        assert answer.headers["Access-Control-Allow-Origin"] == SHOP
+    assert (collector.published(user), collector.letters(user)) == ([], [])
 
 
 def test_there_is_a_path_for_every_call_and_its_letter() -> None:
@@ -133,10 +170,41 @@ def test_bad_keys_are_refused_and_disabled_sources(collector: CollectorProcess) 
 
 
 def test_other_paths_and_methods_are_refused_in_the_same_form(collector: CollectorProcess) -> None:
-    assert_refused(collector.post("/v1/import", b"{}"), 404, "no_such_path")
-    answer = collector.client.get("/v1/batch")
-    assert_refused(answer, 405, "bad_method")
-    assert answer.headers["Allow"] == "POST"
+    assert_refused(collector.post("/v1/importer", b"{}"), 404, "no_such_path")
+    for path in ("/v1/batch", "/v1/import/", "/v1/m"):
+        answer = collector.client.get(path)
+        assert_refused(answer, 405, "bad_method")
+        assert answer.headers["Allow"] == "POST"
+
+
+def test_requests_without_a_route_are_counted_and_logged(start_collector) -> None:
+    collector = start_collector()
+    secret = new_user()
+    with_key = f"/v1/projects/{secret}/integrations"
+    for path in (
+        f"/v1/events?writeKey={secret}&u={secret}",
+        "/v1/events",
+        with_key,
+        f"/{SERVER}/x",
+        f"/{secret}",
+    ):
+        assert collector.post(path, {"batch": [event(secret)]}).status_code == 404
+    assert collector.client.get(f"/v1/batch?writeKey={secret}").status_code == 405
+    assert collector.post("/v1/batch", {"batch": [event(new_user())]}, DISABLED).status_code == 404
+    statuses = {
+        status: collector.metric(f'collector_requests_without_route_total{{status="{status}"}}')
+        for status in (404, 405)
+    }
+    assert statuses == {404: 5, 405: 1}, "a disabled source has its route"
+    lines = [line for line in collector.log.splitlines() if "no route" in line]
+    assert lines == [
+        "WARNING collector: no route: POST /v1/events: 404",
+        "WARNING collector: no route: POST /v1/projects/*: 404",
+        "WARNING collector: no route: POST /*: 404",
+        "WARNING collector: no route: GET /v1/batch: 405",
+    ]
+    assert secret not in collector.log
+    assert SERVER not in collector.log
 
 
 def test_a_source_over_its_rate_gets_retry_after(collector: CollectorProcess) -> None:
@@ -215,7 +283,10 @@ CORS_HEADERS = (
 
 
 @pytest.mark.parametrize(
-    "path", ["/v1/batch", "/v1/t", "/beacon/v1/batch", f"/v1/projects/{WEB}/settings", "/sourceConfig/"]
+    "path",
+    with_and_without_slash(
+        ["/v1/batch", "/v1/t", "/beacon/v1/batch", "/v1/m", f"/v1/projects/{WEB}/settings", "/sourceConfig"]
+    ),
 )
 def test_a_preflight_of_an_allowed_origin_is_answered(collector: CollectorProcess, path: str) -> None:
     asked = {
@@ -287,6 +358,17 @@ def test_the_public_url_is_what_browsers_are_told(start_collector) -> None:
     collector = start_collector("--public_url=https://events.shop.example/collect")
     segment = collector.client.get(f"/v1/projects/{WEB}/settings").json()["integrations"]["Segment.io"]
     assert (segment["protocol"], segment["apiHost"]) == ("https", "events.shop.example/collect/v1")
+
+
+@pytest.mark.parametrize(
+    "path",
+    [f"/v1/projects/{WEB}/settings", f"/sourceConfig?writeKey={WEB}", "/healthz", "/readyz", "/openapi.json"],
+)
+def test_a_closing_slash_gets_the_same(collector: CollectorProcess, path: str) -> None:
+    plain, _, query = path.partition("?")
+    answer, with_slash = (collector.client.get(f"{plain}{slash}?{query}") for slash in ("", "/"))
+    assert answer.status_code == with_slash.status_code == 200
+    assert answer.json() == with_slash.json()
 
 
 def test_it_says_that_it_is_alive_and_ready(collector: CollectorProcess) -> None:

@@ -47,6 +47,7 @@ def test_keys_are_compared_in_constant_time_and_by_digests_of_a_secret(monkeypat
         (basic("key:password"), "key"),
         (basic("key"), "key"),
         (basic("key:").replace("Basic", "bAsIc"), "key"),
+        (basic("key").replace("Basic", "Basic:"), "key"),  # Segment's SDK for Roku
         (basic(":"), None),
         (basic(""), None),
         ("Bearer abc", None),
