@@ -69,7 +69,10 @@ class Faults:
             protocol_version = "HTTP/1.1"
 
             def _hand_on(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+                if self.headers.get("Transfer-Encoding") == "chunked":
+                    body = b"".join(iter(self._read_chunk, b""))
+                else:
+                    body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
                 headers = {
                     name: value for name, value in self.headers.items() if name.lower() not in _HOP_BY_HOP
                 }
@@ -81,6 +84,13 @@ class Faults:
                 self.send_header("Content-Length", str(len(answer.content)))
                 self.end_headers()
                 self.wfile.write(answer.content)
+
+            def _read_chunk(self) -> bytes:
+                """Returns the next chunk of a body; empty at its end."""
+                size = int(self.rfile.readline().partition(b";")[0], 16)
+                content = self.rfile.read(size)
+                self.rfile.readline()
+                return content
 
             do_GET = do_POST = do_OPTIONS = _hand_on
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from local.pubsub_emulator import PubSubEmulatorError, find_java
 from segmentation.events import parse_event
 from stores.tracking_plan import read_tracking_plan
 from tests.integration.collector.collector_process import CollectorProcess
@@ -54,8 +55,17 @@ def installed_packages() -> Path:
     return modules
 
 
+def java() -> str:
+    """Returns where java is; ends the test where it is missing."""
+    try:
+        return find_java()
+    except PubSubEmulatorError as error:
+        missing(str(error))
+        raise
+
+
 def installed_jars() -> Path:
-    """Returns the folder of the Kotlin SDK's jars, fetched as pom.xml says if they are not there yet."""
+    """Returns the folder of the jars of SDKs for the JVM, fetched as pom.xml says if they are not there yet."""
     mvn = program("mvn", "install Maven (Debian: the package maven)")
     pom, jars = FOLDER / "pom.xml", FOLDER / "target" / "dependency"
     marker = FOLDER / "target" / ".installed"

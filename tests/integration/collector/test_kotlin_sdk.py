@@ -8,10 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from local.pubsub_emulator import PubSubEmulatorError, find_java
 from tests.integration.collector.collector_process import CollectorProcess, new_user
 from tests.integration.collector.faults import Faults
-from tests.integration.collector.sdks import FOLDER, events_of, installed_jars, missing
+from tests.integration.collector.sdks import FOLDER, events_of, installed_jars, java
 from tests.waiting import HANGS_AFTER_SECONDS, until
 
 CALLS = {"identify", "track", "screen", "group"}
@@ -42,13 +41,9 @@ def kotlin_collector(
 def test_every_call_arrives_once(
     kotlin_collector: CollectorProcess, write_key: str, refusals: tuple[int, ...]
 ) -> None:
-    try:
-        java = find_java()
-    except PubSubEmulatorError as error:
-        missing(str(error))
     user = new_user()
     with Faults(kotlin_collector.url, refusals) as faults:
-        command = [java, "-cp", f"{installed_jars()}/*", "SegmentKotlin.java", faults.url, write_key, user]
+        command = [java(), "-cp", f"{installed_jars()}/*", "SegmentKotlin.java", faults.url, write_key, user]
         with subprocess.Popen(command, cwd=FOLDER, stdin=subprocess.PIPE) as process:
             events = events_of(kotlin_collector, user, CALLS)
             (alias,) = until(lambda: kotlin_collector.published(f"after {user}"), "alias")
