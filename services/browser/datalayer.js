@@ -13,9 +13,21 @@
   if (layer.liveSegments) return; // a tag may fire twice
   layer.liveSegments = true;
 
+  // Fields
+
+  var PLAIN_NUMBER = /^-?(0|[1-9][0-9]*)(\.[0-9]+)?([eE][+-]?[0-9]+)?$/;
+
+  function isObject(value) {
+    return value !== null && typeof value === "object";
+  }
+
+  // A value that is no number stays as it came: the tracking plan can then see it.
   function number(value) {
-    if (typeof value === "string" && value.trim() !== "") value = Number(value);
-    return typeof value === "number" && isFinite(value) ? value : undefined;
+    if (typeof value === "number") return isFinite(value) ? value : String(value);
+    if (typeof value !== "string") return value === null ? undefined : value;
+    var trimmed = value.trim();
+    if (trimmed === "") return undefined;
+    return PLAIN_NUMBER.test(trimmed) && isFinite(trimmed) ? Number(trimmed) : value;
   }
 
   function text(value) {
@@ -31,6 +43,7 @@
   }
 
   function product(item, currency) {
+    if (!isObject(item)) return item;
     return {
       product_id: text(item.item_id) || text(item.item_name),
       name: text(item.item_name),
@@ -45,16 +58,21 @@
     };
   }
 
+  // PHP writes a list whose indexes have gaps as an object. Anything else stays as it came, like a number.
   function products(of) {
-    return (Array.isArray(of.items) ? of.items : []).map(function (item) {
-      return product(item, of.currency);
+    var items = of.items === undefined || of.items === null ? [] : of.items;
+    if (!isObject(items)) return items;
+    return Object.keys(items).map(function (key) {
+      return product(items[key], of.currency);
     });
   }
 
   function each(name) {
     return function (of) {
-      return products(of).map(function (one) {
-        return [name, one];
+      var list = products(of);
+      if (!Array.isArray(list)) return [[name, { products: list }]];
+      return list.map(function (one) {
+        return [name, isObject(one) ? one : { products: [one] }];
       });
     };
   }
@@ -86,16 +104,33 @@
     return { products: products(of) };
   }
 
+  // Undefined if a part is there but is no number: a sum without it would be wrong.
+  function sum(parts) {
+    var given = parts.filter(function (part) {
+      return part !== undefined;
+    });
+    var areNumbers = given.every(function (part) {
+      return typeof part === "number";
+    });
+    if (!areNumbers) return undefined;
+    var exact = given.reduce(function (one, other) {
+      return one + other;
+    }, 0);
+    return Number(exact.toFixed(6)); // 72.05 + 3.6 + 5.99 is 81.63999999999999
+  }
+
   // GA4's `value` excludes tax and shipping. In Segment's spec `total` includes them, and `revenue` does not.
   function order(of) {
     var value = number(of.value);
+    var tax = number(of.tax);
+    var shipping = number(of.shipping);
     return {
       order_id: text(of.transaction_id),
       affiliation: text(of.affiliation),
       revenue: value,
-      total: value === undefined ? undefined : value + (number(of.tax) || 0) + (number(of.shipping) || 0),
-      tax: number(of.tax),
-      shipping: number(of.shipping),
+      total: value === undefined ? undefined : sum([value, tax, shipping]),
+      tax: tax,
+      shipping: shipping,
       coupon: text(of.coupon),
       currency: text(of.currency),
       products: products(of),
@@ -128,42 +163,186 @@
     refund: once("Order Refunded", order),
   };
 
-  var userId;
+  // The SDK, and who is signed in
 
-  function take(entry) {
-    if (entry === null || typeof entry !== "object") return;
-    var name = entry.event;
-    var fields = entry.ecommerce || entry;
-    if (entry[0] === "event") {
-      // gtag() pushes its arguments
-      name = entry[1];
-      fields = entry[2] || {};
-    }
-    var sdk = window.analytics || window.rudderanalytics;
-    var known = text(entry.user_id || fields.user_id);
-    if (known !== undefined && known !== userId) {
-      userId = known;
-      sdk.identify(userId);
-    }
-    if (!Object.prototype.hasOwnProperty.call(MAPPING, name)) return;
-    MAPPING[name](fields).forEach(function (event) {
-      sdk.track(event[0], event[1]);
+  // What pages write if they have no id, in any case: the collector and the pipeline ignore the same ids.
+  var PLACEHOLDERS = [
+    "undefined", "null", "none", "nil", "nan", "true", "false", "0", "-1", "guest", "anonymous", "unknown", "n/a",
+    "[object object]", "00000000-0000-0000-0000-000000000000",
+  ];
+  var signedIn; // the user's id; null: nobody; undefined: the page has not said it yet
+  var waiting = null; // actions that wait until the SDK has loaded
+
+  function isUsable(id) {
+    return id.trim() !== "" && PLACEHOLDERS.indexOf(id.toLowerCase()) === -1;
+  }
+
+  function withSdk(action) {
+    if (waiting) waiting.push(action);
+    else action(window.analytics || window.rudderanalytics);
+  }
+
+  // RudderStack's SDK keeps the anonymous id without the argument, and later events would still be the user's.
+  function reset(sdk) {
+    sdk.reset(true);
+  }
+
+  // analytics.js returns its user, or a promise of it, depending on how the page loads it.
+  function withUserId(sdk, action) {
+    if (!sdk.user) return action(sdk.getUserId && sdk.getUserId());
+    var user = sdk.user();
+    if (typeof user.then !== "function") return action(user.id());
+    user.then(function (found) {
+      action(found.id());
     });
   }
 
-  function takeSafely(entry) {
-    try {
-      take(entry);
-    } catch (error) {
-      // an error here must not disturb the page's own events
-      window.console.error("dataLayer to Segment's spec:", error);
+  // A reset makes a new visitor, so it is left out if the SDK remembers no user of an earlier page.
+  function resetUserOfEarlierPage(sdk) {
+    if (!sdk || typeof sdk.ready !== "function") return;
+    waiting = [];
+    sdk.ready(
+      safely(function () {
+        var loaded = window.analytics || window.rudderanalytics;
+        withUserId(
+          loaded,
+          safely(function (id) {
+            var actions = waiting;
+            waiting = null;
+            if (id) reset(loaded);
+            actions.forEach(safely(withSdk));
+          })
+        );
+      })
+    );
+  }
+
+  function takeUser(id) {
+    if (id === null) {
+      if (signedIn) withSdk(reset);
+      else if (signedIn === undefined) withSdk(resetUserOfEarlierPage);
+      signedIn = null;
+    } else if (id !== undefined && isUsable(String(id)) && String(id) !== signedIn) {
+      withSdk(function (sdk) {
+        sdk.identify(String(id));
+      });
+      signedIn = String(id);
     }
   }
 
-  Array.prototype.forEach.call(layer, takeSafely);
+  // Orders, once in a session of the page: a reload of the thank-you page pushes its order again
+
+  var ORDERS = "liveSegments.orders";
+  var MOST_ORDERS = 100;
+  var orders = [];
+
+  function knownOrders() {
+    try {
+      var kept = JSON.parse(window.sessionStorage.getItem(ORDERS));
+      if (Array.isArray(kept)) orders = kept;
+    } catch (error) {
+      // the browser allows no storage: the page remembers its own orders
+    }
+    return orders;
+  }
+
+  function rememberOrder(key) {
+    orders = orders.concat(key).slice(-MOST_ORDERS);
+    try {
+      window.sessionStorage.setItem(ORDERS, JSON.stringify(orders));
+    } catch (error) {
+      // as above
+    }
+  }
+
+  // Undefined for what may be sent again. An order may have several refunds, but no two with the same content.
+  function orderKey(name, properties) {
+    var id = properties.order_id;
+    if (id === undefined || !isUsable(id)) return undefined;
+    if (name === "Order Completed") return id;
+    return name === "Order Refunded" ? name + JSON.stringify(properties) : undefined;
+  }
+
+  function track(name, properties) {
+    withSdk(function (sdk) {
+      var key = orderKey(name, properties);
+      if (key !== undefined && knownOrders().indexOf(key) !== -1) return;
+      sdk.track(name, properties);
+      if (key !== undefined) rememberOrder(key);
+    });
+  }
+
+  // Entries of the dataLayer
+
+  var UNIVERSAL_ACTIONS = [
+    "purchase", "refund", "add", "remove", "detail", "click", "checkout", "checkout_option", "impressions", "promoView",
+    "promoClick",
+  ];
+  var hasWarned = false;
+
+  function has(object, name) {
+    return Object.prototype.hasOwnProperty.call(object, name);
+  }
+
+  // Universal Analytics, the predecessor of GA4, has other fields: a mapping of them would give empty orders.
+  function isUniversal(entry) {
+    var of = isObject(entry.ecommerce) ? entry.ecommerce : entry;
+    if (has(of, "items") || has(of, "transaction_id")) return false;
+    if (has(entry, "transactionId") || has(entry, "transactionProducts")) return true;
+    return (
+      of !== entry &&
+      UNIVERSAL_ACTIONS.some(function (action) {
+        return isObject(of[action]);
+      })
+    );
+  }
+
+  function warnOnce() {
+    if (hasWarned) return;
+    hasWarned = true;
+    say("warn", "entries of Universal Analytics are ignored, because only those of Google Analytics 4 are converted");
+  }
+
+  function say(level, what) {
+    var out = window.console[level] || window.console.error;
+    out.call(window.console, "dataLayer to Segment's spec:", what);
+  }
+
+  // gtag() pushes its arguments: "event", name, fields; "config", tag, fields; "set", fields; "set", field, value.
+  function fieldsOf(entry) {
+    if (entry[0] === "event" || entry[0] === "config") return entry[2] || {};
+    if (entry[0] !== "set") return entry.ecommerce || entry;
+    return isObject(entry[1]) ? entry[1] : { user_id: entry[1] === "user_id" ? entry[2] : undefined };
+  }
+
+  function take(entry) {
+    if (!isObject(entry)) return;
+    var name = entry[0] === "event" ? entry[1] : entry.event;
+    var fields = fieldsOf(entry);
+    takeUser(entry.user_id === undefined ? fields.user_id : entry.user_id);
+    if (isUniversal(entry)) warnOnce();
+    else if (has(MAPPING, name)) {
+      MAPPING[name](fields).forEach(function (event) {
+        track(event[0], event[1]);
+      });
+    }
+  }
+
+  function safely(action) {
+    return function (argument) {
+      try {
+        action(argument);
+      } catch (error) {
+        // an error here must not disturb the page's own events
+        say("error", error);
+      }
+    };
+  }
+
+  Array.prototype.forEach.call(layer, safely(take));
   var push = layer.push;
   layer.push = function () {
-    Array.prototype.forEach.call(arguments, takeSafely);
+    Array.prototype.forEach.call(arguments, safely(take));
     return push.apply(layer, arguments);
   };
 })();
