@@ -39,7 +39,7 @@ def test_lists_every_event_with_what_it_must_have(plan: TrackingPlan):
 
 
 def test_shows_the_message_of_a_dead_letter(plan: TrackingPlan):
-    violations = plan.violations("Order Completed", {"properties": {"total": "27.50"}})
+    violations = plan.violations("Order Completed", {"properties": {"total": "27,50", "tax": True}})
     assert format_violations(violations) + "\n" == block("message of a dead letter")
 
 

@@ -14,6 +14,7 @@ from google.api_core.exceptions import Forbidden
 from pipeline.cloud_files import CloudFiles
 from pipeline.main import main
 from segmentation.events import parse_event
+from segmentation.matching.values import as_number
 from segmentation.tracking_plan.load import TrackingPlanError
 from stores.tracking_plan import read_tracking_plan
 from tests.events import message, payload
@@ -259,6 +260,55 @@ def test_our_plan_covers_a_devices_context(path: str, value: Any) -> None:
     for name in plan.names:
         broken = plan.violations(name, {"properties": {}, "context": context})
         assert f"context.{path}" in {violation.path for violation in broken}
+
+
+AMOUNTS = {
+    "Order Completed": ["value", "subtotal", "total", "revenue", "shipping", "tax", "discount"],
+    "Product Added": ["price", "quantity", "position", "value"],
+    "Coupon Applied": ["discount"],
+}
+TEXTS = [
+    "12.50",
+    "0",
+    "-3",
+    "1e3",
+    "12,50",
+    "1,299.50",
+    "€12",
+    "",
+    " 12",
+    "012",
+    "+1",
+    ".5",
+    "0x10",
+    "NaN",
+    "٣",
+]
+
+
+@pytest.mark.parametrize("value", [*TEXTS, 12.5, 3, -3, True, [1], {"a": 1}])
+def test_our_plan_takes_an_amount_if_the_segment_language_does(value: Any) -> None:
+    plan = read_tracking_plan(OURS).plan
+    for event, fields in AMOUNTS.items():
+        for field in fields:
+            properties = {"order_id": "o1", "product_id": "p1", field: value}
+            broken = plan.violations(event, {"properties": properties})
+            assert (broken == ()) == (as_number(value) is not None), f"{event}: {field}"
+
+
+def test_our_plan_takes_the_amounts_of_products_and_steps_that_are_texts() -> None:
+    plan = read_tracking_plan(OURS).plan
+    product = {"product_id": "p1", "price": "12.50", "quantity": "2"}
+    properties = {"order_id": "o1", "total": "27.50", "products": [product]}
+    assert plan.violations("Order Completed", {"properties": properties}) == ()
+    product["price"] = "12,50"
+    (violation,) = plan.violations("Order Completed", {"properties": properties})
+    assert violation.path == "properties.products[0].price"
+    steps = [
+        plan.violations("Checkout Step Viewed", {"properties": {"step": step}}) == ()
+        for step in (1, "2", 0, "0", 1.5, "1.5", "first")
+    ]
+    assert steps == [True, True, False, False, False, False, False]
 
 
 def test_our_sample_logs_keep_our_plan() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page
 
+from segmentation.identifiers import DEFAULT_IGNORED_IDS
 from stores.tracking_plan import read_tracking_plan
 from tests.integration.collector.shop_page import ShopPages, chromium
 
@@ -218,29 +219,10 @@ def test_equal_refunds_are_one_and_parts_of_an_order_are_several(open_shop: Call
     ]
 
 
-PLACEHOLDERS = [
-    "",
-    "undefined",
-    "null",
-    "none",
-    "nil",
-    "nan",
-    "true",
-    "false",
-    "0",
-    "-1",
-    "guest",
-    "anonymous",
-    "unknown",
-    "n/a",
-    "[object object]",
-    "00000000-0000-0000-0000-000000000000",
-]
-
-
 def test_a_placeholder_identifies_nobody(open_shop: Callable[..., Shop]) -> None:
-    others = [0, -1, True, False, {}, "  ", "\t\n", "Guest", "[object Object]", "NULL"]
-    shop = open_shop(*({"event": "login", "user_id": id} for id in [*PLACEHOLDERS, *others]))
+    """The ids that the collector and the pipeline ignore by default, in any case, and those that are no text."""
+    others = [0, -1, True, False, {}, "", "  ", "\t\n", "Guest", "[object Object]", "NULL"]
+    shop = open_shop(*({"event": "login", "user_id": id} for id in [*sorted(DEFAULT_IGNORED_IDS), *others]))
     assert shop.calls == []
     shop.push({"user_id": "ada"}, {"user_id": "guest"}, {"user_id": "ada"}, {"user_id": 17})
     assert shop.calls == [["identify", "ada"], ["identify", "17"]]
