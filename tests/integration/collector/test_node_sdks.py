@@ -37,7 +37,7 @@ def send(node: str, collector: CollectorProcess) -> Callable[..., tuple[str, Fau
     return run
 
 
-@pytest.mark.parametrize("sdk", SDKS)
+@pytest.mark.parametrize("sdk", [*SDKS, "segment_node_old.js"])
 def test_every_call_arrives_once(send: Callable[..., tuple[str, Faults]], collector, sdk: str) -> None:
     user, faults = send(sdk)
     events = events_of(collector, user, CALLS)
