@@ -10,6 +10,7 @@ _LOGGER = logging.getLogger("collector")
 _VERSION = re.compile(r"v[0-9]{1,2}", re.ASCII)
 _WORD = re.compile(r"[A-Za-z]{1,20}", re.ASCII)
 _HIDDEN = "*"
+_MAX_PARTS = 4
 
 
 class UnknownPaths:
@@ -50,10 +51,10 @@ def loggable_path(path: str, is_write_key: Callable[[str], bool]) -> str:
     """
     shown: list[str] = []
     has_word = False
-    parts = [part for part in path.split("/") if part]
-    for part in parts:
+    for part in path.split("/")[1:]:
         is_word = not has_word and _WORD.fullmatch(part) is not None and not is_write_key(part)
-        if not is_word and _VERSION.fullmatch(part) is None:
+        is_known = is_word or part == "" or _VERSION.fullmatch(part) is not None
+        if not is_known or len(shown) == _MAX_PARTS:
             return "/" + "/".join([*shown, _HIDDEN])
         has_word = has_word or is_word
         shown.append(part)

@@ -11,8 +11,10 @@ KEY = "secretword"
     "path, shown",
     [
         ("/v1/events", "/v1/events"),
-        ("/v1/events/", "/v1/events"),
-        ("//v1//events", "/v1/events"),
+        ("/v1/events/", "/v1/events/"),
+        ("//v1/batch", "//v1/batch"),
+        ("/v1" * 9, "/v1/v1/v1/v1/*"),
+        ("/" * 9, "/////*"),
         ("/v1/attribution", "/v1/attribution"),
         ("/pixel/v1", "/pixel/v1"),
         ("/", "/"),
