@@ -197,9 +197,9 @@
     });
   }
 
-  // A reset makes a new visitor, so it is left out if the SDK remembers no user of an earlier page.
+  // A reset makes a new visitor, so it is left out if the SDK says that it remembers no user of an earlier page.
   function resetUserOfEarlierPage(sdk) {
-    if (!sdk || typeof sdk.ready !== "function") return;
+    if (typeof sdk.ready !== "function") return reset(sdk);
     waiting = [];
     sdk.ready(
       safely(function () {
