@@ -168,7 +168,7 @@
   // What pages write if they have no id, in any case: the collector and the pipeline ignore the same ids.
   var PLACEHOLDERS = [
     "undefined", "null", "none", "nil", "nan", "true", "false", "0", "-1", "guest", "anonymous", "unknown", "n/a",
-    "[object object]", "00000000-0000-0000-0000-000000000000",
+    "[object object]", "[]", "{}", "not_authenticated", "00000000-0000-0000-0000-000000000000",
   ];
   var signedIn; // the user's id; null: nobody; undefined: the page has not said it yet
   var waiting = null; // actions that wait until the SDK has loaded

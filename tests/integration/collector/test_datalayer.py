@@ -1,6 +1,7 @@
 """The mapping of a page's dataLayer, in a real browser, with an SDK that notes what it is called with."""
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from segmentation.identifiers import DEFAULT_IGNORED_IDS
 from stores.tracking_plan import read_tracking_plan
-from tests.integration.collector.shop_page import ShopPages, chromium
+from tests.integration.collector.shop_page import ROOT, ShopPages, chromium
 
 PLAN = read_tracking_plan("definitions/tracking_plan").plan
 # Its calls are kept over reloads. `user` is the user whom a real SDK would remember from an earlier page.
@@ -227,6 +228,13 @@ def test_a_placeholder_identifies_nobody(open_shop: Callable[..., Shop]) -> None
     assert shop.calls == []
     shop.push({"user_id": "ada"}, {"user_id": "guest"}, {"user_id": "ada"}, {"user_id": 17})
     assert shop.calls == [["identify", "ada"], ["identify", "17"]]
+
+
+def test_the_placeholders_are_the_ids_that_collector_and_pipeline_ignore() -> None:
+    source = (ROOT / "services/browser/datalayer.js").read_text(encoding="utf-8")
+    listed = re.search(r"var PLACEHOLDERS = \[(.*?)\];", source, re.DOTALL)
+    assert listed is not None
+    assert set(re.findall(r'"([^"]*)"', listed[1])) == set(DEFAULT_IGNORED_IDS)
 
 
 def test_a_user_id_of_null_resets_once(open_shop: Callable[..., Shop]) -> None:
