@@ -226,7 +226,14 @@ class Profile:
         dropped, self._dropped_events = self._dropped_events, 0
         state.dropped_events += dropped
         skipped, self._skipped_values = self._skipped_values, ()
-        return Outcome(changes, snapshot, late, dropped_events=dropped, skipped_values=skipped, momentary_memberships=momentary)
+        return Outcome(
+            changes,
+            snapshot,
+            late,
+            dropped_events=dropped,
+            skipped_values=skipped,
+            momentary_memberships=momentary,
+        )
 
     def _snapshot(self) -> Snapshot:
         state, rules, decisions = self.state, self.rules, self._decisions

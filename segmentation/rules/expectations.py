@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import lru_cache
 from typing import Any, Literal, NamedTuple
 
+from segmentation.matching.paths import PathPart, parse_path
 from segmentation.matching.values import as_number, is_scalar
 from segmentation.rules.schema import conditions
 from segmentation.rules.schema.definitions import Definitions, PointsOf
@@ -139,11 +140,11 @@ def _expected_of(tests: dict[str, Any]) -> str | None:
 
 @lru_cache(maxsize=1024)
 def _compile_check(path: str, expected: str) -> Check:
-    parts = [(part.removesuffix("[]"), part.endswith("[]")) for part in path.split(".")]
+    parts = parse_path(path)
     problem_of = _PROBLEM_OF[expected]
-    if len(parts) != 2 or parts[0][1] or parts[1][1]:
+    if len(parts) != 2 or any(part.walks_list for part in parts):
         return lambda message: _walk(message, parts, problem_of)
-    first, second = parts[0][0], parts[1][0]
+    first, second = parts[0].key, parts[1].key
 
     def check_two(message: dict[str, Any]) -> Problem | None:
         inner = message.get(first)
@@ -156,15 +157,15 @@ def _compile_check(path: str, expected: str) -> Check:
 
 
 def _walk(
-    value: Any, parts: Sequence[tuple[str, bool]], problem_of: Callable[[Any], Problem | None]
+    value: Any, parts: Sequence[PathPart], problem_of: Callable[[Any], Problem | None]
 ) -> Problem | None:
-    for number, (key, walks) in enumerate(parts, 1):
+    for number, (key, walks_list) in enumerate(parts, 1):
         if value.__class__ is not dict:
             return "other_type" if value else None
         value = value.get(key)
         if value is None:
             return None
-        if walks:
+        if walks_list:
             if value.__class__ is not list:
                 return "other_type"
             problems = (_walk_element(element, parts[number:], problem_of) for element in value)
@@ -173,7 +174,7 @@ def _walk(
 
 
 def _walk_element(
-    value: Any, parts: Sequence[tuple[str, bool]], problem_of: Callable[[Any], Problem | None]
+    value: Any, parts: Sequence[PathPart], problem_of: Callable[[Any], Problem | None]
 ) -> Problem | None:
     return None if value is None else _walk(value, parts, problem_of)
 

@@ -81,6 +81,17 @@ def test_placeholders_make_no_customers():
     assert not any(found.members.values())
 
 
+def test_keys_with_dots_and_brackets_can_be_named():
+    """fullstorydev/fullstory-data-layer-observer#88, PostHog/posthog#64135, dittofeed/dittofeed#1135"""
+    assert folded("keys_with_dots").members == {
+        "nested": {"flat_dot"},
+        "flat": {"quoted_dot"},
+        "php-form": {"quoted_brackets", "quoted_list_suffix", "dollar"},
+        "traits": {"hyphen_trait", "space_trait"},
+        "list": {"list_suffix_key"},
+    }
+
+
 def test_timestamps_are_read_for_certain_or_refused_by_name():
     """segmentio/analytics-kotlin#170, segmentio/analytics-android#350, segmentio/analytics-go#109"""
     four_pm_ms = parse_timestamp("2026-03-01T16:00:00Z")

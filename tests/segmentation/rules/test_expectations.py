@@ -88,6 +88,14 @@ def test_what_is_no_list_or_has_other_elements_is_of_another_type(products):
     ]
 
 
+def test_a_key_in_quotes_is_one_key():
+    rules = load_rules('version: 1\nsegments: {a: {when: {event: A, where: {properties."utm.source": b}}}}')
+    assert rules.expectations.skipped("A", message(0, "A", **{"utm.source": ["b"]})) == [
+        ("other_type", "segments.a", 'properties."utm.source"')
+    ]
+    assert rules.expectations.skipped("A", message(0, "A", utm="b")) == []
+
+
 def test_an_event_that_no_condition_takes_skips_nothing():
     rules = load_rules("version: 1\nsegments: {a: {when: {event: A, sum: {of: properties.x, at_least: 1}}}}")
     assert rules.expectations.skipped("B", message(0, "B", x="?")) == []

@@ -71,7 +71,7 @@ def stored_members(client: redis.Redis) -> set[str]:
     return set(json.loads(segments or "{}"))
 
 
-def random_logs(test):  # type: ignore[no-untyped-def]
+def random_logs(test):
     return settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])(test)
 
 
