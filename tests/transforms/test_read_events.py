@@ -106,7 +106,11 @@ class Blob:
         return self._content[start : end + 1]
 
 
-@pytest.mark.parametrize("content", [b"one\ntwo\n", gzip.compress(b"one\ntw") + gzip.compress(b"o\n")])
+@pytest.mark.parametrize(
+    "content",
+    [b"one\ntwo\n", gzip.compress(b"one\ntw") + gzip.compress(b"o\n")],
+    ids=["plain", "packed in two members"],
+)
 def test_a_file_on_gs_is_unpacked_too(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(FileSystems, "open", lambda path, **_: BlobReader(Blob(content)))
     assert list(read_lines("gs://bucket/log")) == [b"one", b"two"]
