@@ -110,7 +110,7 @@ def _intended_key(key: str, keys: Sequence[str]) -> str | None:
 
 
 def _is_sure(key: str, intended_key: str) -> bool:
-    return _OTHER_WORDS.get(key.lower()) == intended_key or similarity(key, intended_key) > _SURE_SIMILARITY
+    return _OTHER_WORDS.get(key.lower()) == intended_key or similarity(key, intended_key) >= _SURE_SIMILARITY
 
 
 def _is_misspelt(document: Document, path: Path, missing_key: str, keys: list[str]) -> bool:
@@ -227,7 +227,7 @@ def _keys(model: type[BaseModel]) -> list[str]:
 
 # What was found, and the fix
 
-_SURE_SIMILARITY = 0.8
+_SURE_SIMILARITY = 0.75
 _OTHER_WORDS = {
     "and": "all",
     "or": "any",

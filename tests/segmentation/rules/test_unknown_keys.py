@@ -158,6 +158,14 @@ def test_a_guess_that_is_not_sure_causes_no_mistake_of_its_own() -> None:
     assert on("{event: A, mox: 3}") == ["mox: unknown key 'mox'; did you mean 'max'?"]
 
 
+@pytest.mark.parametrize("key", ["wen", "whn", "whem", "hwen", "When"])
+def test_a_key_with_one_wrong_letter_hides_no_mistake(key: str) -> None:
+    found = report(f"version: 1\nsegments: {{a: {{{key}: {{event: Order *}}}}}}")
+    assert len(found) == 2
+    assert f"line 2: segments.a.{key}: unknown key {key!r}; did you mean 'when'?" in found
+    assert any("segments.a.when.event: found 'Order *'; a name has no wildcards" in line for line in found)
+
+
 @pytest.mark.parametrize("measure", ["{of: properties.sku}", "{of: properties.sku, at_least: 2}"])
 def test_count_takes_no_path(measure: str) -> None:
     found = "unknown key 'of'; count takes no path; distinct: {of: …} counts the different values at a path"
