@@ -118,8 +118,8 @@ def causes(paths: tuple[str, ...], reason: str) -> Iterator[str]:
         yield f"{looks}: {found.advice}{_command(found, named[0])}"
     if not files:
         message = _first_message(paths, reason)
-        example = f", the first because of {message}" if message else ""
-        yield f"most have the reason {reason}{example}; docs/dead-letters.md has the fix for every reason"
+        example = f", first with the message “{message}”" if message else ""
+        yield f"the most frequent reason is {reason}{example}; docs/dead-letters.md has the fix for every reason"
 
 
 def _command(found: ForeignFormat, path: str) -> str:
@@ -140,7 +140,7 @@ def _first_message(paths: tuple[str, ...], reason: str) -> str | None:
                 parse_event(line)
             except InvalidEvent as error:
                 if error.reason == reason:
-                    return f"“{error}”"
+                    return str(error)
     return None
 
 

@@ -83,8 +83,11 @@ class Job:
 
     def run(self, lines: list[Line], *flags: str, as_of: str = AS_OF) -> Outcome:
         reset_totals()
-        assert main([*self.flags(lines, as_of), *flags]) == 0
-        return self.outcome()
+        status = main([*self.flags(lines, as_of), *flags])
+        outcome = self.outcome()
+        are_most = len(outcome.dead_letters) * 2 > outcome.counts["events_read"]
+        assert status == (are_most and "--runner=FnApiRunner" not in flags)  # other runners have no summary
+        return outcome
 
     def outcome(self) -> Outcome:
         return Outcome(total_counts(), self._rows("dead"), self._rows("history"))
@@ -189,10 +192,11 @@ def test_the_ends_of_time(job: Job, redis_client: redis.Redis) -> None:
 def test_the_log_of_the_process_names_nobody(job: Job) -> None:
     lines = [*BAD, *GOOD]
     command = [sys.executable, "-m", "pipeline.main", *job.flags(lines, AS_OF)]
-    result = subprocess.run(command, capture_output=True, check=True)
+    result = subprocess.run(command, capture_output=True)
+    assert result.returncode == (len(BAD) > len(GOOD)), result
     assert job.outcome().kept().total() == len(BAD)
     said = (result.stdout + result.stderr).decode()
-    fields = {"messageId", "anonymousId", "timestamp", "properties", "products"}
+    fields = {"messageId", "anonymousId", "timestamp", "properties", "products", "segments"}
     for line in lines:
         words = set(re.findall(r"[^\s\"\\{}\[\]:,]{8,}", line.data.decode("utf-8", "replace"))) - fields
         assert not [word for word in words if word in said], line.note

@@ -284,7 +284,7 @@ def test_without_a_cause_in_the_format_says_the_first_mistake_of_the_most_freque
     status, _, said = runs.run(runs.keep("log.jsonl", b"\n".join([b"no", *bad])))
     assert status == 1
     assert said[1] == (
-        "segments run: most have the reason missing_message_id, the first because of “messageId: expected a"
+        "segments run: the most frequent reason is missing_message_id, first with the message “messageId: expected a"
         " non-empty text”; docs/dead-letters.md has the fix for every reason"
     )
 
@@ -299,7 +299,7 @@ def test_a_reason_that_is_not_of_the_format_is_said_too(runs: Runs) -> None:
     assert status == 1
     assert said == [
         "segments run: 4 of 4 lines became dead letters (tracking_plan 4)",
-        "segments run: most have the reason tracking_plan; docs/dead-letters.md has the fix for every reason",
+        "segments run: the most frequent reason is tracking_plan; docs/dead-letters.md has the fix for every reason",
     ]
 
 
