@@ -109,7 +109,7 @@ class Blob:
 @pytest.mark.parametrize(
     "content",
     [b"one\ntwo\n", gzip.compress(b"one\ntw") + gzip.compress(b"o\n")],
-    ids=["plain", "packed in two members"],
+    ids=["plain", "gzip of two members"],
 )
 def test_a_file_on_gs_is_unpacked_too(monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr(FileSystems, "open", lambda path, **_: BlobReader(Blob(content)))

@@ -322,7 +322,11 @@ def test_a_file_on_gs_is_read_by_gcloud(monkeypatch: pytest.MonkeyPatch) -> None
 # Nothing to process
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", gzip.compress(b""), b"\xef\xbb\xbf"])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\n\n", gzip.compress(b""), b"\xef\xbb\xbf"],
+    ids=["nothing", "blank lines", "gzip of nothing", "byte order mark"],
+)
 def test_an_empty_log_is_said_and_is_no_failure(runs: Runs, content: bytes) -> None:
     log = runs.keep("log.jsonl", content)
     status, summary, said = runs.run(log)
