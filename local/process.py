@@ -30,6 +30,7 @@ class Child:
       log: the file for the program's output; an existing file is replaced.
       stdin: the program's input. Other processes cannot read it, so it can contain secrets.
       environment: the program's environment variables; by default those of this process.
+      folder: the program's working directory; by default that of this process.
       at_end: the signal that ends the program if this process ends without stopping it.
 
     Raises:
@@ -43,6 +44,7 @@ class Child:
         *,
         stdin: bytes = b"",
         environment: Mapping[str, str] | None = None,
+        folder: Path | None = None,
         at_end: Literal["KILL", "TERM"] = "KILL",
     ) -> None:
         self._name = os.path.basename(command[0])
@@ -52,6 +54,7 @@ class Child:
                 self._process = subprocess.Popen(
                     command,
                     env=None if environment is None else dict(environment),
+                    cwd=folder,
                     stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
@@ -111,33 +114,43 @@ class Child:
         """
         return self._process.wait(seconds)
 
+    def terminate(self) -> None:
+        """Sends SIGTERM to the program, and does not wait."""
+        self._process.terminate()
+
     def stop(self, seconds: float | None = None) -> bool:
         """Sends SIGTERM to the program and waits; returns whether it ended with status 0 and was not killed.
+
+        If the wait is interrupted, the program still ends with this process.
 
         Args:
           seconds: the time before the program is killed; by default 10.
         """
-        self._end_watchdog()
         self._process.terminate()
         try:
-            return self._process.wait(_STOP_SECONDS if seconds is None else seconds) == 0
+            status = self._process.wait(_STOP_SECONDS if seconds is None else seconds)
         except subprocess.TimeoutExpired:
             self.kill()
             return False
+        self._end_watchdog()
+        return status == 0
 
     def kill(self) -> None:
         """Kills the program and waits for its end."""
-        self._end_watchdog()
         self._process.kill()
         self._process.wait()
+        self._end_watchdog()
 
     def log_tail(self) -> str:
         """Returns the last 2000 characters of the program's log."""
         return self._log.read_text(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip() or "it wrote no log"
 
     def _end_watchdog(self) -> None:
-        """Ends the watchdog, before the program is waited for: after that, its process id can be another's."""
-        atexit.unregister(self.stop)
+        """Ends the watchdog as soon as the program has been waited for: its process id can now be another's.
+
+        Not earlier: if this process is interrupted while it waits, the watchdog is what ends the program.
+        """
         if self._watchdog.poll() is None:
             self._watchdog.kill()
         self._watchdog.communicate()
+        atexit.unregister(self.stop)

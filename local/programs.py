@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, NoReturn, Self
 
-from supervisor.xmlrpc import SupervisorTransport
+from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from local.process import Child, ChildError
 
@@ -24,6 +24,9 @@ _STOP_SECONDS = 30
 _EXPLAIN_SECONDS = 5
 _SHORT_DIRECTORY = "/tmp"  # $TMPDIR can be too long for a socket's path
 _ENDED = ("EXITED", "FATAL", "STOPPED")
+_POLL_SECONDS = 0.05
+_KILL_SECONDS = 5
+"""The time between SIGKILL and the end of all programs."""
 _LOG_TAIL_CHARACTERS = 2000
 
 
@@ -91,16 +94,17 @@ class Programs:
         """
         self.log(name).unlink(missing_ok=True)
         try:
-            self._call("startProcess", name, False)
+            self._request("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
             raise ProgramError(f"{name} cannot be started: {fault.faultString}") from None
         self._started.append(name)
+        self._note_pids()
         deadline = time.monotonic() + ready_seconds
         while not is_ready():
             self.check()
             if time.monotonic() > deadline:
                 raise ProgramError(f"{name} is not ready after {ready_seconds:g} s: {self.log_tail(name)}")
-            time.sleep(0.05)
+            time.sleep(_POLL_SECONDS)
         self.check()
 
     def check(self) -> None:
@@ -127,12 +131,16 @@ class Programs:
         deadline = time.monotonic() + _EXPLAIN_SECONDS
         while time.monotonic() < deadline:
             self.check()
-            time.sleep(0.05)
+            time.sleep(_POLL_SECONDS)
         raise ProgramError(f"a program does not answer ({type(error).__name__}: {error})") from error
 
     def has_ended(self, name: str) -> bool:
-        """Returns whether a program was started and has ended."""
-        return name in self._started and self._call("getProcessInfo", name)["statename"] in _ENDED
+        """Returns whether a program was started and has ended.
+
+        Raises:
+          ProgramError: supervisord ended.
+        """
+        return name in self._started and self._request("getProcessInfo", name)["statename"] in _ENDED
 
     def log(self, name: str) -> Path:
         """Returns the path of a program's log."""
@@ -144,30 +152,73 @@ class Programs:
         text = log.read_text(errors="replace")[-_LOG_TAIL_CHARACTERS:].strip() if log.exists() else ""
         return f"{text or 'its log is empty'} ({log})"
 
-    def stop(self) -> None:
-        """Stops the programs one after the other, in reverse order. Does nothing if none runs."""
-        if self._supervisord is not None:
-            try:
-                ended = self._supervisord.stop((len(self._started) + 1) * _STOP_SECONDS)
-            except BaseException:  # interrupted, for example by Ctrl-C: do not wait any longer
+    def end(self, name: str, is_urgent: Callable[[], bool] = lambda: False) -> None:
+        """Stops one program, and returns when it has ended. Does nothing if it does not run.
+
+        Args:
+          name: the program's name.
+          is_urgent: returns whether to wait no longer; then all programs are killed.
+
+        Raises:
+          ProgramError: supervisord ended.
+        """
+        if self._supervisord is None or name not in self._started:
+            return
+        with contextlib.suppress(xmlrpc.client.Fault):  # it has ended
+            self._request("stopProcess", name, False)
+        while not self.has_ended(name):
+            if is_urgent():
                 self.kill()
-                raise
-            if not ended:
-                self.kill()
-        self._supervisord = None
-        shutil.rmtree(self._directory, ignore_errors=True)
+                return
+            time.sleep(_POLL_SECONDS)
+        self._pids[name] = 0
+
+    def stop(self, is_urgent: Callable[[], bool] = lambda: False) -> None:
+        """Stops the programs one after the other, in reverse order. Does nothing if none runs.
+
+        Args:
+          is_urgent: returns whether to wait no longer; then all programs are killed.
+
+        Raises:
+          ProgramError: a program is left, although it was killed.
+        """
+        try:
+            with contextlib.suppress(ProgramError):  # supervisord stops them, or has ended
+                for name in reversed(self._started):
+                    self.end(name, is_urgent)
+            self._stop_supervisord(is_urgent)
+        except BaseException:  # interrupted, for example by Ctrl-C: do not wait any longer
+            self.kill()
+            raise
+        finally:
+            shutil.rmtree(self._directory, ignore_errors=True)
+        if left := [name for name, pid in self._pids.items() if _runs(pid)]:
+            raise ProgramError(f"killed, but not ended yet: {', '.join(left)}")
+
+    def _stop_supervisord(self, is_urgent: Callable[[], bool]) -> None:
+        """Stops supervisord, which stops what still runs; kills what is left."""
+        if self._supervisord is None:
+            return
+        self._supervisord.terminate()
+        deadline = time.monotonic() + (len(self._started) + 1) * _STOP_SECONDS
+        while self._supervisord.runs and not is_urgent() and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)
+        self.kill()
 
     def kill(self) -> None:
-        """Kills all programs and supervisord at once, even during `stop`."""
+        """Kills all programs and supervisord at once, and waits at most 5 s for their end."""
         if self._supervisord is None:
             return
         with contextlib.suppress(ProgramError):
             self._note_pids()
+        for pid in filter(None, self._pids.values()):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(pid, signal.SIGKILL)  # each program leads its own process group
+        deadline = time.monotonic() + _KILL_SECONDS
+        while any(map(_runs, self._pids.values())) and time.monotonic() < deadline:
+            time.sleep(_POLL_SECONDS)  # supervisord waits for them, so it is killed last
         self._supervisord.kill()
-        for pid in self._pids.values():
-            if pid:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(pid, signal.SIGKILL)  # each program leads its own process group
+        self._supervisord = None
 
     def _launch(self) -> None:
         configuration = Path(self._directory) / "supervisord.conf"
@@ -225,11 +276,37 @@ class Programs:
             supervisor = xmlrpc.client.ServerProxy("http://localhost", transport=transport).supervisor
             return getattr(supervisor, method)(*arguments)
 
+    def _request(self, method: str, *arguments: Any) -> Any:
+        """Calls the API of a supervisord that ran before.
+
+        Raises:
+          ProgramError: supervisord ended, or is ending.
+          xmlrpc.client.Fault: supervisord refuses the call.
+        """
+        try:
+            return self._call(method, *arguments)
+        except xmlrpc.client.Fault as fault:
+            if fault.faultCode == Faults.SHUTDOWN_STATE:
+                raise ProgramError("supervisord is ending") from None
+            raise
+        except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
+            raise ProgramError(f"supervisord ended ({type(error).__name__})") from None
+
     def _note_pids(self) -> list[dict[str, Any]]:
         """Returns supervisord's state of the programs; keeps their process ids for `kill`."""
-        try:
-            processes = list(self._call("getAllProcessInfo"))
-        except (OSError, http.client.HTTPException, xmlrpc.client.Error) as error:
-            raise ProgramError(f"supervisord ended ({type(error).__name__})") from None
+        processes = list(self._request("getAllProcessInfo"))
         self._pids = {process["name"]: process["pid"] for process in processes}
         return processes
+
+
+def _runs(process_group: int) -> bool:
+    """Returns whether a process group has a process; 0 is none."""
+    if not process_group:
+        return False
+    try:
+        os.killpg(process_group, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # macOS: it has ended, and nobody has waited for it
+        return False
+    return True

@@ -5,12 +5,14 @@ from typing import Literal
 
 
 def start_watchdog(pid: int, signal: Literal["KILL", "TERM"] = "KILL") -> subprocess.Popen[bytes]:
-    """Starts a watchdog that signals a child of this process when this process has ended.
+    """Starts a watchdog that signals a child of this process, and its process group, when this process has ended.
 
-    The watchdog notices the end because the pipe from this process closes. A child that ended keeps its process id
-    until it is waited for. Kill the watchdog before that, so that it cannot signal another process.
+    The child must lead its process group. The watchdog notices the end because the pipe from this process closes; it
+    ignores the signals that end this process, because some senders signal everything that they find. A child that
+    ended keeps its process id until it is waited for. Kill the watchdog right after that, so that it cannot signal
+    another process.
     """
-    script = f'read -r line; kill -{signal} "$0"'
+    script = f'trap "" HUP INT TERM; read -r line; kill -s {signal} -- "-$0"'
     return subprocess.Popen(
         ["/bin/sh", "-c", script, str(pid)],
         stdin=subprocess.PIPE,

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
+from local.process import Child
 from local.pubsub_emulator import free_port
 from tests.waiting import HANGS_AFTER_SECONDS, until
 
@@ -45,7 +46,7 @@ class Reader:
         self._folder = folder
         self._ports = {port: str(free_port()) for port in _PORTS}
         self._functions = ""
-        self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self.running: dict[str, Child] = {}
 
     def take(self, step: Step) -> None:
         script = self._adapted(step.block)
@@ -53,34 +54,35 @@ class Reader:
             self._functions += script
         elif step.action == "keeps running":
             name, sign = step.word.split(", says ")
-            self.running[name] = self._start(script, name)
+            self.running[name] = Child(["bash", "-c", script], self._log(name), folder=ROOT)
             until(lambda: sign in self.said(name), sign)
         elif step.action == "shows":
             until(lambda: step.word in self.type_in(script).stdout, step.word)
         elif step.action == "interrupt":
             os.killpg(self.running[step.word].pid, signal.SIGINT)  # as a terminal does
             assert self.running[step.word].wait(HANGS_AFTER_SECONDS) == 0, self.said(step.word)
+            self.running.pop(step.word).stop()
         else:
             result = self.type_in(script)
             assert result.returncode == 0, result
 
     def end(self) -> None:
         """Ends what still runs."""
-        for process in reversed(self.running.values()):
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGTERM)
-            process.wait(HANGS_AFTER_SECONDS)
+        for program in reversed(self.running.values()):
+            if program.runs:
+                os.killpg(program.pid, signal.SIGTERM)
+                program.wait(HANGS_AFTER_SECONDS)
+            program.stop()
 
     def type_in(self, script: str) -> "subprocess.CompletedProcess[str]":
         command = ["bash", "-e", "-o", "pipefail", "-c", self._functions + script]
         return subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
 
     def said(self, name: str) -> str:
-        return (self._folder / f"{name}.log").read_text()
+        return self._log(name).read_text()
 
-    def _start(self, script: str, name: str) -> "subprocess.Popen[bytes]":
-        with (self._folder / f"{name}.log").open("ab") as log:
-            return subprocess.Popen(["bash", "-c", script], cwd=ROOT, stdout=log, stderr=log, process_group=0)
+    def _log(self, name: str) -> Path:
+        return self._folder / f"{name}.log"
 
     def _adapted(self, script: str) -> str:
         own = {**self._ports, ".venv/bin/": f"{Path(sys.executable).parent}/", "out/": f"{self._folder}/"}

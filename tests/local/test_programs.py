@@ -155,8 +155,38 @@ def test_no_patience_when_asked_again(tmp_path: Path) -> None:
     assert started.none_is_left()
 
 
+def test_no_patience_when_it_is_urgent(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", ASKS_AGAIN, "stubborn", str(os.getpid())]
+    asked: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: asked.append(number))
+    with Programs([Program("stubborn", command)], tmp_path, {}) as stubborn:
+        started = Started(stubborn, "stubborn")
+        stubborn.stop(lambda: bool(asked))
+        assert started.none_is_left()
+    signal.signal(signal.SIGALRM, before)
+
+
+def test_one_can_end_before_the_others(programs: Programs, ends: Path) -> None:
+    with programs:
+        Started(programs, "first", "second")
+        programs.end("first")
+        assert ends.read_text() == "first "
+        programs.end("first")
+        programs.end("brief")
+    assert ends.read_text() == "first second "
+
+
+def test_end_in_order_when_supervisord_was_told_so_by_others(programs: Programs, ends: Path) -> None:
+    with programs:
+        started = Started(programs, "first", "second")
+        started.supervisord.terminate()
+    assert ends.read_text() == "second first "
+    assert started.none_is_left()
+
+
+@pytest.mark.parametrize("disturbed", [False, True], ids=["alone", "after a signal to all"])
 def test_end_with_the_process_that_started_them_however_that_ends(
-    tmp_path: Path, ends: Path, script: str
+    tmp_path: Path, ends: Path, script: str, disturbed: bool
 ) -> None:
     parent_script = (
         "import sys, time\n"
@@ -173,6 +203,9 @@ def test_end_with_the_process_that_started_them_however_that_ends(
         assert parent.stdout is not None
         assert parent.stdout.readline() == b"ready\n"
         left = psutil.Process(parent.pid).children(recursive=True)
+        for watchdog in (child for child in left if child.cmdline()[0] == "/bin/sh" and disturbed):
+            watchdog.send_signal(signal.SIGHUP)
+            watchdog.send_signal(signal.SIGTERM)
         parent.kill()
     _, alive = psutil.wait_procs(left, HANGS_AFTER_SECONDS)
     assert not alive
