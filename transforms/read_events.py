@@ -76,6 +76,12 @@ def _opened(path: str) -> Any:
     return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
 
 
+def to_message(message: PubsubMessage) -> Message:
+    """Converts a message of Beam's source."""
+    published_at = message.publish_time
+    return Message(message.data, int(published_at.timestamp() * 1000), dict(message.attributes or {}))
+
+
 @dataclasses.dataclass
 class ReadSubscription(beam.PTransform):
     """Emits each Pub/Sub message, at least once and in any order. The watermark follows publish time.
@@ -85,15 +91,11 @@ class ReadSubscription(beam.PTransform):
     """
 
     subscription: str
+    to_message = staticmethod(to_message)  # a local run replaces it too
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[Message]:
-        return root | "Pull" >> self.pull() | "ToMessages" >> beam.Map(_to_message)
+        return root | "Pull" >> self.pull() | "ToMessages" >> beam.Map(self.to_message)
 
     def pull(self) -> Any:
         """Returns Beam's own step, which a local run replaces."""
         return beam.io.ReadFromPubSub(subscription=self.subscription, with_attributes=True)
-
-
-def _to_message(message: PubsubMessage) -> Message:
-    published_at = message.publish_time
-    return Message(message.data, int(published_at.timestamp() * 1000), dict(message.attributes or {}))

@@ -4,18 +4,20 @@ import dataclasses
 from collections.abc import Callable
 from typing import Any
 
+from pipeline.local_run.job_status import to_counted_message
 from transforms.read_events import ReadSubscription
 
 
 @dataclasses.dataclass
 class ReadGatedSubscription(ReadSubscription):
-    """Emits each Pub/Sub message, like `ReadSubscription`, but only on BundleBasedDirectRunner.
+    """Emits and counts each Pub/Sub message, like `ReadSubscription`, but only on BundleBasedDirectRunner.
 
     Args:
       before_pull: called before every pull. An exception from it ends the run.
     """
 
     before_pull: Callable[[], None]
+    to_message = staticmethod(to_counted_message)
 
     def pull(self) -> Any:
         """Returns Beam's step that reads Pub/Sub, with a source that calls `before_pull`."""

@@ -21,11 +21,13 @@ from pipeline.graph import READ_EVENTS, build
 from pipeline.local_run.counts import profile_counts
 from pipeline.local_run.gated_subscription import ReadGatedSubscription
 from pipeline.local_run.heartbeat import Heartbeat
+from pipeline.local_run.job_status import note_decided, reset_status, write_status
 from pipeline.local_run.periodically import Periodically
 from transforms.step_metrics import Observed, reset_totals, total_counts, total_observations
 
 HEARTBEAT_SECONDS = 0.5
 SUMMARY_SECONDS = 60.0
+STATUS_SECONDS = 0.25
 _LOGGER = logging.getLogger(__name__)
 _RUNNER_LOGGER = logging.getLogger("apache_beam.runners.direct.executor")
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
@@ -56,6 +58,7 @@ class Gate:
         Raises:
           Stopped: the gate is closed.
         """
+        note_decided()
         if self._is_closed:
             _RUNNER_LOGGER.setLevel(logging.CRITICAL)  # the runner would log four tracebacks for `Stopped`
             raise Stopped
@@ -77,12 +80,14 @@ def run_live(
         require_topic("changes_topic", config.changes_topic)
     gate = Gate()
     reset_totals()
+    reset_status()
     read = ReadGatedSubscription(subscription.name, gate.check)
     build(pipeline | READ_EVENTS >> read, config)
     with (
         Heartbeat(subscription.name) as heartbeat,
         Periodically(HEARTBEAT_SECONDS, heartbeat.beat) as beats,
         Periodically(SUMMARY_SECONDS, _log_summary),
+        Periodically(STATUS_SECONDS, write_status),
         _on_signal(gate.close, beats.now),
     ):
         result = pipeline.run()
@@ -91,6 +96,7 @@ def run_live(
             _wait(result)
         finally:
             _log_summary()
+    write_status()
     _LOGGER.info("live: ended; all pulled messages are processed")
     return result
 

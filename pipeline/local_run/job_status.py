@@ -1,0 +1,73 @@
+"""How far a live run on this machine has come: which messages are decided, and their status file."""
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+from apache_beam.io.gcp.pubsub import PubsubMessage
+
+from segmentation.control import CONTROL_ATTRIBUTE
+from segmentation.messages import Message
+from transforms.read_events import to_message
+
+STATUS_VARIABLE = "LIVE_STATUS_FILE"
+"""An environment variable: the path of the status file. Without it, none is written."""
+_LOGGER = logging.getLogger(__name__)
+
+
+class Progress(NamedTuple):
+    """Messages of one run."""
+
+    events: int = 0
+    """How many, without heartbeats."""
+    newest_publish_time_ms: int | None = None
+    """The publish time of the newest one, in Unix milliseconds; heartbeats count."""
+
+
+_pulled = Progress()  # of this process: Beam copies steps, so that none of them can have the total
+_decided = Progress()
+
+
+def to_counted_message(message: PubsubMessage) -> Message:
+    """Converts a message, and counts it as pulled."""
+    global _pulled
+    converted = to_message(message)
+    is_event = CONTROL_ATTRIBUTE not in converted.attributes
+    newest_ms = max(converted.publish_time_ms or 0, _pulled.newest_publish_time_ms or 0)
+    _pulled = Progress(_pulled.events + is_event, newest_ms)
+    return converted
+
+
+def note_decided() -> None:
+    """Notes that the results of all pulled messages are written."""
+    global _decided
+    _decided = _pulled
+
+
+def reset_status() -> None:
+    """Sets all to zero, at the start of a run."""
+    global _pulled, _decided
+    _pulled = _decided = Progress()
+
+
+def write_status() -> None:
+    """Writes the status file, as one JSON object, if the environment names one.
+
+    A failure to write is logged as a warning, because the run loses nothing by it.
+    """
+    name = os.environ.get(STATUS_VARIABLE)
+    if not name:
+        return
+    decided = _decided
+    status = {
+        "events_decided": decided.events,
+        "newest_publish_time_ms": decided.newest_publish_time_ms,
+    }
+    path, draft = Path(name), Path(f"{name}.new")
+    try:
+        draft.write_text(json.dumps(status) + "\n")
+        draft.replace(path)  # at once, so that a reader sees a whole object
+    except OSError as error:
+        _LOGGER.warning("the status file %s cannot be written: %s", path, error.strerror)
