@@ -26,8 +26,9 @@ setup: $(READY) ## Install the dependencies into .venv (every other target does 
 run: $(READY) ## Process real shop events into an embedded Redis and print what came out (LOG=views)
 	$(BIN)/python -m commands.cli demo --log $(LOG)
 
+live: export LIVE_CALLED_BY_MAKE := 1
 live: $(READY) ## Run the whole system on this machine until Ctrl-C (REPLAY=60: replay LOG 60 times as fast)
-	@$(BIN)/python -m services.live $(if $(REPLAY),--replay $(REPLAY) --log $(LOG)) $(ARGS)
+	@exec $(BIN)/python -m services.live $(if $(REPLAY),--replay $(REPLAY) --log $(LOG)) $(ARGS)
 
 test: $(READY) ## Run the tests, without a network (ARGS="-k name" for some of them, WORKERS=0 for one process)
 	$(BIN)/python -m pytest -n $(WORKERS) -m "not long" $(ARGS)

@@ -7,6 +7,8 @@ from typing import Any
 
 import redis
 
+from segmentation.timestamps import format_timestamp
+from stores.clock import Clock, system_clock_ms
 from stores.segments.keys import DEFAULT_KEY_PREFIX
 from stores.segments.reader import SegmentReader
 
@@ -20,9 +22,13 @@ class Changes:
     Args:
       url: the URL of Redis.
       key_prefix: the prefix of all keys.
+      clock: returns the processing time.
     """
 
-    def __init__(self, url: str, key_prefix: str = DEFAULT_KEY_PREFIX) -> None:
+    def __init__(
+        self, url: str, key_prefix: str = DEFAULT_KEY_PREFIX, clock: Clock = system_clock_ms
+    ) -> None:
+        self._clock = clock
         self._client = redis.Redis.from_url(url, protocol=2)
         self._reader = SegmentReader(self._client, key_prefix)
         self._last_id = "0"
@@ -32,20 +38,29 @@ class Changes:
         entries = self._reader.changes_after(self._last_id, _MAX_CHANGES, wait_ms)
         if entries:
             self._last_id = entries[-1][0]
-        return [change_line(fields) for _, fields in entries]
+        today = format_timestamp(self._clock())[:10]
+        return [change_line(fields, today) for _, fields in entries]
 
     def close(self) -> None:
         """Closes the connection."""
         self._client.close()
 
 
-def change_line(fields: dict[str, str]) -> str:
-    """Formats a change, such as `12:00:00  ada  entered  visitor  until 2026-03-02 12:30:00`."""
-    line = (
-        f"{_time(fields['event_time'])[11:]}  {fields['profile_id']}  {fields['change']}  {fields['segment']}"
-    )
+def change_line(fields: dict[str, str], today: str) -> str:
+    """Formats a change, such as `12:00:00  ada  entered  visitor  until 2026-03-02 12:30:00`.
+
+    Args:
+      fields: the change.
+      today: the date of today in UTC, such as 2026-03-02; an event time on another date is shown with its date.
+    """
+    at = _short_time(fields["event_time"], today)
+    line = f"{at}  {fields['profile_id']}  {fields['change']}  {fields['segment']}"
     expires_at = fields.get("expires_at")
     return f"{line}  until {_time(expires_at)}" if expires_at else line
+
+
+def _short_time(timestamp: str, today: str) -> str:
+    return _time(timestamp).removeprefix(f"{today} ")
 
 
 def _time(timestamp: str) -> str:
@@ -65,16 +80,29 @@ class DeadLetters:
 
     def take(self) -> list[dict[str, Any]]:
         """Returns and acknowledges up to 100 new dead letters."""
-        answer = post(f"{self._address}:pull", {"maxMessages": 100, "returnImmediately": True})
-        received = answer.get("receivedMessages", [])
-        if received:
-            post(f"{self._address}:acknowledge", {"ackIds": [message["ackId"] for message in received]})
-        return [json.loads(base64.b64decode(message["message"]["data"])) for message in received]
+        return [json.loads(base64.b64decode(message["data"])) for message in pull(self._address, 100)]
 
 
 def dead_letter_line(letter: dict[str, Any]) -> str:
     """Formats a dead letter."""
     return f"{_time(letter['received_at'])[11:]}  dead letter  {letter['reason']}  {letter['message']}"
+
+
+def pull(subscription: str, most: int) -> list[dict[str, Any]]:
+    """Returns and acknowledges messages of a subscription of the emulator; none if there are none now.
+
+    Args:
+      subscription: its address at the emulator.
+      most: how many to take at most.
+
+    Raises:
+      OSError: the response is an error, or there is none.
+    """
+    answer = post(f"{subscription}:pull", {"maxMessages": most, "returnImmediately": True})
+    received = answer.get("receivedMessages", [])
+    if received:
+        post(f"{subscription}:acknowledge", {"ackIds": [message["ackId"] for message in received]})
+    return [message["message"] for message in received]
 
 
 def post(address: str, body: dict[str, Any], method: str = "POST") -> dict[str, Any]:

@@ -16,6 +16,15 @@ from typing import Any, NamedTuple
 from segment.analytics.client import Client
 
 from segmentation.timestamps import parse_timestamp
+from services.live.backlog import Backlog, Waiting
+from stores.clock import Clock, system_clock_ms
+
+_MAX_WAITING = 200
+"""The most events that wait for the job: one to two seconds on a small machine, and enough for 500 events a second,
+since the count of decided events is up to 0.4 s old."""
+_MESSAGES_PER_LOOK = 20
+_HOLD_SECONDS = 0.1
+_RATE_SECONDS = 5
 
 
 class ScheduledMessage(NamedTuple):
@@ -47,18 +56,78 @@ def schedule_log(
         )
 
 
+class Brake:
+    """Holds a replay while the job is behind, so that events do not pile up.
+
+    Args:
+      read_waiting: returns what the job has not decided; None if that is not known yet.
+      unsent: returns how many messages the SDK has not sent.
+      say: shows a line.
+      sleep: waits for seconds.
+      clock: returns the processing time.
+    """
+
+    def __init__(
+        self,
+        read_waiting: Callable[[], Waiting | None],
+        unsent: Callable[[], int],
+        say: Callable[[str], None],
+        sleep: Callable[[float], None] = time.sleep,
+        clock: Clock = system_clock_ms,
+    ) -> None:
+        self._read_waiting = read_waiting
+        self._unsent = unsent
+        self._say = say
+        self._sleep = sleep
+        self._clock = clock
+        self._first: tuple[int, int] | None = None
+        self._has_spoken = False
+        self.held_ms = 0
+        """How long the replay was held so far."""
+
+    def hold(self) -> bool:
+        """Waits until few events wait for the job; returns whether it had to."""
+        started_ms, has_waited = self._clock(), False
+        while (waiting := self._read_waiting()) is None or waiting.events + self._unsent() > _MAX_WAITING:
+            self._sleep(_HOLD_SECONDS)
+            has_waited = True
+            if waiting is not None:
+                self._note_rate(waiting)
+        if has_waited:
+            self.held_ms += self._clock() - started_ms
+        return has_waited
+
+    def _note_rate(self, waiting: Waiting) -> None:
+        """Says once how many events a second the job decides, when that has been seen for a few seconds."""
+        now_ms = self._clock()
+        if self._first is None:
+            self._first = now_ms, waiting.decided
+        seconds = (now_ms - self._first[0]) / 1000
+        if not self._has_spoken and seconds >= _RATE_SECONDS:
+            self._has_spoken = True
+            rate = (waiting.decided - self._first[1]) / seconds
+            self._say(f"slowed down: the job decides about {rate:.0f} events a second on this machine")
+
+
 def replay_log(
-    scheduled: Iterator[ScheduledMessage], client: Client, sleep: Callable[[float], None] = time.sleep
+    scheduled: Iterator[ScheduledMessage],
+    client: Client,
+    brake: Brake,
+    sleep: Callable[[float], None] = time.sleep,
 ) -> int:
-    """Sends each message at its time; returns their number when the collector has answered for all of them."""
-    sent = 0
-    for sent, (message, send_at_ms, timestamp_ms) in enumerate(scheduled, 1):  # noqa: B007
-        wait_ms = send_at_ms - time.time() * 1000
+    """Sends each message at its time; returns their number when the collector has answered for all of them.
+
+    When the brake holds the replay, all later times shift: time passes more slowly in the replay, and no event is late
+    because of it.
+    """
+    sent, shift_ms = 0, 0.0
+    for sent, (message, send_at_ms, timestamp_ms) in enumerate(scheduled, 1):
+        wait_ms = send_at_ms + shift_ms - time.time() * 1000
         if wait_ms > 0:
             sleep(wait_ms / 1000)
-        while client.queue.full():  # the SDK drops a message if its queue is full
-            sleep(0.01)
-        _send(client, message, datetime.fromtimestamp(timestamp_ms / 1000, UTC))
+        if sent % _MESSAGES_PER_LOOK == 1 and brake.hold():
+            shift_ms = max(shift_ms, time.time() * 1000 - send_at_ms)
+        _send(client, message, datetime.fromtimestamp((timestamp_ms + shift_ms) / 1000, UTC))
     client.flush()
     client.join()
     return sent
@@ -100,6 +169,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("log", type=Path, help="A gzipped log of JSON lines.")
     parser.add_argument("--speed", type=float, required=True, help="The seconds of the log that pass in 1 s.")
     parser.add_argument("--collector", required=True, metavar="URL", help="The collector's URL.")
+    parser.add_argument("--status_file", type=Path, required=True, help="The job's status file.")
     parser.add_argument("--write_key", required=True, help="The write key of one of its sources.")
     options = parser.parse_args(argv)
     refused: list[str] = []
@@ -109,12 +179,19 @@ def main(argv: Sequence[str] | None = None) -> int:
         on_error=lambda error, batch: refused.append(f"{len(batch)} messages were refused: {error}"),
         gzip=True,
     )
+    brake = Brake(Backlog(options.collector, options.status_file).read, client.queue.qsize, _say)
     started = time.time()
-    sent = replay_log(schedule_log(read_messages(options.log), options.speed, started * 1000), client)
+    scheduled = schedule_log(read_messages(options.log), options.speed, started * 1000)
+    sent = replay_log(scheduled, client, brake)
     for refusal in refused:
         print(refusal, file=sys.stderr)
-    print(f"{sent:,} messages of {options.log.name} sent in {time.time() - started:.0f} s", flush=True)
+    slower = f", of which {brake.held_ms / 1000:.0f} s waiting for the job" if brake.held_ms > 1000 else ""
+    _say(f"{sent:,} messages of {options.log.name} sent in {time.time() - started:.0f} s{slower}")
     return 1 if refused else 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)
 
 
 if __name__ == "__main__":

@@ -1,21 +1,22 @@
 """Runs the whole system on one machine: its programs, their order, and a check of readiness for each."""
 
 import contextlib
-import shutil
 import socket
 import sys
 import urllib.request
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Any, NamedTuple, Self
 
 import redis
 
 from local.embedded_redis import redis_program
-from local.programs import Program, Programs
-from local.pubsub_emulator import answers, emulator_command, free_port
-from services.live.news import post
+from local.programs import Program, ProgramError, Programs
+from local.pubsub_emulator import answers, emulator_command
+from segmentation.control import CONTROL_ATTRIBUTE
+from services.live.news import post, pull
+from services.live.output_folder import STATUS, OutputFolder
 
 PROJECT = "projects/live-segments"
 EVENTS_TOPIC = f"{PROJECT}/topics/events"
@@ -37,25 +38,40 @@ class LiveFiles(NamedTuple):
     """The folder for the history, dead letters and logs; files of an earlier run are deleted."""
 
 
+class LivePorts(NamedTuple):
+    """Ports of this machine."""
+
+    collector: int
+    redis: int
+    pubsub: int
+
+
 class LiveSystem:
     """Runs the Pub/Sub emulator, Redis, the job and the collector for a `with` block. The data is not durable.
 
     Args:
       files: the files and the output folder.
-      port: the collector's port.
+      ports: the ports of its servers.
+      check_stop: called while programs start; an exception from it ends the start.
       log_replay: arguments of `services.live.replay` without `--collector`; None: no log is replayed.
     """
 
-    def __init__(self, files: LiveFiles, port: int, log_replay: Sequence[str] | None = None) -> None:
-        self._files = files
-        self.url = f"http://{_HOST}:{port}"
-        emulator_port = free_port()
-        self.emulator = f"{_HOST}:{emulator_port}"
-        self.redis_port = free_port()
+    def __init__(
+        self,
+        files: LiveFiles,
+        ports: LivePorts,
+        check_stop: Callable[[], None] = lambda: None,
+        log_replay: Sequence[str] | None = None,
+    ) -> None:
+        self._check_stop = check_stop
+        self.url = f"http://{_HOST}:{ports.collector}"
+        self.emulator = f"{_HOST}:{ports.pubsub}"
+        self.redis_port = ports.redis
+        self.status_file = files.output / STATUS
         python = (sys.executable, "-m")
         plan = f"--tracking_plan={files.tracking_plan}"
         programs = [
-            Program("emulator", emulator_command(emulator_port)),
+            Program("emulator", emulator_command(ports.pubsub)),
             Program(
                 "redis",
                 [
@@ -91,7 +107,7 @@ class LiveSystem:
                     f"--settings={files.settings}",
                     f"--events_topic={EVENTS_TOPIC}",
                     f"--dead_letter_topic={DEAD_LETTERS_TOPIC}",
-                    f"--port={port}",
+                    f"--port={ports.collector}",
                     plan,
                 ],
             ),
@@ -99,8 +115,14 @@ class LiveSystem:
         self._replays_log = log_replay is not None
         if log_replay is not None:
             command = [*python, "services.live.replay", *log_replay, f"--collector={self.url}"]
+            command.append(f"--status_file={self.status_file}")
             programs.append(Program("replay", command, may_end=True))
-        self.programs = Programs(programs, files.output, {"PUBSUB_EMULATOR_HOST": self.emulator})
+        environment = {
+            "PUBSUB_EMULATOR_HOST": self.emulator,
+            "LIVE_STATUS_FILE": str(self.status_file.absolute()),
+        }
+        self.programs = Programs(programs, files.output, environment)
+        self.folder = OutputFolder(files.output, [*(program.name for program in programs), "supervisord"])
 
     @property
     def redis_url(self) -> str:
@@ -108,7 +130,6 @@ class LiveSystem:
         return f"redis://{_HOST}:{self.redis_port}/0"
 
     def __enter__(self) -> Self:
-        shutil.rmtree(self._files.output, ignore_errors=True)
         self.programs.__enter__()
         return self
 
@@ -126,13 +147,41 @@ class LiveSystem:
         Raises:
           ProgramError: a program ended, or did not become ready in time.
         """
-        self.programs.start("emulator", lambda: answers(self.emulator))
+        self._start("emulator", lambda: answers(self.emulator))
         self._make_topics()
-        self.programs.start("redis", self._redis_answers)
-        self.programs.start("job", self._job_takes_messages)
-        self.programs.start("collector", self._collector_is_ready)
+        self._start("redis", self._redis_answers)
+        self._start("job", self._job_takes_messages)
+        self._start("collector", self._collector_is_ready)
         if self._replays_log:
-            self.programs.start("replay", lambda: True)
+            self._start("replay", lambda: True)
+
+    def end_processing(self, is_urgent: Callable[[], bool]) -> int | None:
+        """Stops the replay, the collector and the job, in this order; Redis and the emulator go on.
+
+        Returns how many events are left in the subscription; None if that is unknown, because a program ended by
+        itself or `is_urgent` returned True, which kills all programs.
+        """
+        try:
+            for name in ("replay", "collector", "job"):
+                self.programs.end(name, is_urgent)
+            return sum(1 for _ in self._left())
+        except (ProgramError, OSError):
+            return None
+
+    def _left(self) -> Iterator[dict[str, Any]]:
+        """Yields the events in the job's subscription, and acknowledges them."""
+        subscription = f"http://{self.emulator}/v1/{EVENTS_SUBSCRIPTION}"
+        while received := pull(subscription, 1000):
+            yield from (
+                message for message in received if CONTROL_ATTRIBUTE not in message.get("attributes", {})
+            )
+
+    def _start(self, name: str, is_ready: Callable[[], bool]) -> None:
+        def is_ready_or_stopped() -> bool:
+            self._check_stop()
+            return is_ready()
+
+        self.programs.start(name, is_ready_or_stopped)
 
     def _make_topics(self) -> None:
         for topic, subscription in (

@@ -1,15 +1,20 @@
 """`make live` as a user has it: started for real, used by curl and an SDK, and ended in every way it can end."""
 
+import fcntl
 import json
 import os
+import pty
 import re
+import select
 import signal
 import socket
 import subprocess
 import sys
+import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 import redis
@@ -18,6 +23,7 @@ from local.pubsub_emulator import free_port
 from services.live.__main__ import main
 from tests.waiting import HANGS_AFTER_SECONDS, until
 
+ROOT = Path(__file__).parents[2]
 KEY = "local-server-write-key"
 
 
@@ -28,9 +34,13 @@ class System:
         self.port = free_port()
         self.output = folder / "live"
         self._screen = folder / "screen"
-        command = [sys.executable, "-m", "services.live", f"--port={self.port}", f"--output={self.output}"]
+        self.flags = [f"--port={self.port}", f"--output={self.output}", *flags]
+        self.process = self._started()
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", "services.live", *self.flags]
         with self._screen.open("wb") as screen:
-            self.process = subprocess.Popen([*command, *flags], stdout=screen, stderr=subprocess.STDOUT)
+            return subprocess.Popen(command, stdout=screen, stderr=subprocess.STDOUT)
 
     @property
     def screen(self) -> str:
@@ -54,6 +64,27 @@ class System:
                 assert probe.connect_ex(("127.0.0.1", port)) != 0
         return status
 
+    @property
+    def decided(self) -> int:
+        """How many events the job has decided, by its status file."""
+        return int(json.loads((self.output / "status.json").read_text())["events_decided"])
+
+    def signal_at_once(self, *numbers: signal.Signals) -> None:
+        """Sends signals that all arrive at one moment."""
+        for number in (signal.SIGSTOP, *numbers, signal.SIGCONT):
+            self.process.send_signal(number)
+
+    def send(self, events: int) -> None:
+        """Sends events of one user, each in its own way harmless, through the collector."""
+        batch = [
+            {"type": "track", "userId": "ada", "event": "Product Viewed", "properties": {"product_id": "p1"}}
+        ] * 100
+        for _ in range(events // 100):
+            answer = httpx.post(
+                f"http://127.0.0.1:{self.port}/v1/batch", json={"batch": batch}, auth=(KEY, ""), timeout=60
+            )
+            assert answer.json()["published"] == 100
+
     def curl(self) -> list[str]:
         """Returns the command that the screen shows to try, in words."""
         command = re.search(r"^  (curl (?:.|\n)*?')$", self.screen, re.MULTILINE)
@@ -61,12 +92,38 @@ class System:
         return ["/bin/sh", "-c", command[1]]
 
 
+class SystemInTerminal(System):
+    """`make live`, alone in a terminal, as tmux starts it."""
+
+    def _started(self) -> "subprocess.Popen[bytes]":
+        self.terminal, slave = pty.openpty()
+        up_to_date = ["-o", f"{ROOT}/.venv/.ready"]
+        command = ["make", "--directory", str(ROOT), *up_to_date, "live", f"ARGS={' '.join(self.flags)}"]
+        process = subprocess.Popen(
+            command,
+            stdin=slave,
+            stdout=slave,
+            stderr=slave,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
+        )
+        os.close(slave)
+        self._shown = b""
+        return process
+
+    @property
+    def screen(self) -> str:
+        while select.select([self.terminal], [], [], 0)[0]:
+            self._shown += os.read(self.terminal, 10_000)
+        return self._shown.decode(errors="replace").replace("\r\n", "\n")
+
+
 @pytest.fixture
 def start(tmp_path: Path) -> Iterator[Callable[..., System]]:
     systems = []
 
-    def started(*flags: str) -> System:
-        systems.append(System(tmp_path, *flags))
+    def started(*flags: str, kind: type[System] = System) -> System:
+        systems.append(kind(tmp_path, *flags))
         systems[-1].await_ready()
         return systems[-1]
 
@@ -84,7 +141,7 @@ def without_what_differs(screen: str) -> str:
 
 
 def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
-    start: Callable[..., System],
+    start: Callable[..., System], capsys: pytest.CaptureFixture[str]
 ) -> None:
     system = start()
     documented = Path("docs/live-system.md").read_text()
@@ -101,6 +158,11 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     (letter,) = map(json.loads, (system.output / "dead-letters.jsonl").read_text().splitlines())
     assert letter["step"] == "Collector"
     assert "big_basket_now" in (system.output / "history.jsonl").read_text()
+    kept = (system.output / "history.jsonl").read_text()
+    for caller, flag in ((f"{free_port()}", "--output"), (f"{system.port}", "--port")):
+        assert main([f"--port={caller}", f"--output={system.output}"]) == 2, "a second live system"
+        assert flag in capsys.readouterr().err
+    assert (system.output / "history.jsonl").read_text() == kept
     system.process.send_signal(signal.SIGINT)
     assert system.wait() == 0
     assert system.screen.endswith("live: stopping …\nlive: stopped, all programs have ended\n")
@@ -108,16 +170,66 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     assert "ended; all accepted events are published" in (system.output / "collector.log").read_text()
 
 
+def test_a_job_that_is_behind_is_seen_and_two_signals_at_once_end_all_in_order(
+    start: Callable[..., System],
+) -> None:
+    system = start()
+    system.send(3000)
+    until(lambda: "live: the job is behind: " in system.screen, "word that the job is behind")
+    assert re.search(r"behind: [\d,]+ events are not decided, the oldest for \d+ s\n", system.screen)
+    system.signal_at_once(signal.SIGINT, signal.SIGTERM)
+    assert system.wait() == 0
+    end = re.search(r"all programs have ended; ([\d,]+) events were not processed\n$", system.screen)
+    assert end is not None, system.screen
+    assert int(end[1].replace(",", "")) + system.decided == 3000
+
+
+def test_a_terminal_that_ends_leaves_nothing(start: Callable[..., SystemInTerminal]) -> None:
+    system = start(kind=SystemInTerminal)
+    os.close(system.terminal)
+    assert system.wait() != 0, "make was told by the terminal"
+    assert "live: ended; all pulled messages are processed" in (system.output / "job.log").read_text()
+
+
 @pytest.mark.long
-def test_replays_a_log_through_an_sdk(start: Callable[..., System]) -> None:
+def test_a_job_that_was_behind_catches_up(start: Callable[..., System]) -> None:
+    system = start()
+    system.send(500)
+    until(lambda: "live: the job is behind: " in system.screen, "word that the job is behind")
+    until(lambda: "live: the job has caught up" in system.screen, "word that the job has caught up")
+
+
+@pytest.mark.long
+def test_another_stop_a_moment_later_ends_all_at_once(start: Callable[..., System]) -> None:
+    system = start()
+    job = next(child for child in system.processes if "pipeline.main" in child.cmdline())
+    job.suspend()
+    system.process.send_signal(signal.SIGINT)
+    until(lambda: "live: stopping …" in system.screen, "sign of the end")
+
+    def is_ended_at_once() -> bool:
+        system.process.send_signal(signal.SIGINT)
+        return "live: stopping at once" in system.screen
+
+    until(is_ended_at_once, "end at once")
+    assert system.wait() in (0, -signal.SIGINT), "the last one may come when nothing is left to do"
+    assert "live: stopped, all programs have ended" in system.screen
+
+
+@pytest.mark.long
+def test_a_replay_is_no_faster_than_the_job(start: Callable[..., System]) -> None:
     system = start("--replay=3000", "--log=views")
     until(lambda: "entered  window_shopper" in system.screen, "change of the replay")
-    until(
-        lambda: "17,435 messages of shop_views_2019-10-01.jsonl.gz sent" in system.screen, "end of the replay"
-    )
+    until(lambda: "replay: slowed down: the job decides about " in system.screen, "word of the replay")
+    while (end := "replay: 17,435 messages of shop_views_2019-10-01.jsonl.gz sent in ") not in system.screen:
+        before = system.decided
+        until(lambda: system.decided > before or end in system.screen, "event decided")  # noqa: B023
+    assert re.search(r"sent in \d+ s, of which \d+ s waiting for the job\n", system.screen)
     system.process.send_signal(signal.SIGINT)
     assert system.wait() == 0
     assert "  dead letter  " not in system.screen
+    left = re.search(r"; ([\d,]+) events were not processed", system.screen)
+    assert left is None or int(left[1].replace(",", "")) < 500
 
 
 @pytest.mark.long
