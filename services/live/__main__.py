@@ -70,6 +70,7 @@ def _run(system: LiveSystem, stop: StopSignals, screen: Screen, welcome: str) ->
             left = system.end_processing(stop.is_urgent)
             if follower is not None:
                 follower.look_again()
+            system.programs.stop(stop.is_urgent)
             if stop.is_urgent():
                 screen.show("live: stopping at once")
     except ProgramError as error:  # programs are left

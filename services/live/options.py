@@ -50,15 +50,16 @@ def in_use(conflicts: list[Conflict], caller: Caller) -> str:
 def choose_ports(options: argparse.Namespace) -> tuple[LivePorts, list[Conflict]]:
     """Returns the ports, and the conflicts with those that the flags name; a port without a flag is any free one."""
     chosen = {"port": options.port, "redis_port": options.redis_port, "pubsub_port": options.pubsub_port}
-    named = [port for port in chosen.values() if port is not None]
+    avoided = [port for port in chosen.values() if port is not None]
     found: list[Conflict] = []
     for place, (name, port) in enumerate(chosen.items()):
         if port is None:
             continue
-        if port in list(chosen.values())[:place]:
-            found.append(Conflict(f"port {port} is given twice", name, _free_above(port, named)))
-        elif not is_free(port):
-            found.append(Conflict(f"port {port} is in use", name, _free_above(port, named)))
+        is_double = port in list(chosen.values())[:place]
+        if is_double or not is_free(port):
+            avoided.append(_free_above(port, avoided))
+            text = f"port {port} is given twice" if is_double else f"port {port} is in use"
+            found.append(Conflict(text, name, avoided[-1]))
     ports = (port or free_port() for port in chosen.values())
     return LivePorts(*ports), found
 

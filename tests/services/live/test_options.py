@@ -58,6 +58,12 @@ def test_all_problems_are_named_at_once(taken: int, tmp_path: Path) -> None:
     assert "all together" not in in_use(conflicts, DIRECT)
 
 
+def test_no_port_is_proposed_twice(taken: int) -> None:
+    flags = [f"--port={taken}", f"--redis_port={taken}", f"--pubsub_port={taken}"]
+    _, conflicts = choose_ports(parse_options(flags, DIRECT))
+    assert len({conflict.value for conflict in conflicts} - {taken}) == 3
+
+
 @pytest.mark.parametrize(
     ("flag", "message"),
     [
