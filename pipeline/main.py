@@ -17,11 +17,13 @@ from pipeline.flags.forms import ConfigError
 from pipeline.flags.redis import RedisFlagsError, check_answer
 from pipeline.graph import READ_EVENTS, build, read_messages
 from pipeline.local_run.bounded import run_bounded
+from pipeline.local_run.counts import skipped_report
 from pipeline.local_run.live import run_live
 from pipeline.local_run.progress import progress
-from pipeline.options import SegmentationOptions
+from pipeline.options import LocalRunOptions, SegmentationOptions
 from stores.clock import system_clock_ms
 from transforms.coders import PLUGIN
+from transforms.step_metrics import total_counts
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 """The full name is needed: plain DirectRunner downloads another runner if it has a network."""
@@ -43,12 +45,16 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         job = prepare(list(sys.argv[1:] if argv is None else argv))
         if job.is_local and isinstance(job.config.source, Log):
-            return run_bounded(job.run, job.config, job.config.source)
-        job.run()
+            status = run_bounded(job.run, job.config, job.config.source)
+        else:
+            job.run()
+            status = 0
     except ConfigError as error:
         print(f"segments run: {error}", file=sys.stderr)
         return 2
-    return 0
+    if job.is_local and job.reports_skipped:
+        print("\n".join(skipped_report(total_counts())))
+    return status
 
 
 def run(argv: list[str]) -> PipelineResult:
@@ -67,6 +73,8 @@ class Job(NamedTuple):
     config: SegmentationConfig
     is_local: bool
     """Whether it runs on the local runner."""
+    reports_skipped: bool
+    """Whether a local run lists the values that conditions skipped."""
 
     def run(self) -> PipelineResult:
         """Builds and starts the job. On the local runner it waits until the job ends.
@@ -106,7 +114,7 @@ def prepare(argv: list[str]) -> Job:
         standard.streaming = True
     setup = options.view_as(SetupOptions)
     setup.beam_plugins = [*(setup.beam_plugins or []), PLUGIN]
-    return Job(_pipeline(options), config, is_local)
+    return Job(_pipeline(options), config, is_local, options.view_as(LocalRunOptions).report_skipped)
 
 
 def parse_options(argv: list[str]) -> PipelineOptions:
@@ -115,13 +123,14 @@ def parse_options(argv: list[str]) -> PipelineOptions:
     Raises:
       ConfigError: neither this job nor Beam knows a flag, or a value is invalid.
     """
+    own_classes = [SegmentationOptions, LocalRunOptions]
     options_classes = [PipelineOptions, *_all_subclasses(PipelineOptions)]
     parser = _parser(options_classes)
     if _HELP_BEAM in argv:
-        _parser([options for options in options_classes if options is not SegmentationOptions]).print_help()
+        _parser([options for options in options_classes if options not in own_classes]).print_help()
         parser.exit()
     if "--help" in argv or "-h" in argv:
-        _parser([SegmentationOptions]).print_help()
+        _parser(own_classes).print_help()
         parser.exit()
     _, unknown = parser.parse_known_args(argv)
     if unknown:

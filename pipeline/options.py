@@ -74,3 +74,15 @@ class SegmentationOptions(PipelineOptions):
             help="How rows get into --history_table. STORAGE_WRITE_API costs less by the byte; its step is Beam's, in"
             " Java: a runner such as DataflowRunner, and here Java and Beam's jar. Default: STREAMING_INSERTS",
         )
+
+
+class LocalRunOptions(PipelineOptions):
+    """Flags of a run on this machine; other runners ignore them."""
+
+    @classmethod
+    def _add_argparse_args(cls, parser: argparse.ArgumentParser) -> None:
+        parser.add_argument_group("on this machine").add_argument(
+            "--report_skipped",
+            action="store_true",
+            help="List, at the end, the values that conditions could not use, such as a text in place of a number.",
+        )

@@ -3,6 +3,9 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from transforms.update_profiles import SKIPPED_PREFIX
+
+_PROBLEMS = {"no_number": "is no number", "other_type": "is of another type"}
 _DEAD_LETTERED = "events_dead_lettered_"
 
 
@@ -44,6 +47,13 @@ def event_counts(counts: Mapping[str, int]) -> list[ReportLine]:
             "repeated", counts.get("events_repeated", 0), "had the messageId of an earlier event; dropped"
         ),
     ]
+    if differing := counts.get("events_repeated_differing"):
+        remark = (
+            "of the repeated events, had another content than the first: several events share a messageId"
+        )
+        lines.append(ReportLine("differing", differing, remark))
+    if ignored := counts.get("ids_ignored"):
+        lines.append(ReportLine("ignored ids", ignored, "stand for no id, such as undefined or null"))
     if after := counts.get("events_after_as_of"):
         lines.append(ReportLine("after as_of", after, "have a timestamp after the as-of instant; dropped"))
     if far_before := counts.get("events_far_before_as_of"):
@@ -74,4 +84,29 @@ def profile_counts(counts: Mapping[str, int]) -> list[ReportLine]:
     if momentary:
         remark = "memberships that ended when they began; neither entered nor exited counts them"
         lines.append(ReportLine("momentary", momentary, remark))
+    if skipped := sum(number for _, number, _ in skipped_values(counts)):
+        remark = "values that conditions could not use; --report_skipped lists them"
+        lines.append(ReportLine("skipped values", skipped, remark))
     return lines
+
+
+def skipped_values(counts: Mapping[str, int]) -> list[ReportLine]:
+    """Returns the values that conditions skipped, by definition and path, the most frequent first.
+
+    Args:
+      counts: the job's counters by name.
+    """
+    lines = []
+    for name, count in counts.items():
+        if name.startswith(SKIPPED_PREFIX):
+            problem, owner, path = name.removeprefix(SKIPPED_PREFIX).split(":", 2)
+            lines.append(ReportLine(owner, count, f"{path} {_PROBLEMS[problem]}"))
+    return sorted(lines, key=lambda line: (-line.number, line.name, line.remark))
+
+
+def skipped_report(counts: Mapping[str, int]) -> list[str]:
+    """Returns the lines of the report of skipped values."""
+    return [
+        "skipped values, by definition:",
+        *(f"  {number:>9,}  {owner:<24}  {problem}" for owner, number, problem in skipped_values(counts)),
+    ]

@@ -10,6 +10,7 @@ import pytest
 
 from pipeline.local_run.counts import event_counts, profile_counts
 from tests.integration.page_reader import Reader, steps
+from transforms.update_profiles import SKIPPED_PREFIX
 
 PAGE = "bounded-run.md"
 TEXT = (Path(__file__).parents[2] / "docs" / PAGE).read_text()
@@ -50,6 +51,8 @@ def test_the_page_can_be_followed_and_shows_what_comes_out(reader: Reader, tmp_p
         outputs.append((step.word, done.stdout.replace(f"{tmp_path}/", "out/"), done.stderr))
     (first,) = [stdout for word, stdout, _ in outputs if word == "profiles"]
     assert without_measures(first) == without_measures(block("summary"))
+    (skipped,) = [stdout for word, stdout, _ in outputs if word == "skipped"]
+    assert skipped == block("skipped")
     (refused,) = [stderr for *_, stderr in outputs if "became dead letters" in stderr]
     said = "".join(line for line in refused.splitlines(keepends=True) if line.startswith("segments run: "))
     assert said.replace(f"{tmp_path}/", "out/") == block("refusal")
@@ -60,8 +63,14 @@ def test_the_page_can_be_followed_and_shows_what_comes_out(reader: Reader, tmp_p
 
 
 def test_the_table_has_every_count_and_the_counters_are_counted() -> None:
-    everything = {"events_after_as_of": 1, "events_far_before_as_of": 1, "momentary_memberships": 1}
-    rows = dict(re.findall(r"^\| `([^`]+)` \| (`\w+`.*?) \| ", TEXT, re.MULTILINE))
+    everything = dict.fromkeys(
+        [
+            *("events_repeated_differing", "ids_ignored", "events_after_as_of", "events_far_before_as_of"),
+            *("momentary_memberships", f"{SKIPPED_PREFIX}no_number:segments.a:properties.b"),
+        ],
+        1,
+    )
+    rows = dict(re.findall(r"^\| `([^`]+)` \| (`[\w:]+`.*?) \| ", TEXT, re.MULTILINE))
     assert list(rows) == [count.name for count in (*event_counts(everything), *profile_counts(everything))]
     code = "\n".join(source.read_text() for source in SOURCES)
     for counter in re.findall(r"`(\w+)`", " ".join(rows.values())):

@@ -71,6 +71,39 @@ def numbers(summary: list[str]) -> dict[str, int]:
 # The summary
 
 
+def test_values_that_conditions_skip_are_counted_and_listed_on_request(runs: Runs) -> None:
+    rules = (
+        "version: 1\nmeasures: {spend: {event: Order Completed, sum: {of: properties.total}}}\nsegments:\n"
+        "  rich: {when: {event: Order Completed, where: {properties.products.sku: A}, count: {at_least: 1}}}\n"
+    )
+    orders = [
+        payload(1, "Order Completed", total="1,299.50", products=[{"sku": "A"}]),
+        payload(2, "Order Completed", total="1,299.50"),
+        payload(3, "Order Completed", total=5, products={"sku": "A"}),
+    ]
+    log = runs.keep("log.jsonl", b"\n".join(orders))
+    status, summary, said = runs.run(log, rules=rules)
+    assert (status, said, numbers(summary)["skipped values"]) == (0, [], 3)
+    _, reported, _ = runs.run(log, "--report_skipped", rules=rules)
+    assert [line.split(maxsplit=2) for line in reported[-2:]] == [
+        ["2", "measures.spend", "properties.total is no number"],
+        ["1", "segments.rich", "properties.products.sku is of another type"],
+    ]
+    assert reported[-3] == "skipped values, by definition:"
+
+
+def test_repeats_with_other_content_and_ignored_ids_are_counted(runs: Runs) -> None:
+    lines = [
+        payload(1, "Ping", user="u1", message_id="m"),
+        payload(1, "Ping", user="u1", message_id="m"),
+        payload(2, "Ping", user="u1", message_id="m", page=2),
+        payload(3, "Ping", user="u2").replace(b'"u2"', b'"undefined","anonymousId":"device"'),
+    ]
+    _, summary, _ = runs.run(runs.keep("log.jsonl", b"\n".join(lines)))
+    counted = numbers(summary)
+    assert (counted["repeated"], counted["differing"], counted["ignored ids"]) == (2, 1, 1)
+
+
 def test_a_run_ends_with_what_it_did_and_where_that_is(runs: Runs) -> None:
     late, repeat = payload(1, "Viewed", user="u3"), payload(3, "Ping", user="u3")
     log = runs.keep("log.jsonl", b"\n".join([*PINGS, late, repeat, b"{}", b"no", b"[]", b"no"]))
