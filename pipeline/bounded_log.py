@@ -7,7 +7,7 @@ from google.api_core.exceptions import GoogleAPIError
 from google.auth.exceptions import GoogleAuthError
 
 from pipeline.cloud_files import CloudFiles
-from segmentation.events import InvalidEvent, parse_event
+from segmentation.events import DEFAULT_LIMITS, EventLimits, InvalidEvent, parse_event
 from stores.files import CLOUD
 from transforms.read_events import is_packed_file, read_lines
 
@@ -49,7 +49,7 @@ def check_readable(paths: tuple[str, ...]) -> None:
             raise _unreadable(path, error) from None
 
 
-def latest_event_ms(paths: tuple[str, ...], now_ms: int) -> int:
+def latest_event_ms(paths: tuple[str, ...], now_ms: int, limits: EventLimits = DEFAULT_LIMITS) -> int:
     """Returns the latest timestamp of a valid event up to now, in Unix milliseconds; now if there is none.
 
     Raises:
@@ -59,7 +59,7 @@ def latest_event_ms(paths: tuple[str, ...], now_ms: int) -> int:
     for path in paths:
         try:
             for line in read_lines(path):
-                timestamp_ms = _timestamp_ms(line)
+                timestamp_ms = _timestamp_ms(line, limits)
                 if timestamp_ms is not None and timestamp_ms <= now_ms:
                     latest_ms = timestamp_ms if latest_ms is None else max(latest_ms, timestamp_ms)
         except _UNREADABLE as error:
@@ -72,8 +72,8 @@ def _unreadable(path: str, error: Exception) -> LogError:
     return LogError(f"{path} cannot be read: {reason}")
 
 
-def _timestamp_ms(line: bytes) -> int | None:
+def _timestamp_ms(line: bytes, limits: EventLimits) -> int | None:
     try:
-        return parse_event(line).timestamp_ms
+        return parse_event(line, None, limits).timestamp_ms
     except InvalidEvent:
         return None  # ParseEvents turns this line into a dead letter

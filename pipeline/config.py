@@ -14,6 +14,7 @@ from pipeline.flags.forms import ConfigError, matching, one_of, require
 from pipeline.flags.redis import RedisFlagsError, redis_target
 from pipeline.options import SegmentationOptions
 from segmentation.durations import parse_duration
+from segmentation.events import EventLimits
 from segmentation.identifiers import DEFAULT_IGNORED_IDS, IgnoredIds
 from segmentation.timestamps import parse_timestamp
 from segmentation.tracking_plan.load import TrackingPlanError
@@ -118,7 +119,12 @@ class SegmentationConfig:
         definitions = _definitions(options.segments)
         profile_ttl_ms = max(_ttl_ms(options, "profile_ttl"), definitions.rules.longest_window_ms)
         tracking_plan = _tracking_plan(options.tracking_plan)
-        source = _log(options.events, as_of_ms, now_ms) if bounded else _subscription(options)
+        ignored_ids = _ignored_ids(options.ignored_ids)
+        source = (
+            _log(options.events, as_of_ms, now_ms, EventLimits(ignored_ids))
+            if bounded
+            else _subscription(options)
+        )
         for flag, output in (("history_path", history), ("dead_letter_path", dead_letters)):
             if isinstance(output, Files):
                 _make_folder(flag, output.prefix)
@@ -132,7 +138,7 @@ class SegmentationConfig:
             dead_letters=dead_letters,
             changes_topic=changes_topic,
             tracking_plan=tracking_plan,
-            ignored_ids=_ignored_ids(options.ignored_ids),
+            ignored_ids=ignored_ids,
             idle_ttl_ms=min(_ttl_ms(options, "idle_ttl"), profile_ttl_ms),
         )
 
@@ -219,11 +225,11 @@ def _subscription(options: SegmentationOptions) -> Subscription:
     return Subscription(name)
 
 
-def _log(pattern: str, as_of_ms: int | None, now_ms: int) -> Log:
+def _log(pattern: str, as_of_ms: int | None, now_ms: int, limits: EventLimits) -> Log:
     try:
         paths = log_paths(pattern)
         if as_of_ms is None:
-            as_of_ms = latest_event_ms(paths, now_ms)
+            as_of_ms = latest_event_ms(paths, now_ms, limits)
         else:
             check_readable(paths)
     except LogError as error:

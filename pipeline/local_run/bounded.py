@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pipeline.config import Files, Log, SegmentationConfig
 from pipeline.local_run.counts import dead_letters_by_reason, event_counts, profile_counts
 from pipeline.local_run.progress import progress
-from segmentation.events import InvalidEvent, parse_event
+from segmentation.events import DEFAULT_LIMITS, EventLimits, InvalidEvent, parse_event
 from segmentation.timestamps import format_timestamp
 from stores.files import CLOUD
 from stores.log_formats import HEAD_BYTES, ForeignFormat, foreign_format
@@ -39,7 +39,7 @@ def run_bounded(run: Callable[[], object], config: SegmentationConfig, log: Log)
     counts = total_counts()
     for line in summary(config, log, counts, seconds):
         print(line)
-    return _judge(log, counts)
+    return _judge(log, counts, EventLimits(config.ignored_ids))
 
 
 def summary(config: SegmentationConfig, log: Log, counts: Mapping[str, int], seconds: float) -> Iterator[str]:
@@ -82,14 +82,14 @@ def _written(prefix: str) -> str:
     return files[0] if len(files) == 1 else f"{pattern} ({len(files)} files)"
 
 
-def _judge(log: Log, counts: Mapping[str, int]) -> int:
+def _judge(log: Log, counts: Mapping[str, int], limits: EventLimits) -> int:
     """Says on standard error if no event counted, or most lines were refused; returns the exit status."""
     read, by_reason = counts.get("events_read", 0), dead_letters_by_reason(counts)
     refused = sum(by_reason.values())
     if refused * 2 > read:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in by_reason.items())
         _say(f"{refused:,} of {read:,} lines became dead letters ({reasons})")
-        for sentence in causes(log.paths, next(iter(by_reason))):
+        for sentence in causes(log.paths, next(iter(by_reason)), limits):
             _say(sentence)
         return MOSTLY_REFUSED
     if not read:
@@ -100,12 +100,13 @@ def _judge(log: Log, counts: Mapping[str, int]) -> int:
     return 0
 
 
-def causes(paths: tuple[str, ...], reason: str) -> Iterator[str]:
+def causes(paths: tuple[str, ...], reason: str, limits: EventLimits = DEFAULT_LIMITS) -> Iterator[str]:
     """Yields a sentence for each likely cause of refused lines: what the files are instead, and the fix.
 
     Args:
       paths: the files of the log.
       reason: the most frequent reason of the dead letters.
+      limits: the limits of valid events.
     """
     files: dict[ForeignFormat, list[str]] = {}
     for path in paths:
@@ -117,7 +118,7 @@ def causes(paths: tuple[str, ...], reason: str) -> Iterator[str]:
         looks = f"{named[0]}{others} looks like {found.what}, not like JSON lines of messages"
         yield f"{looks}: {found.advice}{_command(found, named[0])}"
     if not files:
-        message = _first_message(paths, reason)
+        message = _first_message(paths, reason, limits)
         example = f", first with the message “{message}”" if message else ""
         yield f"the most frequent reason is {reason}{example}; docs/dead-letters.md has the fix for every reason"
 
@@ -132,12 +133,12 @@ def _command(found: ForeignFormat, path: str) -> str:
     return f", for example with {' | '.join([*reads, command])} > log.jsonl"
 
 
-def _first_message(paths: tuple[str, ...], reason: str) -> str | None:
+def _first_message(paths: tuple[str, ...], reason: str, limits: EventLimits) -> str | None:
     """Returns what was wrong with the first line that has a reason; None if it was not found by parsing alone."""
     for path in paths:
         for line in read_lines(path):
             try:
-                parse_event(line)
+                parse_event(line, None, limits)
             except InvalidEvent as error:
                 if error.reason == reason:
                     return str(error)

@@ -331,6 +331,15 @@ def latest_of(tmp_path: Path, *lines: bytes, now_ms: int = NOW_MS) -> int:
     return latest_event_ms((str(log),), now_ms)
 
 
+def test_events_of_nobody_do_not_tell_the_time(flags: dict[str, str | None], tmp_path: Path) -> None:
+    nobody = payload(90, "A").replace(b'"u1"', b'"shopper"')
+    (tmp_path / "log.jsonl").write_bytes(payload(5, "A") + b"\n" + nobody)
+    (tmp_path / "ids.txt").write_text("shopper")
+    for ignored_ids, seconds in ((None, 90), (f"{tmp_path}/ids.txt", 5)):
+        config = config_of(flags, events=f"{tmp_path}/log.jsonl", ignored_ids=ignored_ids)
+        assert config.as_of_ms == START_MS + seconds * 1000
+
+
 def test_time_ends_with_the_latest_event_wherever_it_stands(tmp_path: Path) -> None:
     lines = [payload(second, "Order Completed") for second in (5, 90, 40)]
     assert latest_of(tmp_path, *lines) == START_MS + 90_000

@@ -125,14 +125,16 @@ def test_help_shows_the_jobs_flags_and_only_those_in_the_order_of_their_use(
     assert shown.startswith("usage: segments run --events=")
     assert flags_in(shown) == [
         "--events", "--input_subscription", "--segments", "--redis_url", "--history_table", "--history_path",
-        "--dead_letter_topic", "--dead_letter_path", "--changes_topic", "--as_of", "--tracking_plan", "--profile_ttl",
-        "--redis_key_prefix", "--redis_auth_secret", "--redis_ca_secret", "--history_method", "--help", "--help_beam",
+        "--dead_letter_topic", "--dead_letter_path", "--changes_topic", "--as_of", "--tracking_plan", "--ignored_ids",
+        "--profile_ttl", "--idle_ttl", "--redis_key_prefix", "--redis_auth_secret", "--redis_ca_secret",
+        "--history_method", "--report_skipped", "--help", "--help_beam",
     ]  # fmt: skip
 
 
 def test_beams_flags_have_a_help_of_their_own(capsys: pytest.CaptureFixture[str]) -> None:
     flags = flags_in(help_of("--help_beam", capsys))
     assert {"--runner", "--project", "--num_workers", "--help_beam"} <= set(flags)
+    assert "--report_skipped" not in flags
     assert not SegmentationOptions([]).get_all_options(current_only=True).keys() & {
         flag.removeprefix("--") for flag in flags
     }
