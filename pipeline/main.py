@@ -20,6 +20,7 @@ from pipeline.local_run.bounded import run_bounded
 from pipeline.local_run.counts import skipped_report
 from pipeline.local_run.live import run_live
 from pipeline.local_run.progress import progress
+from pipeline.local_run.timer_holds import timers_hold_watermarks
 from pipeline.options import LocalRunOptions, SegmentationOptions
 from stores.clock import system_clock_ms
 from transforms.coders import PLUGIN
@@ -88,8 +89,10 @@ class Job(NamedTuple):
         if self.is_local and isinstance(source, Subscription):
             return run_live(self.pipeline, self.config, source)
         build(self.pipeline | READ_EVENTS >> read_messages(source), self.config)
-        result = self.pipeline.run()
-        if self.is_local:
+        if not self.is_local:
+            return self.pipeline.run()
+        with timers_hold_watermarks():
+            result = self.pipeline.run()
             result.wait_until_finish()
         return result
 

@@ -71,6 +71,24 @@ def numbers(summary: list[str]) -> dict[str, int]:
 # The summary
 
 
+@pytest.mark.parametrize("profiles", [1, 40])
+def test_a_log_whose_changes_all_come_by_time_alone(runs: Runs, profiles: int) -> None:
+    rules = (
+        "version: 1\nsegments:\n"
+        "  left: {when: {sequence: [{event: Ping}], within: 1d, then_not: {event: '*', during: 30m}}}\n"
+    )
+    log = runs.keep("log.jsonl", b"\n".join(payload(0, "Ping", user=f"u{one}") for one in range(profiles)))
+    status, summary, said = runs.run(log, "--as_of=2026-03-02T13:00:00Z", rules=rules)
+    assert (status, said) == (0, [])
+    assert numbers(summary)["entered"] == profiles
+    rows = [
+        json.loads(line)
+        for file in (runs.folder / "out").glob("history-*.jsonl")
+        for line in file.read_bytes().splitlines()
+    ]
+    assert [row["event_time"] for row in rows] == ["2026-03-02T12:30:00.000Z"] * profiles
+
+
 def test_values_that_conditions_skip_are_counted_and_listed_on_request(runs: Runs) -> None:
     rules = (
         "version: 1\nmeasures: {spend: {event: Order Completed, sum: {of: properties.total}}}\nsegments:\n"
