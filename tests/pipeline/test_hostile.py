@@ -123,7 +123,7 @@ def test_every_bad_line_is_kept_once_and_whole_and_every_good_line_is_processed(
     assert {row["profile_id"] for row in outcome.history} == {profile_of(line) for line in GOOD}
     for line in GOOD:
         profile = stored(redis_client, line)
-        if line.note.startswith("timestamp: ") and line.note < "timestamp: 2025":
+        if line.note.startswith("timestamp: ") and line.note.removeprefix("timestamp:").strip() < "2025":
             assert profile.keys() == {"version"}  # silent for longer than profiles are kept
         else:
             assert profile["measures"]["events"] == 1, line.note

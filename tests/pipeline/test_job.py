@@ -225,7 +225,7 @@ def test_what_cannot_be_processed_is_kept_whole_and_what_has_not_happened_is_lef
     job: Job, tmp_path: Path
 ) -> None:
     log = tmp_path / "log.jsonl"
-    bad = [b"{", b"[]", b'{"type":"track"}', b"\xff\xfe", b'{"a":"' + b"x" * 40_000 + b'"}']
+    bad = [b"{", b"[]", b'{"type":"track"}', b"\xff\xfe", b'{"a":"' + b"x" * 50_000 + b'"}']
     good = [payload(1, "Product Added"), payload(2, "Product Viewed"), payload(90, "Product Viewed")]
     log.write_bytes(b"\n".join([good[0], *bad, b"", b"   ", good[1], good[2]]) + b"\n")
     counts = job.run(str(log), SEGMENTS, "--as_of=2026-03-02T12:01:00Z")
