@@ -106,7 +106,6 @@ def skipped_values(counts: Mapping[str, int]) -> list[ReportLine]:
 
 def skipped_report(counts: Mapping[str, int]) -> list[str]:
     """Returns the lines of the report of skipped values."""
-    return [
-        "skipped values, by definition:",
-        *(f"  {number:>9,}  {owner:<24}  {problem}" for owner, number, problem in skipped_values(counts)),
-    ]
+    skipped = skipped_values(counts)
+    lines = [f"  {number:>9,}  {owner:<24}  {problem}" for owner, number, problem in skipped]
+    return ["skipped values, by definition:", *(lines or ["  none"])]

@@ -108,6 +108,8 @@ def test_values_that_conditions_skip_are_counted_and_listed_on_request(runs: Run
         ["1", "segments.rich", "properties.products.sku is of another type"],
     ]
     assert reported[-3] == "skipped values, by definition:"
+    _, reported, _ = runs.run(runs.keep("log.jsonl", orders[2]), "--report_skipped")
+    assert reported[-2:] == ["skipped values, by definition:", "  none"]
 
 
 def test_repeats_with_other_content_and_ignored_ids_are_counted(runs: Runs) -> None:
