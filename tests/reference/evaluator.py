@@ -64,10 +64,21 @@ class Event:
         return (self.message.get("traits") or {}) if self.message["type"] == "identify" else {}
 
 
+def with_context_traits(message: Mapping) -> Mapping:
+    """Returns the message; an identify without traits takes those of its context."""
+    context = message.get("context") or {}
+    if message["type"] == "identify" and not message.get("traits") and message.get("traits") != {}:
+        traits = context.get("traits") if isinstance(context, dict) else None
+        return {**message, "traits": traits} if isinstance(traits, dict) else message
+    return message
+
+
 def event_of(message: Mapping) -> Event:
     """Returns a raw message as an event."""
     return Event(
-        message, parse_instant(message["timestamp"]), message["messageId"].encode("utf-8", "surrogatepass")
+        with_context_traits(message),
+        parse_instant(message["timestamp"]),
+        message["messageId"].encode("utf-8", "surrogatepass"),
     )
 
 

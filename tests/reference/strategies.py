@@ -489,7 +489,7 @@ def _traits() -> SearchStrategy[Any]:
             '"': st.sampled_from([{"x": 18}, {"x": None}, "x"]),
         },
     )
-    return _weighted((1, st.fixed_dictionaries(plan)), (3, usual), (1, st.none()))
+    return _weighted((1, st.fixed_dictionaries(plan)), (3, usual), (1, st.sampled_from([None, []])))
 
 
 @st.composite
@@ -509,7 +509,17 @@ def _bodies(draw: st.DrawFn) -> Mapping:
         body["previousId"] = "before"
     if draw(st.integers(0, 2)) == 0:
         body["context"] = draw(
-            st.sampled_from([{"device": {"type": "ios"}}, {"device": {"type": "web"}}, {}, None])
+            st.sampled_from(
+                [
+                    {"device": {"type": "ios"}},
+                    {"device": {"type": "web"}},
+                    {"traits": {"plan": "pro", "note": "shoes"}},
+                    {"traits": "pro"},
+                    {},
+                    [],
+                    None,
+                ]
+            )
         )
     if draw(st.integers(0, 5)) == 0:
         body["anonymousId"] = draw(st.sampled_from(["anon-1", None]))
