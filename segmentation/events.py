@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import msgspec
 import orjson
 
-from segmentation.identifiers import DEFAULT_IGNORED_IDS, Identifiers, IgnoredIds
+from segmentation.identifiers import DEFAULT_IGNORED_IDS, IgnoredIds
 from segmentation.timestamps import parse_timestamp
 
 MAX_SENT_BYTES = 32 * 1024
@@ -34,6 +34,7 @@ _ESCAPE = re.compile(
 _OBJECT_FIELDS = ("properties", "traits", "context")
 _ABSENT: tuple[Any, ...] = (None, [])
 """PHP writes an empty object as an empty list."""
+_MISSING_ID = "userId, anonymousId: expected a non-empty text in one"
 _DAY_MS = 86_400_000
 
 
@@ -115,7 +116,13 @@ def parse_event_and_message(
     message_id = _text(message, "messageId")
     if message_id is None:
         raise InvalidEvent("missing_message_id", "messageId: expected a non-empty text")
-    ids, ignored_ids = _usable_ids(message, limits.ignored_ids)
+    user_id, anonymous_id = _text(message, "userId"), _text(message, "anonymousId")
+    ignored_ids, ignores = 0, limits.ignored_ids.ignores
+    if (user_id is not None and ignores(user_id)) or (anonymous_id is not None and ignores(anonymous_id)):
+        user_id, anonymous_id, ignored_ids = _usable_ids(user_id, anonymous_id, limits.ignored_ids)
+    profile_id = user_id or anonymous_id
+    if profile_id is None:
+        raise InvalidEvent("missing_id", _MISSING_ID)
     name = _track_name(message) if kind == "track" else "$" + kind
     timestamp_ms = _timestamp(message)
     for field in _OBJECT_FIELDS:
@@ -125,21 +132,15 @@ def parse_event_and_message(
     if publish_time_ms is not None:
         timestamp_ms = _live_timestamp(timestamp_ms, publish_time_ms, limits.oldest_age_ms)
     message = _with_context_traits(message)
-    event = Event(
-        ids.profile_id or "",
-        message_id,
-        name,
-        timestamp_ms,
-        payload,
-        ids.user_id is not None,
-        _content_digest(name, message),
-    )
+    digest = _content_digest(name, message)
+    event = Event(profile_id, message_id, name, timestamp_ms, payload, user_id is not None, digest)
     return ParsedEvent(event, message, ignored_ids)
 
 
-def _usable_ids(message: dict[str, Any], ignored: IgnoredIds) -> tuple[Identifiers, int]:
-    """Returns the usable ids of a message, at least one, and how many are ignored."""
-    user_id, anonymous_id = _text(message, "userId"), _text(message, "anonymousId")
+def _usable_ids(
+    user_id: str | None, anonymous_id: str | None, ignored: IgnoredIds
+) -> tuple[str | None, str | None, int]:
+    """Returns a message's usable ids, at least one, and how many are ignored."""
     placeholders = []
     if user_id is not None and ignored.ignores(user_id):
         placeholders.append(f"userId {json.dumps(user_id[:40])}")
@@ -148,9 +149,8 @@ def _usable_ids(message: dict[str, Any], ignored: IgnoredIds) -> tuple[Identifie
         placeholders.append(f"anonymousId {json.dumps(anonymous_id[:40])}")
         anonymous_id = None
     if user_id is None and anonymous_id is None:
-        what = f"; {' and '.join(placeholders)} stands for no id" if placeholders else ""
-        raise InvalidEvent("missing_id", f"userId, anonymousId: expected a non-empty text in one{what}")
-    return Identifiers(user_id, anonymous_id), len(placeholders)
+        raise InvalidEvent("missing_id", f"{_MISSING_ID}; {' and '.join(placeholders)} stands for no id")
+    return user_id, anonymous_id, len(placeholders)
 
 
 def _live_timestamp(timestamp_ms: int, publish_time_ms: int, oldest_age_ms: int | None) -> int:

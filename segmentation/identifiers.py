@@ -1,22 +1,8 @@
-"""The ids of a message, which of them are usable, and the profile that they lead to.
+"""Which ids of messages are usable.
 
 Programs write a placeholder, such as `undefined`, if they have no id. A placeholder is ignored, because it would make
 one profile of many people.
 """
-
-from typing import NamedTuple
-
-
-class Identifiers(NamedTuple):
-    """The usable ids of a message; None if the message lacks one."""
-
-    user_id: str | None
-    anonymous_id: str | None
-
-    @property
-    def profile_id(self) -> str | None:
-        """The `userId`, or the `anonymousId` if there is no `userId`; None if there is neither."""
-        return self.user_id or self.anonymous_id
 
 
 class IgnoredIds(frozenset[str]):
