@@ -28,6 +28,7 @@ class Progress(NamedTuple):
 
 _pulled = Progress()  # of this process: Beam copies steps, so that none of them can have the total
 _decided = Progress()
+_has_warned = False
 
 
 def to_counted_message(message: PubsubMessage) -> Message:
@@ -48,15 +49,17 @@ def note_decided() -> None:
 
 def reset_status() -> None:
     """Sets all to zero, at the start of a run."""
-    global _pulled, _decided
+    global _pulled, _decided, _has_warned
     _pulled = _decided = Progress()
+    _has_warned = False
 
 
 def write_status() -> None:
     """Writes the status file, as one JSON object, if the environment names one.
 
-    A failure to write is logged as a warning, because the run loses nothing by it.
+    The first failure to write is logged as a warning and later ones are ignored, because the run loses nothing by it.
     """
+    global _has_warned
     name = os.environ.get(STATUS_VARIABLE)
     if not name:
         return
@@ -70,4 +73,7 @@ def write_status() -> None:
         draft.write_text(json.dumps(status) + "\n")
         draft.replace(path)  # at once, so that a reader sees a whole object
     except OSError as error:
+        if _has_warned:
+            return
+        _has_warned = True
         _LOGGER.warning("the status file %s cannot be written: %s", path, error.strerror)

@@ -22,6 +22,8 @@ _NUMERIC_TESTS = {"at_least", "at_most", "more_than", "less_than"}
 _TEXT_TESTS = {"starts_with", "ends_with", "matches"}
 _SCALAR_TESTS = {"equals", "not_equals", "in", "not_in"}
 _NUMERIC_MEASURES = {"sum", "average", "min", "max"}
+_ABSENT: tuple[Any, ...] = (None, [])
+"""PHP writes an empty object as an empty list."""
 _SCALAR_MEASURES = {"distinct", "first", "last"}
 
 
@@ -149,7 +151,7 @@ def _compile_check(path: str, expected: str) -> Check:
     def check_two(message: dict[str, Any]) -> Problem | None:
         inner = message.get(first)
         if inner.__class__ is not dict:
-            return "other_type" if inner else None
+            return None if inner in _ABSENT else "other_type"
         value = inner.get(second)
         return None if value is None else problem_of(value)
 
@@ -161,22 +163,17 @@ def _walk(
 ) -> Problem | None:
     for number, (key, walks_list) in enumerate(parts, 1):
         if value.__class__ is not dict:
-            return "other_type" if value else None
+            return None if value in _ABSENT else "other_type"
         value = value.get(key)
         if value is None:
             return None
         if walks_list:
             if value.__class__ is not list:
                 return "other_type"
-            problems = (_walk_element(element, parts[number:], problem_of) for element in value)
+            elements = (element for element in value if element is not None)
+            problems = (_walk(element, parts[number:], problem_of) for element in elements)
             return next((problem for problem in problems if problem is not None), None)
     return problem_of(value)
-
-
-def _walk_element(
-    value: Any, parts: Sequence[PathPart], problem_of: Callable[[Any], Problem | None]
-) -> Problem | None:
-    return None if value is None else _walk(value, parts, problem_of)
 
 
 def _no_number(value: Any) -> Problem | None:

@@ -141,6 +141,10 @@ def test_shuffled_delivery_ends_with_the_same_members(shop: Shop, user: str) -> 
         (b"[1, 2]", "not_an_object"),
         (b'{"type": "track", "messageId": "m1", "timestamp": "2026-03-02T12:00:00Z"}', "missing_id"),
         (b'{"long": "' + b"x" * 50_000 + b'"}', "too_large"),
+        (
+            b'{"type": "page", "messageId": "m1", "userId": "u", "timestamp": "0008-03-02T12:00:00Z"}',
+            "too_old",
+        ),
     ],
 )
 def test_what_is_no_event_is_kept_whole(shop: Shop, user: str, payload: bytes, reason: str) -> None:

@@ -124,6 +124,18 @@ def test_repeats_with_other_content_and_ignored_ids_are_counted(runs: Runs) -> N
     assert (counted["repeated"], counted["differing"], counted["ignored ids"]) == (2, 1, 1)
 
 
+def test_a_list_of_ignored_ids_replaces_the_default_one(runs: Runs) -> None:
+    lines = [
+        payload(1, "Ping", user="shopper").replace(b'"userId"', b'"anonymousId":"device","userId"'),
+        payload(2, "Ping", user="undefined"),
+    ]
+    ignored = runs.keep("ignored.txt", b"Shopper\n")
+    runs.run(runs.keep("log.jsonl", b"\n".join(lines)), f"--ignored_ids={ignored}")
+    (history,) = (runs.folder / "out").glob("history-*.jsonl")
+    rows = map(json.loads, history.read_bytes().splitlines())
+    assert {row["profile_id"] for row in rows} == {"device", "undefined"}
+
+
 def test_a_run_ends_with_what_it_did_and_where_that_is(runs: Runs) -> None:
     late, repeat = payload(1, "Viewed", user="u3"), payload(3, "Ping", user="u3")
     log = runs.keep("log.jsonl", b"\n".join([*PINGS, late, repeat, b"{}", b"no", b"[]", b"no"]))

@@ -88,6 +88,16 @@ def test_what_is_no_list_or_has_other_elements_is_of_another_type(products):
     ]
 
 
+@pytest.mark.parametrize("plan", [None, [], {}])
+def test_an_object_that_is_absent_or_empty_is_missing(plan):
+    assert skipped("$identify", plan=plan) == []
+
+
+@pytest.mark.parametrize("plan", ["", 0, False, ["pro"], "pro"])
+def test_anything_else_in_the_place_of_an_object_is_of_another_type(plan):
+    assert skipped("$identify", plan=plan) == [("other_type", "segments.novice", "traits.plan.name")]
+
+
 def test_a_key_in_quotes_is_one_key():
     rules = load_rules('version: 1\nsegments: {a: {when: {event: A, where: {properties."utm.source": b}}}}')
     assert rules.expectations.skipped("A", message(0, "A", **{"utm.source": ["b"]})) == [
