@@ -1,11 +1,13 @@
-"""Collectors: processes as `python -m services.collector` starts them."""
+"""Collectors: processes as `python -m services.collector` starts them; and a browser with a shop's pages."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
 from tests.integration.collector.collector_process import CollectorProcess
+from tests.integration.collector.shop_page import ShopPages, chromium
 from tests.integration.live_job import Topic
 
 
@@ -34,3 +36,19 @@ def collector(
     process = CollectorProcess(tmp_path_factory.mktemp("collector"), new_topic(), new_topic())
     yield process
     process.kill()
+
+
+# Playwright keeps an event loop running in this thread: no longer than the tests of one file.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """Chromium, for the tests of a file."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def shop_pages() -> Iterator[ShopPages]:
+    """The server of a shop's pages, for the tests of a file."""
+    pages = ShopPages()
+    yield pages
+    pages.close()

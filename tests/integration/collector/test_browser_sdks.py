@@ -15,7 +15,7 @@ from stores.tracking_plan import read_tracking_plan
 from tests.integration.collector.collector_process import CollectorProcess, new_user
 from tests.integration.collector.faults import Faults
 from tests.integration.collector.sdks import events_of
-from tests.integration.collector.shop_page import DOC, ROOT, ShopPages, chromium, snippet
+from tests.integration.collector.shop_page import DOC, ROOT, ShopPages, snippet
 from tests.integration.live_job import Topic
 from tests.waiting import until
 
@@ -24,20 +24,6 @@ SETTINGS = f"version: 1\nsources:\n  - {{name: page, write_key: {WRITE_KEY}, all
 SDKS = {"analytics.js": "analytics", "rudderstack.js": "rudderanalytics"}
 """The name of each snippet, and that of its object on the page."""
 PRODUCT = {"product_id": "p1", "price": 18.99}
-
-
-# Playwright keeps an event loop running in this thread: no longer than the tests of this file.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def shop_pages() -> Iterator[ShopPages]:
-    pages = ShopPages()
-    yield pages
-    pages.close()
 
 
 @pytest.fixture(scope="module")

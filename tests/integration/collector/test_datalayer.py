@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from segmentation.identifiers import DEFAULT_IGNORED_IDS
 from stores.tracking_plan import read_tracking_plan
-from tests.integration.collector.shop_page import ROOT, ShopPages, chromium
+from tests.integration.collector.shop_page import ROOT, ShopPages
 
 PLAN = read_tracking_plan("definitions/tracking_plan").plan
 # Its calls are kept over reloads. `user` is the user whom a real SDK would remember from an earlier page.
@@ -29,20 +29,6 @@ SDK = """<script>
   };
 </script>"""
 DATALAYER = "<script src='/js/datalayer.js'></script>"
-
-
-# Playwright keeps an event loop running in this thread: no longer than the tests of this file.
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def shop_pages() -> Iterator[ShopPages]:
-    pages = ShopPages()
-    yield pages
-    pages.close()
 
 
 class Shop:
