@@ -94,7 +94,8 @@ def test_ends_with_its_process_even_if_that_is_killed(tmp_path, number):
         run.stdout.readline()
         connection.connect(str(tmp_path / "redis.sock"))
         connection.sendall(b"PING\r\n")
-        assert connection.recv(7) == b"+PONG\r\n"  # a connection that waits to be accepted would be reset below
+        # a connection that is not accepted yet would be reset below
+        assert connection.recv(7) == b"+PONG\r\n"
         run.send_signal(number)
         assert connection.recv(1) == b"", "the server hung up"
     assert run.returncode == -number
