@@ -86,6 +86,4 @@ class Reader:
 
     def _adapted(self, script: str) -> str:
         own = {**self._ports, ".venv/bin/": f"{Path(sys.executable).parent}/", "out/": f"{self._folder}/"}
-        for usual, mine in own.items():
-            script = script.replace(usual, mine)
-        return script
+        return re.sub("|".join(map(re.escape, own)), lambda usual: own[usual[0]], script)
