@@ -26,10 +26,20 @@ def test_a_port_in_use_is_named_with_its_flag(taken: int, flag: str) -> None:
     _, conflicts = choose_ports(options)
     assert in_use(conflicts, DIRECT) == f"live: port {taken} is in use: choose another one with --{flag}"
     (conflict,) = conflicts
-    assert is_free(int(conflict.value))
     assert in_use(conflicts, MAKE).endswith(
         f"choose another one with make live ARGS=--{flag}={conflict.value}"
     )
+
+
+def test_the_next_free_port_is_proposed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.live.options.is_free", lambda port: port not in (9000, 9001))
+    _, conflicts = choose_ports(parse_options(["--port=9000", "--redis_port=9002"], DIRECT))
+    assert [conflict.value for conflict in conflicts] == [9003]
+
+
+def test_a_port_is_free_when_nobody_listens_there(taken: int) -> None:
+    assert not is_free(taken)
+    assert is_free(free_port())
 
 
 def test_ports_that_are_given_are_used_and_others_are_free() -> None:
