@@ -3,10 +3,11 @@
 import os
 
 from services.live.screen import Screen
-from tests.waiting import until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 
-def test_texts_are_written_in_order_before_the_block_ends() -> None:
+def test_texts_are_written_in_order_before_the_block_ends(monkeypatch) -> None:
+    monkeypatch.setattr("services.live.screen._END_SECONDS", HANGS_AFTER_SECONDS)
     reader, writer = os.pipe()
     with Screen(writer) as screen:
         for number in range(3):
