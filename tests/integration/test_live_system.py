@@ -44,10 +44,13 @@ class System:
 
     @property
     def screen(self) -> str:
-        return self._screen.read_text()
+        return self._screen.read_text(encoding="utf-8", errors="replace")
 
     def await_ready(self) -> None:
-        until(lambda: "live: ready" in self.screen or self.process.poll() is not None, "sign of readiness")
+        until(
+            lambda: "Ctrl-C stops everything:\n" in self.screen or self.process.poll() is not None,
+            "end of the greeting",
+        )
         assert self.process.poll() is None, self.screen
         self.processes = psutil.Process(self.process.pid).children(recursive=True)
         ports = re.findall(r"127\.0\.0\.1:(\d+)", self.screen)
