@@ -154,18 +154,22 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     match = re.search(r"redis://127\.0\.0\.1:(\d+)/0", system.screen)
     assert match is not None
     with redis.Redis(port=int(match[1]), decode_responses=True) as client:
-        assert "big_basket_now" in json.loads(client.hget("segments:profile:ada", "segments") or "{}")
+        until(
+            lambda: "big_basket_now" in json.loads(client.hget("segments:profile:ada", "segments") or "{}"),
+            "profile of ada",
+        )
     bad = system.curl()[-1].replace('"Product Added"', '"Order Completed"')
     subprocess.check_call(["/bin/sh", "-c", bad], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     until(lambda: "dead letter  tracking_plan  properties.order_id: is missing" in system.screen, "letter")
     (letter,) = map(json.loads, (system.output / "dead-letters.jsonl").read_text().splitlines())
     assert letter["step"] == "Collector"
-    assert "big_basket_now" in (system.output / "history.jsonl").read_text()
-    kept = (system.output / "history.jsonl").read_text()
+    history = system.output / "history.jsonl"
+    until(lambda: history.exists() and "big_basket_now" in history.read_text(), "row of history")
+    kept = history.read_text()
     for caller, flag in ((f"{free_port()}", "--output"), (f"{system.port}", "--port")):
         assert main([f"--port={caller}", f"--output={system.output}"]) == 2, "a second live system"
         assert flag in capsys.readouterr().err
-    assert (system.output / "history.jsonl").read_text() == kept
+    assert history.read_text() == kept
     system.process.send_signal(signal.SIGINT)
     assert system.wait() == 0
     assert system.screen.endswith("live: stopping …\nlive: stopped, all programs have ended\n")
