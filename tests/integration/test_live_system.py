@@ -1,6 +1,5 @@
 """`make live` as a user has it: started for real, used by curl and an SDK, and ended in every way it can end."""
 
-import fcntl
 import json
 import os
 import pty
@@ -10,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import termios
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -100,17 +98,23 @@ class System:
 class SystemInTerminal(System):
     """`make live`, alone in a terminal, as tmux starts it."""
 
+    _IN_TERMINAL = (
+        "import fcntl, os, sys, termios\n"
+        "fcntl.ioctl(0, termios.TIOCSCTTY, 0)\n"
+        "os.execvp(sys.argv[1], sys.argv[1:])\n"
+    )
+    """In a program of its own: code between fork and exec can wait for ever for a lock that a thread held."""
+
     def _started(self) -> "subprocess.Popen[bytes]":
         self.terminal, slave = pty.openpty()
         up_to_date = ["-o", f"{ROOT}/.venv/.ready"]
         command = ["make", "--directory", str(ROOT), *up_to_date, "live", f"ARGS={' '.join(self.flags)}"]
         process = subprocess.Popen(
-            command,
+            [sys.executable, "-c", self._IN_TERMINAL, *command],
             stdin=slave,
             stdout=slave,
             stderr=slave,
             start_new_session=True,
-            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),
         )
         os.close(slave)
         self._shown = b""
