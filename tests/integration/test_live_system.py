@@ -308,7 +308,8 @@ def test_says_how_to_get_the_emulator_where_it_is_missing(
     assert refused(f"--port={free_port()}").startswith("live: the Pub/Sub emulator needs java")
 
 
-def test_says_which_port_is_taken(refused: Callable[..., str]) -> None:
+def test_says_which_port_is_taken(refused: Callable[..., str], tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
-        assert refused(f"--port={port}") == f"live: port {port} is in use: choose another one with --port\n"
+        said = refused(f"--port={port}", f"--output={tmp_path}")
+    assert said == f"live: port {port} is in use: choose another one with --port\n"
