@@ -55,7 +55,7 @@ class Topic:
         self.subscription = subscriber.subscription_path(PROJECT, name)
         publisher.create_topic(name=self.name)
         subscriber.create_subscription(name=self.subscription, topic=self.name)
-        self._taken: list[PubsubMessage] = []
+        self._taken: dict[str, PubsubMessage] = {}
 
     def publish(self, payload: bytes, **attributes: str) -> None:
         """Publishes one message, and returns when it is in the topic."""
@@ -68,13 +68,16 @@ class Topic:
             future.result(HANGS_AFTER_SECONDS)
 
     def taken(self) -> list[PubsubMessage]:
-        """Returns all messages that were ever taken from the subscription, after taking what is there."""
+        """Returns all messages that were ever taken from the subscription, after taking what is there.
+
+        Pub/Sub delivers a message again if this machine is so busy that its acknowledgement comes too late.
+        """
         while received := self._pull():
             self._subscriber.acknowledge(
                 subscription=self.subscription, ack_ids=[message.ack_id for message in received]
             )
-            self._taken += [message.message for message in received]
-        return self._taken
+            self._taken |= {message.message.message_id: message.message for message in received}
+        return list(self._taken.values())
 
     def _pull(self) -> list[Any]:
         request = {"subscription": self.subscription, "max_messages": 1000, "return_immediately": True}
