@@ -90,8 +90,10 @@ def own_redis(tmp_path: Path) -> Iterator[EmbeddedRedis]:
 def take_away(server: EmbeddedRedis, job: LiveJob, user: str) -> None:
     """Stops Redis, publishes an event, and returns when the job has tried in vain to write."""
     server.stop()
+    address = Path(unquote(urlsplit(server.url).path))
+    address.unlink(missing_ok=True)  # a server that was killed leaves it
     with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.bind(unquote(urlsplit(server.url).path))
+        stranger.bind(str(address))
         stranger.listen()
         stranger.settimeout(HANGS_AFTER_SECONDS)
         job.events.publish(body("Order Completed", user))
