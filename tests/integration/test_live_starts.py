@@ -64,9 +64,11 @@ def test_a_run_in_this_process_ends_with_nothing_left_behind(
     handlers = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
 
     def end_when_written() -> None:
-        events.publish(body("Order Completed", "ada"))
-        until(profiles.users, "profile")
-        os.kill(os.getpid(), signal.SIGINT)
+        try:
+            events.publish(body("Order Completed", "ada"))
+            until(profiles.users, "profile")
+        finally:
+            os.kill(os.getpid(), signal.SIGINT)
 
     ender = threading.Thread(target=end_when_written)
     ender.start()
@@ -75,8 +77,12 @@ def test_a_run_in_this_process_ends_with_nothing_left_behind(
     ender.join()
     assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == handlers
     assert logging.getLogger("apache_beam.runners.direct.executor").level == logging.NOTSET
-    ours = [thread for thread in set(threading.enumerate()) - before if "grpc" not in thread.name.lower()]
-    assert ours == []
+
+    def left() -> list[threading.Thread]:
+        threads = set(threading.enumerate()) - before
+        return [thread for thread in threads if "grpc" not in thread.name.lower()]
+
+    until(lambda: not left(), "end of the run's threads")
     assert "1 events, 0 late, 0 repeated, 0 dead letters" in caplog.text
     assert "ada" not in caplog.text
     assert "Traceback" not in capfd.readouterr().err
