@@ -11,6 +11,7 @@ from local.embedded_redis import EmbeddedRedis
 from local.pubsub_emulator import PubSubEmulator, PubSubEmulatorError
 from tests.integration.live_job import LiveJob, Profiles, Topic
 from tests.integration.page_reader import Reader
+from tests.waiting import HANGS_AFTER_SECONDS
 
 OPT_OUT = "SKIP_PUBSUB_TESTS"
 """An environment variable that leaves these tests out; continuous integration unsets it."""
@@ -21,7 +22,10 @@ def emulator() -> Iterator[PubSubEmulator]:
     if os.environ.get(OPT_OUT):
         pytest.skip(f"${OPT_OUT} is set")
     try:
-        with PubSubEmulator() as server, pytest.MonkeyPatch.context() as patch:
+        with (
+            PubSubEmulator(start_seconds=HANGS_AFTER_SECONDS) as server,
+            pytest.MonkeyPatch.context() as patch,
+        ):
             patch.setenv("PUBSUB_EMULATOR_HOST", server.host)
             yield server
     except PubSubEmulatorError as error:
