@@ -107,7 +107,7 @@ class SystemInTerminal(System):
 
     def _started(self) -> "subprocess.Popen[bytes]":
         self.terminal, slave = pty.openpty()
-        up_to_date = ["-o", f"{ROOT}/.venv/.ready"]
+        up_to_date = ["-o", ".venv/.ready"]  # as the Makefile writes it: another spelling would install anew
         command = ["make", "--directory", str(ROOT), *up_to_date, "live", f"ARGS={' '.join(self.flags)}"]
         process = subprocess.Popen(
             [sys.executable, "-c", self._IN_TERMINAL, *command],
