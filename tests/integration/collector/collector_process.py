@@ -30,7 +30,7 @@ class CollectorProcess:
     Args:
       folder: for its log.
       events, dead_letters: where it publishes.
-      flags: more of them.
+      flags: more of them, also instead of those that it gets here.
       emulator: another one than PUBSUB_EMULATOR_HOST names; `none`: the real Pub/Sub.
     """
 
@@ -41,6 +41,8 @@ class CollectorProcess:
         self.dead_letters = dead_letters
         self._log = folder / f"collector-{uuid.uuid4().hex}.log"
         command = [sys.executable, "-m", "services.collector", f"--settings={SETTINGS}", "--port=0"]
+        # a busy machine's emulator may need longer than the 8 s after which events get 503
+        command.append(f"--publish_seconds={HANGS_AFTER_SECONDS}")
         command += [f"--events_topic={events.name}", f"--dead_letter_topic={dead_letters.name}", *flags]
         environment = dict(os.environ)
         if emulator:
