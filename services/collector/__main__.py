@@ -46,11 +46,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"--port: cannot listen on {options.host}:{options.port} ({error.strerror})", file=sys.stderr)
         return 2
-    host, port = listener.getsockname()[:2]
-    _LOGGER.info("listening on http://%s:%d, publishing to %s", host, port, config.events_topic)
-    # uvicorn raises the signal again after it has shut down; ignored, so that the exit status is ours
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: None)
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(config),
@@ -68,6 +63,12 @@ def main(argv: Sequence[str] | None = None) -> int:
             timeout_graceful_shutdown=math.ceil(config.publish_seconds) + 1,
         )
     )
+    # uvicorn has its own handlers only while it runs: a signal that comes before is kept for it. It raises the signal
+    # again after it has shut down; then this does nothing, so that the exit status is ours.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, server.handle_exit)
+    host, port = listener.getsockname()[:2]
+    _LOGGER.info("listening on http://%s:%d, publishing to %s", host, port, config.events_topic)
     server.run(sockets=[listener])
     _LOGGER.info("ended; all accepted events are published")
     return 0 if server.started else 3

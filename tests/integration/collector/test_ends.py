@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from tests.integration.collector.collector_process import ROOT, SETTINGS, event, new_user
-from tests.waiting import until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 TOPICS = ("--events_topic=projects/p/topics/a", "--dead_letter_topic=projects/p/topics/b")
 
@@ -43,6 +43,20 @@ def test_what_was_begun_is_answered_and_published_before_it_ends(
     assert statuses.count(200) >= 1
     assert set(statuses) <= {200}
     assert "ended; all accepted events are published" in collector.log
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_as_soon_as_it_says_that_it_listens(number: signal.Signals) -> None:
+    command = [sys.executable, "-m", "services.collector", f"--settings={SETTINGS}", "--port=0", *TOPICS]
+    with subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        try:
+            assert "listening" in process.stderr.readline()
+            process.send_signal(number)
+            assert process.wait(HANGS_AFTER_SECONDS) == 0
+            assert process.stderr.read() == "INFO collector: ended; all accepted events are published\n"
+        finally:
+            process.kill()
 
 
 def ended(*flags: str, **environment: str) -> tuple[int, str]:
