@@ -9,6 +9,7 @@ from playwright.sync_api import Browser
 from tests.integration.collector.collector_process import CollectorProcess
 from tests.integration.collector.shop_page import ShopPages, chromium
 from tests.integration.live_job import Topic
+from tests.waiting import until
 
 
 @pytest.fixture
@@ -34,6 +35,7 @@ def collector(
 ) -> Iterator[CollectorProcess]:
     """A collector that several tests share, each with users of its own."""
     process = CollectorProcess(tmp_path_factory.mktemp("collector"), new_topic(), new_topic())
+    until(lambda: process.client.get("/readyz").status_code == 200, "word that it is ready")
     yield process
     process.kill()
 
