@@ -29,7 +29,8 @@ class Faults:
     """
 
     def __init__(self, collector: str, refusals: Iterable[int] = ()) -> None:
-        self.sent: list[Sent] = []
+        self._sent: dict[int, Sent] = {}
+        self._arrived = 0
         self._refusals = list(refusals)
         self._client = httpx.Client(base_url=collector, timeout=HANGS_AFTER_SECONDS)
         self._lock = threading.Lock()
@@ -46,9 +47,17 @@ class Faults:
         self._server.server_close()
         self._client.close()
 
+    @property
+    def sent(self) -> list[Sent]:
+        """The answered requests with events, in the order in which they came: refusals come first."""
+        with self._lock:
+            return [self._sent[place] for place in sorted(self._sent)]
+
     def _answer(self, method: str, path: str, headers: dict[str, str], body: bytes) -> httpx.Response:
         with self._lock:
             refusal = self._refusals.pop(0) if method == "POST" and self._refusals else None
+            place = self._arrived
+            self._arrived += 1
         # a refusal has the headers with which the collector itself refuses: browsers read no answer without them
         answer = self._client.request(
             method, path, headers=headers, content=body if refusal is None else b"{"
@@ -57,9 +66,9 @@ class Faults:
             answer.status_code = refusal
             answer.headers["Retry-After"] = "1"
         if method == "POST":
-            self.sent.append(
-                Sent(path, {name.lower(): value for name, value in headers.items()}, answer.status_code)
-            )
+            sent = Sent(path, {name.lower(): value for name, value in headers.items()}, answer.status_code)
+            with self._lock:
+                self._sent[place] = sent
         return answer
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
