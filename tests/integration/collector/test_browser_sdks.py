@@ -132,7 +132,7 @@ def test_what_is_refused_is_sent_again(
         opened.call("identify", user)
         opened.call("track", "Product Added", PRODUCT)
         assert set(events_of(page_collector, user, {"identify", "track"})) >= {"identify", "track"}
-        assert [request.status for request in faults.sent].count(refusal) == 2
+        until(lambda: [request.status for request in faults.sent].count(refusal) == 2, "two refusals")
         opened.page.close()
 
 
