@@ -8,14 +8,16 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
 from tests.integration.collector.sdks import installed_packages, program
+from tests.waiting import HANGS_AFTER_SECONDS
 
 ROOT = Path(__file__).parents[3]
 DOC = (ROOT / "docs" / "browser.md").read_text()
 COLLECTOR, KEY = "https://events.shop.example", "WRITE_KEY"
 """What stands in the documented snippets."""
+_HANGS_AFTER_MS = HANGS_AFTER_SECONDS * 1000
 _FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -38,10 +40,22 @@ def snippet(name: str, collector: str, write_key: str) -> str:
 def chromium() -> Iterator[Browser]:
     """Runs Debian's Chromium, with a profile of its own, for as long as a `with` block."""
     path = program("chromium", "install Chromium (Debian: the package chromium)")
-    with tempfile.TemporaryDirectory(prefix="chromium-") as home, sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=_FLAGS, env={"HOME": home})
+    # a process of Chromium's may still write there when the browser has ended
+    folder = tempfile.TemporaryDirectory(prefix="chromium-", ignore_cleanup_errors=True)
+    with folder as home, sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=path, args=_FLAGS, env={"HOME": home}, timeout=_HANGS_AFTER_MS
+        )
         yield browser
         browser.close()
+
+
+@contextmanager
+def visitor(browser: Browser) -> Iterator[BrowserContext]:
+    """Opens a browser for a visitor without cookies, for as long as a `with` block."""
+    with browser.new_context() as context:
+        context.set_default_timeout(_HANGS_AFTER_MS)
+        yield context
 
 
 class ShopPages:

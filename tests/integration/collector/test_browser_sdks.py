@@ -15,7 +15,7 @@ from stores.tracking_plan import read_tracking_plan
 from tests.integration.collector.collector_process import CollectorProcess, new_user
 from tests.integration.collector.faults import Faults
 from tests.integration.collector.sdks import events_of
-from tests.integration.collector.shop_page import DOC, ROOT, ShopPages, snippet
+from tests.integration.collector.shop_page import DOC, ROOT, ShopPages, snippet, visitor
 from tests.integration.live_job import Topic
 from tests.waiting import until
 
@@ -41,8 +41,8 @@ def page_collector(
 @pytest.fixture
 def context(browser: Browser) -> Iterator[BrowserContext]:
     """A visitor without cookies."""
-    with browser.new_context() as visitor:
-        yield visitor
+    with visitor(browser) as context:
+        yield context
 
 
 class Visit:

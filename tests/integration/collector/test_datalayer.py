@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page
 
 from segmentation.identifiers import DEFAULT_IGNORED_IDS
 from stores.tracking_plan import read_tracking_plan
-from tests.integration.collector.shop_page import ROOT, ShopPages
+from tests.integration.collector.shop_page import ROOT, ShopPages, visitor
 
 PLAN = read_tracking_plan("definitions/tracking_plan").plan
 # Its calls are kept over reloads. `user` is the user whom a real SDK would remember from an earlier page.
@@ -64,12 +64,12 @@ class Shop:
 @pytest.fixture
 def open_shop(browser: Browser, shop_pages: ShopPages) -> Iterator[Callable[..., Shop]]:
     """Opens a page whose dataLayer has entries before the mapping is loaded."""
-    with browser.new_context() as visitor:
+    with visitor(browser) as context:
 
         def opened(*entries: Any, user: str = "", before: str = "") -> Shop:
             layer = f"<script>dataLayer = {json.dumps(list(entries))}</script>"
             address = shop_pages.put("/mapped", before + SDK + layer + DATALAYER)
-            return Shop(visitor.new_page(), f"{address}?user={user}" if user else address)
+            return Shop(context.new_page(), f"{address}?user={user}" if user else address)
 
         yield opened
 
