@@ -17,7 +17,7 @@ from google.cloud import pubsub_v1
 from local.pubsub_emulator import PubSubEmulator
 from tests.integration.collector.collector_process import IMPATIENT, SERVER, CollectorProcess, event, new_user
 from tests.integration.live_job import Topic
-from tests.waiting import until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 SDKS = {"segment": segment.analytics.client.Client, "rudderstack": rudderstack.analytics.client.Client}
 # Segment's SDK cuts off what is finer than a millisecond.
@@ -32,7 +32,8 @@ def make_sdk(request: pytest.FixtureRequest) -> Iterator[Callable[..., Any]]:
 
     def make(collector: CollectorProcess, key: str = SERVER, gzip: bool = False) -> Any:
         report = lambda error, _: errors.append(error)  # noqa: E731
-        clients.append(SDKS[request.param](key, host=collector.url, gzip=gzip, on_error=report))
+        options = {"gzip": gzip, "on_error": report, "timeout": HANGS_AFTER_SECONDS}
+        clients.append(SDKS[request.param](key, host=collector.url, **options))
         return clients[-1]
 
     yield make
