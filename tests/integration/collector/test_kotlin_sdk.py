@@ -46,14 +46,15 @@ def test_every_call_arrives_once(
         command = [java(), "-cp", f"{installed_jars()}/*", "SegmentKotlin.java", faults.url, write_key, user]
         with subprocess.Popen(command, cwd=FOLDER, stdin=subprocess.PIPE) as process:
             events = events_of(kotlin_collector, user, CALLS)
-            (alias,) = until(lambda: kotlin_collector.published(f"after {user}"), "alias")
+            aliases = until(lambda: kotlin_collector.published(f"after {user}"), "alias")
             process.communicate(timeout=HANGS_AFTER_SECONDS)
     assert process.returncode == 0
     assert set(events) == CALLS
     assert events["track"]["properties"] == {"product_id": "p1", "price": 18.99}
     assert events["screen"]["name"] == "Basket"
     assert events["group"]["groupId"] == "g1"
-    assert (alias["type"], alias["previousId"]) == ("alias", user)
+    assert len({alias["messageId"] for alias in aliases}) == 1
+    assert (aliases[0]["type"], aliases[0]["previousId"]) == ("alias", user)
     assert {request.headers["content-encoding"] for request in faults.sent} == {"gzip"}
     statuses = [request.status for request in faults.sent]
     assert statuses[: len(refusals) + 1] == [*refusals, 200]
