@@ -11,6 +11,7 @@ from openapi_spec_validator import validate
 
 from services.collector.app import KINDS, OPENAPI
 from tests.integration.collector.collector_process import SERVER, CollectorProcess
+from tests.waiting import HANGS_AFTER_SECONDS
 
 SHORT, LONG = 5, 200
 
@@ -25,8 +26,8 @@ def requests_get_answers_that_the_document_tells_of(operation: Any, examples: in
     @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
     def test(case: Any, collector: CollectorProcess) -> None:
         """Sends a request as it was made up, with a right write key, and without one."""
-        case.call_and_validate(base_url=collector.url, auth=(SERVER, ""))
-        case.call_and_validate(base_url=collector.url)
+        case.call_and_validate(base_url=collector.url, auth=(SERVER, ""), timeout=HANGS_AFTER_SECONDS)
+        case.call_and_validate(base_url=collector.url, timeout=HANGS_AFTER_SECONDS)
 
     return test
 
