@@ -50,10 +50,11 @@ def not_in_the_image() -> list[str]:
 def imported(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str | None]:
     """Name to file of each module of a collector that has the image's files only."""
     folder = tmp_path_factory.mktemp("image")
+    compiled = shutil.ignore_patterns("__pycache__")  # other tests' programs may be writing there
     for sources, target in re.findall(r"^COPY (.+) (\S+)$", DOCKERFILE, re.MULTILINE):
         for source in sources.split():
             if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, folder / target)
+                shutil.copytree(ROOT / source, folder / target, ignore=compiled)
             else:
                 (folder / target).mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / source, folder / target)
