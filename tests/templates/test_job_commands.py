@@ -1,6 +1,7 @@
 """`make deploy`, `validate`, `update`, `drain` and `replay`."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -103,7 +104,8 @@ def test_the_answer_is_waited_for(cloud: Cloud, give: Give, monkeypatch: pytest.
         if len(pauses) == 3:
             cloud.answer(("jobs describe", 0, "JOB_STATE_DONE"))
 
-    monkeypatch.setattr("templates.job.time.sleep", pause)
+    # not `time.sleep` itself, which threads of other tests may call
+    monkeypatch.setattr("templates.job.time", SimpleNamespace(sleep=pause))
     give(VERSION="v1")
     cloud.answer(READ_TEMPLATE, CHECKED, ("jobs describe", 0, "JOB_STATE_QUEUED"))
     assert main(["validate"]) == 0
