@@ -12,13 +12,13 @@ from google.cloud import pubsub_v1
 from local.pubsub_emulator import PubSubEmulator
 from tests.integration.collector.collector_process import CollectorProcess, event, new_user
 from tests.integration.live_job import Topic
-from tests.waiting import until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 
 @pytest.fixture
 def own_emulator() -> Iterator[PubSubEmulator]:
     """An emulator that may be stopped."""
-    with PubSubEmulator() as server:
+    with PubSubEmulator(start_seconds=HANGS_AFTER_SECONDS) as server:
         yield server
 
 

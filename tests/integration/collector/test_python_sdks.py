@@ -119,7 +119,7 @@ def test_it_tries_again_after_503_and_nothing_is_lost_or_another_event(
     make_sdk: Callable[..., Any],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    with PubSubEmulator() as own_emulator:
+    with PubSubEmulator(start_seconds=HANGS_AFTER_SECONDS) as own_emulator:
         monkeypatch.setenv("PUBSUB_EMULATOR_HOST", own_emulator.host)
         publisher = pubsub_v1.PublisherClient()
         with contextlib.closing(publisher.transport), pubsub_v1.SubscriberClient() as subscriber:
