@@ -102,6 +102,8 @@ def test_refused_credentials_are_answered_with_503(start_collector, tmp_path: Pa
     credentials = tmp_path / "credentials.json"
     credentials.write_text(json.dumps(account), encoding="utf-8")
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(credentials))
+    monkeypatch.setenv("grpc_proxy", "http://127.0.0.1:1")  # without a network, also where there is one
+    monkeypatch.setenv("no_grpc_proxy", "127.0.0.1")
     collector = start_collector("--publish_seconds=1", emulator="none")
     assert collector.client.get("/healthz").status_code == 200
     assert collector.client.get("/readyz").status_code == 503
