@@ -80,11 +80,11 @@ def test_periodically_acts_again_and_again_and_at_once_when_asked():
     with Periodically(0.001, acted.release):
         for _ in range(3):
             assert acted.acquire(timeout=240)
+    while acted.acquire(blocking=False):
+        pass
     with Periodically(3600, acted.release) as rarely:
         rarely.now()
-        while acted.acquire(blocking=False):
-            pass
-    before = set(threading.enumerate())
+        assert acted.acquire(timeout=240)
     with Periodically(3600, pytest.fail):
-        (own,) = set(threading.enumerate()) - before
+        (own,) = [thread for thread in threading.enumerate() if thread.name == "every 3600 s"]
     assert not own.is_alive()
