@@ -21,6 +21,7 @@ from transforms.write_segments import WriteSegments
 
 BUNDLE_BASED = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 DAY_MS = 86_400_000
+HOUR_MS = 3_600_000
 
 both_runners = pytest.mark.parametrize("runner", [BUNDLE_BASED, "FnApiRunner"], ids=["bundles", "fn_api"])
 
@@ -143,12 +144,12 @@ class TestWriteSegments:
     ):
         silent = [snapshot(str(n), 1, is_empty=True, was_served=False) for n in range(10)]
         visitor = snapshot("visitor", 1, is_visitor=True, traits={"plan": "gold"})
-        step = write_segments(redis_url, idle_ttl_ms=60_000)
+        step = write_segments(redis_url, idle_ttl_ms=HOUR_MS)
         metrics = metrics_of(run(runner, [*silent, visitor, snapshot("user", 1)], step))
         assert (metrics["redis_writes_accepted"], metrics["redis_writes_skipped"]) == (2, 10)
         assert sorted(redis_client.keys()) == ["segments:profile:user", "segments:profile:visitor"]
-        assert redis_client.pttl("segments:profile:visitor") <= 60_000
-        assert redis_client.pttl("segments:profile:user") > 60_000
+        assert redis_client.pttl("segments:profile:visitor") <= HOUR_MS
+        assert redis_client.pttl("segments:profile:user") > HOUR_MS
 
     def test_waiting_for_the_server_is_counted(self, runner, stopped_server):
         step = write_segments(stopped_server.url, sleep=start_after_three_seconds)
