@@ -48,10 +48,8 @@ class Started:
     def __init__(self, programs: Programs, *names: str) -> None:
         for name in names:
             programs.start(name, functools.partial(_says_ready, programs, name))
-        supervisord = [
-            child for child in psutil.Process().children() if "supervisor.supervisord" in child.cmdline()
-        ]
-        (self.supervisord,) = supervisord
+        assert programs._supervisord is not None
+        self.supervisord = psutil.Process(programs._supervisord.pid)
         self.processes = {
             name: next(child for child in self.supervisord.children() if name in child.cmdline())
             for name in names
