@@ -10,11 +10,11 @@ from redis.cluster import RedisCluster
 from stores.redis.access import RedisTarget, access_to
 from stores.segments.writer import SegmentStore, SegmentStoreError, WriteResult
 from tests.stores.redis.certificates import Authority
-from tests.stores.redis.cluster import NODE_TIMEOUT_MS, await_whole, join, running_cluster, running_node
+from tests.stores.redis.cluster import await_whole, join, running_cluster, running_node
 from tests.stores.redis.relay import Relay
 from tests.stores.samples import DAY_MS, HOUR_MS, change, deleted, empty, no_sleep, snapshot
 from tests.stores.secret_manager import CA_SECRET, PASSWORD_SECRET, FakeSecretManager
-from tests.waiting import until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 PROFILES = 100
 
@@ -150,16 +150,12 @@ class TestTwoNodes:
         store_of(target).write_snapshots(batch_of(1))
         impatient = store_of(RedisTarget(f"{nodes[0].url}?socket_timeout=0.2"), sleep=(pauses := []).append)
         hung = nodes[1]
-        for node in nodes:
-            node.admin.config_set("cluster-node-timeout", 240_000)  # the silent one is not given up meanwhile
         os.kill(hung.server.pid, signal.SIGSTOP)
         try:
             with pytest.raises(SegmentStoreError, match="Redis took .* of 100 writes, then: out of reach"):
                 impatient.write_snapshots(batch_of(2))
         finally:
             os.kill(hung.server.pid, signal.SIGCONT)
-            for node in nodes:
-                node.admin.config_set("cluster-node-timeout", NODE_TIMEOUT_MS)
         assert len(pauses) == 7
         await_whole(nodes)
         written = [version for version in versions_in(nodes[:1]).values() if version == 2]
@@ -206,7 +202,8 @@ class TestOneNode:
             moved = nodes[0].admin.cluster("KEYSLOT", "segments:profile:user-7")
             nodes[0].admin.execute_command("CLUSTER SETSLOT", moved, "MIGRATING", new.id)
             new.admin.execute_command("CLUSTER SETSLOT", moved, "IMPORTING", nodes[0].id)
-            nodes[0].admin.migrate("127.0.0.1", new.port, "segments:profile:user-7", 0, 5000)
+            limit_ms = HANGS_AFTER_SECONDS * 1000
+            nodes[0].admin.migrate("127.0.0.1", new.port, "segments:profile:user-7", 0, limit_ms)
             for node in both:
                 node.admin.execute_command("CLUSTER SETSLOT", moved, "NODE", new.id)
             pauses = []
@@ -236,7 +233,7 @@ class TestNodesThatFail:
             replica.admin.execute_command("CLUSTER REPLICATE", nodes[0].id)
             store = store_of(RedisTarget(nodes[0].url), sleep=no_sleep)
             store.write_snapshots(batch_of(1))
-            nodes[0].admin.wait(1, 0)
+            until(lambda: replica.admin.dbsize() == PROFILES, "replica with all data")
 
             replica.admin.execute_command("CLUSTER FAILOVER", "TAKEOVER")
             until(lambda: nodes[0].admin.role()[0] == "slave", "replica where the primary was")
