@@ -12,8 +12,11 @@ from stores.segments.writer import SegmentStore, SegmentStoreError
 from tests.stores.redis.relay import Relay
 from tests.stores.redis.troubles import TROUBLES, admin_of, reloading
 from tests.stores.samples import DAY_MS, change, client_of, no_sleep, snapshot
+from tests.waiting import until
 
 PROFILES = 50
+PATIENT = 1_000
+"""More attempts than a busy server needs, each of which may wait for a fifth of a second only."""
 
 
 def snapshots(version=1, profiles=PROFILES):
@@ -36,7 +39,7 @@ def assert_all_written(server, version=1, profiles=PROFILES):
 class TestTrouble:
     def test_that_passes_is_waited_for(self, own_server, in_trouble, name):
         trouble = in_trouble(name, pauses=3)
-        store = SegmentStore(RedisTarget(trouble.url), ttl_ms=DAY_MS, sleep=trouble.sleep)
+        store = SegmentStore(RedisTarget(trouble.url), ttl_ms=DAY_MS, attempts=PATIENT, sleep=trouble.sleep)
         result = store.write_snapshots(snapshots())
         assert result.accepted + result.repeated == PROFILES
         assert store.append_changes(changes()) == PROFILES
@@ -58,7 +61,7 @@ class TestTrouble:
             assert "user-" not in "".join(traceback.format_exception(caught.value))
         assert trouble.pauses == 4
         trouble.pass_by()
-        store = SegmentStore(target, ttl_ms=DAY_MS, sleep=lambda seconds: None)
+        store = SegmentStore(target, ttl_ms=DAY_MS, attempts=PATIENT, sleep=lambda seconds: None)
         store.write_snapshots(snapshots())
         store.append_changes(changes())
         assert_all_written(own_server)
@@ -80,7 +83,7 @@ def test_a_failover_behind_the_address_is_followed(own_server, tmp_path):
         store.append_changes(changes(20))
         of_primary.config_set("repl-diskless-sync-delay", 0)
         of_successor.replicaof("127.0.0.1", replication.port)
-        of_primary.wait(1, 0)  # until the replica has it all
+        until(lambda: of_successor.info("replication")["master_link_status"] == "up", "replica with all data")
 
         of_successor.replicaof("NO", "ONE")
         of_primary.config_set("replica-serve-stale-data", "yes")
@@ -107,7 +110,7 @@ def socket_of(server):
 
 
 def test_a_server_that_has_read_its_data_is_written_to(own_server):
-    with reloading(own_server, keys=50, delay_us=60_000) as await_end:
+    with reloading(own_server, keys=200, delay_us=25_000) as await_end:
         pauses = []
 
         def sleep(seconds):

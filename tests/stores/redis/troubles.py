@@ -11,13 +11,16 @@ from redis.retry import Retry
 
 from local.embedded_redis import EmbeddedRedis
 from tests.stores.redis.relay import Relay
-from tests.waiting import until
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 
 @contextlib.contextmanager
 def admin_of(server):
-    """An administrator's client, which tries nothing again."""
-    with redis.Redis.from_url(server.url, decode_responses=True, retry=Retry(NoBackoff(), 0)) as admin:
+    """An administrator's client, which tries nothing again, and so waits for a busy server."""
+    once = Retry(NoBackoff(), 0)
+    with redis.Redis.from_url(
+        server.url, decode_responses=True, retry=once, socket_timeout=HANGS_AFTER_SECONDS
+    ) as admin:
         yield admin
 
 
@@ -102,7 +105,7 @@ def reloading(server, keys, delay_us):
         connection = other.connection_pool.get_connection()
         connection.send_command("DEBUG", "RELOAD")
         with contextlib.suppress(redis.exceptions.BusyLoadingError):
-            while True:
+            while not connection.can_read():
                 admin.ping()
         yield connection.read_response
         connection.disconnect()
