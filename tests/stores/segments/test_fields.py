@@ -42,7 +42,9 @@ class TestValues:
             "expires_at": "9999-12-31T23:59:59.999Z",
         }
 
-    @settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+    @settings(
+        deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    )
     @given(
         st.dictionaries(
             st.text(st.characters()),

@@ -72,7 +72,9 @@ def stored_members(client: redis.Redis) -> set[str]:
 
 
 def random_logs(test):
-    return settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])(test)
+    return settings(
+        deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    )(test)
 
 
 @random_logs

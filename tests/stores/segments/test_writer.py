@@ -247,7 +247,7 @@ snapshots = st.builds(
 )
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(st.lists(st.lists(snapshots, max_size=6), max_size=6))
 def test_any_order_and_any_repeats_end_with_the_newest(store, redis_client, batches):
     redis_client.flushall()
@@ -282,7 +282,7 @@ def story_of(contents):
     return made
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(steps, st.data())
 def test_any_order_and_any_repeats_of_a_visitor_end_with_its_newest_snapshot(
     store, redis_client, contents, data
