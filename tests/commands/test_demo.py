@@ -99,7 +99,7 @@ def no_terminal() -> Iterator[None]:
 def printed(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, subprocess.CompletedProcess[str]]:
     folder = tmp_path_factory.mktemp("run")
     command = [sys.executable, "-m", "commands.cli", "demo", "--log", "views", "--output", str(folder)]
-    return folder, subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=600)
+    return folder, subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=3600)
 
 
 def test_the_views_log_by_its_numbers(printed: Any) -> None:
