@@ -14,7 +14,7 @@ import redis
 from xdist.scheduler import LoadScopeScheduling
 
 from local.embedded_redis import EmbeddedRedis
-from stores.redis.access import RedisTarget
+from stores.redis.access import RedisTarget, access_to
 from stores.segments.writer import SegmentStore
 from tests.beam_inspection import inspect_once
 from tests.bigquery_stub import BigQueryStub
@@ -51,6 +51,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MEASURED] = {}
+    # As in pyproject.toml, for the programs that tests start: some of them must write nothing else to stderr.
+    os.environ["PYTHONWARNINGS"] = "ignore:You are using a:FutureWarning"
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         # A shell ignores SIGINT in the background commands of a script, and every program inherits that. Programs that
         # tests interrupt would never end.
@@ -86,6 +88,12 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: p
 def measured(pytestconfig: pytest.Config) -> dict[str, list[float]]:
     """Seconds by what took them; shown at the end, and never asserted: the machine may be busy."""
     return pytestconfig.stash[MEASURED]
+
+
+@pytest.fixture(autouse=True)
+def no_client_of_a_former_test() -> None:
+    """Forgets the process's clients: their ports may be those of other servers by now."""
+    access_to.cache_clear()
 
 
 @pytest.fixture(scope="session")

@@ -59,7 +59,6 @@ def two_nodes(tmp_path_factory):
 @pytest.fixture
 def nodes(two_nodes):
     """Two nodes, empty, to which the process has no client yet."""
-    access_to.cache_clear()
     for node in two_nodes:
         node.admin.flushall()
         node.admin.script_flush()
