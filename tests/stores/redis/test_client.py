@@ -81,7 +81,11 @@ class TestMakeClient:
         store.write_snapshots([snapshot(1)])
         child = os.fork()
         if child == 0:
-            os._exit(store.write_snapshots([snapshot(2)]).accepted)
+            accepted = 0
+            try:
+                accepted = store.write_snapshots([snapshot(2)]).accepted
+            finally:
+                os._exit(accepted)  # or it would go on as a second pytest
         _, status = os.waitpid(child, 0)
         assert os.waitstatus_to_exitcode(status) == 1, "one snapshot was accepted"
         assert redis_client.hget(KEY, "version") == "2"
