@@ -12,11 +12,21 @@ def start_watchdog(pid: int, signal: Literal["KILL", "TERM"] = "KILL") -> subpro
     ended keeps its process id until it is waited for. Kill the watchdog right after that, so that it cannot signal
     another process.
     """
-    script = f'trap "" HUP INT TERM; read -r line; kill -s {signal} -- "-$0"'
-    return subprocess.Popen(
+    script = f'trap "" HUP INT TERM PIPE; echo; read -r line; kill -s {signal} -- "-$0"'
+    watchdog = subprocess.Popen(
         ["/bin/sh", "-c", script, str(pid)],
         stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         start_new_session=True,  # so that Ctrl-C does not reach it
     )
+    assert watchdog.stdout is not None
+    try:
+        with watchdog.stdout as armed:
+            armed.readline()  # from now on it ignores the signals
+    except BaseException:
+        watchdog.kill()
+        watchdog.communicate()
+        raise
+    watchdog.stdout = None
+    return watchdog

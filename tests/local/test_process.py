@@ -22,6 +22,24 @@ STARTS_IT = (
     "print(child.pid, flush=True)\n"
     "sys.stdin.read()\n"
 )
+KILLED_AT_ONCE = (
+    "import os, signal, subprocess, sys\n"
+    "from local.watchdog import start_watchdog\n"
+    "class Popen(subprocess.Popen):\n"
+    "    def __init__(self, *args, **options):\n"
+    "        super().__init__(*args, **options)\n"
+    "        os.kill(self.pid, signal.SIGSTOP)\n"
+    "        if os.fork() == 0:\n"
+    "            os.close(self.stdin.fileno()), os.close(self.stdout.fileno())\n"
+    "            parent = os.getppid()\n"
+    "            os.kill(parent, signal.SIGKILL)\n"
+    "            while os.getppid() == parent: pass\n"
+    "            os.kill(self.pid, signal.SIGCONT)\n"
+    "            os._exit(0)\n"
+    "subprocess.Popen = Popen\n"
+    "start_watchdog(int(sys.argv[1]))\n"
+)
+"""Starts a watchdog that is stopped until this process has been killed."""
 
 
 def test_what_a_program_started_ends_too(tmp_path: Path) -> None:
@@ -48,3 +66,20 @@ def test_an_interrupted_stop_can_be_tried_again(tmp_path: Path) -> None:
     assert child._watchdog.poll() is None, "it still ends with this process"
     child.kill()
     assert not child.runs
+
+
+def test_its_watchdog_ignores_the_signals_of_others_from_the_start(tmp_path: Path) -> None:
+    child = Child(["/bin/sleep", "1000"], tmp_path / "log")
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        child._watchdog.send_signal(number)
+    assert child._watchdog.stdin is not None
+    child._watchdog.stdin.close()  # as the end of this process does
+    assert child.wait(HANGS_AFTER_SECONDS) == -signal.SIGKILL
+    child.kill()
+
+
+def test_its_watchdog_ends_it_even_if_this_process_was_killed_while_it_started_that(tmp_path: Path) -> None:
+    with subprocess.Popen(["/bin/sleep", "1000"], start_new_session=True) as child:
+        parent = subprocess.run([sys.executable, "-c", KILLED_AT_ONCE, str(child.pid)], cwd=os.getcwd())
+        assert parent.returncode == -signal.SIGKILL
+        assert child.wait(HANGS_AFTER_SECONDS) == -signal.SIGKILL
