@@ -96,6 +96,9 @@ class Programs:
         try:
             self._request("startProcess", name, False)
         except xmlrpc.client.Fault as fault:
+            # A program that ended badly before supervisord looked at it was started, and has a log.
+            if fault.faultCode == Faults.SPAWN_ERROR and self._state(name) in _ENDED:
+                raise ProgramError(f"{name} ended: {self.log_tail(name)}") from None
             raise ProgramError(f"{name} cannot be started: {fault.faultString}") from None
         self._started.append(name)
         self._note_pids()
@@ -140,7 +143,7 @@ class Programs:
         Raises:
           ProgramError: supervisord ended.
         """
-        return name in self._started and self._request("getProcessInfo", name)["statename"] in _ENDED
+        return name in self._started and self._state(name) in _ENDED
 
     def log(self, name: str) -> Path:
         """Returns the path of a program's log."""
@@ -291,6 +294,9 @@ class Programs:
             raise
         except (OSError, http.client.HTTPException, xmlrpc.client.ProtocolError) as error:
             raise ProgramError(f"supervisord ended ({type(error).__name__})") from None
+
+    def _state(self, name: str) -> str:
+        return str(self._request("getProcessInfo", name)["statename"])
 
     def _note_pids(self) -> list[dict[str, Any]]:
         """Returns supervisord's state of the programs; keeps their process ids for `kill`."""

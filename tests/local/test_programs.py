@@ -29,6 +29,15 @@ ASKS_AGAIN = (
     "signal.signal(signal.SIGTERM, again); print('ready', flush=True); time.sleep(1000)"
 )
 """Does not end at SIGTERM, but sends SIGALRM to the given process."""
+STARTS_SLOWLY = (
+    "import os; from supervisor.options import ServerOptions; fork = ServerOptions.fork\n"
+    "def fork_and_let_it_end(self):\n"
+    "    pid = fork(self)\n"
+    "    if pid: os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)\n"
+    "    return pid\n"
+    "ServerOptions.fork = fork_and_let_it_end\n"
+)
+"""Makes a supervisord go on only when the program that it starts has ended."""
 
 
 def _says_ready(programs: Programs, name: str) -> bool:
@@ -58,6 +67,13 @@ class Started:
     def none_is_left(self) -> bool:
         _, alive = psutil.wait_procs([self.supervisord, *self.processes.values()], HANGS_AFTER_SECONDS)
         return not alive
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine may take its time to start, to end and to bury programs."""
+    for limit in ("_STOP_SECONDS", "_KILL_SECONDS"):
+        monkeypatch.setattr(f"local.programs.{limit}", HANGS_AFTER_SECONDS)
 
 
 @pytest.fixture
@@ -116,6 +132,15 @@ def test_one_that_may_end_must_end_well(tmp_path: Path) -> None:
     brief = Program("brief", ["/bin/sh", "-c", "echo no such log; exit 3"], may_end=True)
     with pytest.raises(ProgramError, match="^brief ended: no such log"):
         with Programs([brief], tmp_path, {}) as programs:
+            programs.start("brief", lambda: False)
+
+
+def test_one_that_ended_before_supervisord_looked_is_named_with_its_log(tmp_path: Path) -> None:
+    """On a busy machine supervisord can find that a program has ended while it still starts it."""
+    (tmp_path / "sitecustomize.py").write_text(STARTS_SLOWLY)
+    brief = Program("brief", ["/bin/sh", "-c", "echo no such log; exit 3"])
+    with pytest.raises(ProgramError, match="^brief ended: no such log"):
+        with Programs([brief], tmp_path, {"PYTHONPATH": str(tmp_path)}) as programs:
             programs.start("brief", lambda: False)
 
 
