@@ -34,6 +34,7 @@ from stores.redis.access import RedisTarget, access_to
 from stores.redis.client import Fault, fault
 from stores.secrets import SecretError
 from stores.segments.reader import SegmentReader
+from stores.terminal import printable_output
 
 SEGMENT = "canary"
 EVENT = "Canary Checked"
@@ -86,6 +87,7 @@ class CanaryResult(NamedTuple):
         )
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command. Returns the exit status: 1 if the event or the exit did not arrive, 2 if a flag is wrong."""
     flags = parser().parse_args(argv)

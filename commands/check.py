@@ -7,13 +7,16 @@ from pathlib import Path
 
 from pipeline.cloud_files import CloudFiles
 from segmentation.durations import format_duration
+from segmentation.printable import printable
 from segmentation.rules.compiled import Rules
 from segmentation.tracking_plan.load import TrackingPlanError
 from segmentation.tracking_plan.plan import TrackingPlan
 from stores.definitions import DefinitionsError, read_definitions
+from stores.terminal import printable_output
 from stores.tracking_plan import read_tracking_plan
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command. Returns the exit status: 2 if a file is invalid."""
     parser = argparse.ArgumentParser(
@@ -36,7 +39,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except (DefinitionsError, TrackingPlanError) as error:
         print(f"segments check: {error}", file=sys.stderr)
         return 2
-    print(f"{path}: {found}")
+    print(f"{printable(path)}: {found}")
     return 0
 
 

@@ -6,6 +6,8 @@ import sys
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from stores.terminal import printable_output
+
 
 class Command(NamedTuple):
     """A subcommand: a module with `main(argv) -> int`. It is imported only when called, because Beam takes seconds."""
@@ -28,6 +30,7 @@ COMMANDS = {
 }
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the subcommand in the first argument with the other arguments; returns its exit status."""
     name, *rest = (sys.argv[1:] if argv is None else argv) or [""]

@@ -19,6 +19,8 @@ from google.cloud import pubsub_v1
 
 from pipeline.flags.forms import ConfigError
 from pipeline.flags.pubsub import require_topic, topic_of
+from segmentation.printable import printable
+from stores.terminal import printable_output
 
 _PARSED_BY = "ParseEvents"
 _PULL_MESSAGES = 500
@@ -42,6 +44,7 @@ class Letter:
     reason: str
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command. Returns the exit status: 2 if a flag is wrong, 1 if Pub/Sub failed."""
     parser = argparse.ArgumentParser(
@@ -225,7 +228,7 @@ def read_letter(data: bytes) -> Letter | None:
 
 def _by(counts: Counter[str]) -> str:
     return "".join(
-        f"{': ' if index == 0 else ', '}{count} {what}"
+        f"{': ' if index == 0 else ', '}{count} {printable(what)}"
         for index, (what, count) in enumerate(counts.most_common())
     )
 

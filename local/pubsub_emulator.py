@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Self
 
 from local.process import Child, ChildError
+from stores.terminal import printable_output
 
 _HOST = "127.0.0.1"
 _HOW_TO_GET_IT = (
@@ -158,6 +159,7 @@ def find_java() -> str:
     return java
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs an emulator until Ctrl-C or SIGTERM. Returns the exit status."""
     parser = argparse.ArgumentParser(

@@ -8,6 +8,7 @@ from google.auth.exceptions import GoogleAuthError
 
 from pipeline.cloud_files import CloudFiles
 from segmentation.events import DEFAULT_LIMITS, EventLimits, InvalidEvent, parse_event
+from segmentation.printable import printable
 from stores.files import CLOUD
 from transforms.read_events import is_packed_file, read_lines
 
@@ -29,7 +30,7 @@ def log_paths(pattern: str) -> tuple[str, ...]:
     except _UNREADABLE as error:
         raise _unreadable(pattern, error) from None
     if not found:
-        raise LogError(f"{pattern} matches no file")
+        raise LogError(f"{printable(pattern)} matches no file")
     return tuple(sorted(found))
 
 
@@ -69,7 +70,7 @@ def latest_event_ms(paths: tuple[str, ...], now_ms: int, limits: EventLimits = D
 
 def _unreadable(path: str, error: Exception) -> LogError:
     reason = getattr(error, "strerror", None) or str(error)
-    return LogError(f"{path} cannot be read: {reason}")
+    return LogError(f"{printable(path)} cannot be read: {printable(reason)}")
 
 
 def _timestamp_ms(line: bytes, limits: EventLimits) -> int | None:

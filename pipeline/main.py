@@ -23,6 +23,7 @@ from pipeline.local_run.progress import progress
 from pipeline.local_run.timer_holds import timers_hold_watermarks
 from pipeline.options import LocalRunOptions, SegmentationOptions
 from stores.clock import system_clock_ms
+from stores.terminal import log_to_stderr, printable_output
 from transforms.coders import PLUGIN
 from transforms.step_metrics import total_counts
 
@@ -36,12 +37,13 @@ _USAGE = (
 )
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job and returns the exit status: 2 if a flag, a file or a definition is wrong, otherwise 0.
 
     A bounded run on the local runner prints a summary, and returns 1 if most lines became dead letters.
     """
-    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
+    log_to_stderr("%(levelname)s %(message)s")
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
     try:
         job = prepare(list(sys.argv[1:] if argv is None else argv))

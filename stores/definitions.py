@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 from segmentation.documents.problems import Problems
+from segmentation.printable import printable
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from stores.files import LOCAL_ONLY, RemoteFiles, read_file
@@ -28,13 +29,13 @@ def read_definitions(path: str, remote: RemoteFiles = LOCAL_ONLY) -> LoadedDefin
     try:
         text = read_file(path, remote).decode()
     except OSError as error:
-        raise DefinitionsError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise DefinitionsError(f"{printable(path)} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise DefinitionsError(f"{path} is not UTF-8") from None
+        raise DefinitionsError(f"{printable(path)} is not UTF-8") from None
     try:
         return LoadedDefinitions(text, load_rules(text))
     except Problems as problems:
         number = len(problems.problems)
-        heading = f"{path} has {number} mistake{'s' if number > 1 else ''}:"
+        heading = f"{printable(path)} has {number} mistake{'s' if number > 1 else ''}:"
         lines = [heading, *(f"  {problem}" for problem in problems.problems)]
         raise DefinitionsError("\n".join(lines)) from None

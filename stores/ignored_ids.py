@@ -1,6 +1,7 @@
 """Reads the file of ids that stand for no id."""
 
 from segmentation.identifiers import IgnoredIds, parse_ignored_ids
+from segmentation.printable import printable
 from stores.files import LOCAL_ONLY, RemoteFiles, read_file
 
 
@@ -17,6 +18,6 @@ def read_ignored_ids(path: str, remote: RemoteFiles = LOCAL_ONLY) -> IgnoredIds:
     try:
         return parse_ignored_ids(read_file(path, remote).decode("utf-8-sig"))
     except OSError as error:
-        raise IgnoredIdsError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise IgnoredIdsError(f"{printable(path)} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise IgnoredIdsError(f"{path} is not UTF-8") from None
+        raise IgnoredIdsError(f"{printable(path)} is not UTF-8") from None

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
+from segmentation.printable import printable
 from segmentation.tracking_plan.load import TrackingPlanError, load_tracking_plan
 from segmentation.tracking_plan.plan import TrackingPlan
 from stores.files import CLOUD, LOCAL_ONLY, RemoteFiles, list_folder, read_file
@@ -33,24 +34,30 @@ def read_tracking_plan(folder: str, remote: RemoteFiles = LOCAL_ONLY) -> Trackin
     try:
         names = sorted(list_folder(folder, remote))
     except OSError as error:
-        raise TrackingPlanError(f"{folder} cannot be read: {error.strerror or error}") from None
+        raise TrackingPlanError(f"{printable(folder)} cannot be read: {error.strerror or error}") from None
     misnamed = [name for name in names if name.endswith(_MISNAMED)]
     if misnamed:
-        raise TrackingPlanError(f"{_join(folder, misnamed[0])}: a plan's files end in {SUFFIX}: rename it")
+        raise TrackingPlanError(
+            f"{printable(_join(folder, misnamed[0]))}: a plan's files end in {SUFFIX}: rename it"
+        )
     names = [name for name in names if name.endswith(SUFFIX)]
     if not names:
-        raise TrackingPlanError(f"{folder} has no *{SUFFIX}: give the folder with one file per event")
+        raise TrackingPlanError(
+            f"{printable(folder)} has no *{SUFFIX}: give the folder with one file per event"
+        )
     if len(names) > _MAX_FILES:
-        raise TrackingPlanError(f"{folder} has {len(names)} files; the limit is {_MAX_FILES}")
+        raise TrackingPlanError(f"{printable(folder)} has {len(names)} files; the limit is {_MAX_FILES}")
     texts = {name: _read_text(_join(folder, name), remote) for name in names}
     if sum(len(text.encode()) for text in texts.values()) > _MAX_BYTES:
-        raise TrackingPlanError(f"{folder} has more than {_MAX_BYTES} bytes; make its files smaller")
+        raise TrackingPlanError(
+            f"{printable(folder)} has more than {_MAX_BYTES} bytes; make its files smaller"
+        )
     try:
         return TrackingPlanFolder(tuple(texts.items()), load_tracking_plan(texts))
     except TrackingPlanError as error:
         mistakes = str(error).splitlines()
         number = "a mistake" if len(mistakes) == 1 else f"{len(mistakes)} mistakes"
-        raise TrackingPlanError("\n  ".join([f"{folder} has {number}:", *mistakes])) from None
+        raise TrackingPlanError("\n  ".join([f"{printable(folder)} has {number}:", *mistakes])) from None
 
 
 def _join(folder: str, name: str) -> str:
@@ -61,6 +68,6 @@ def _read_text(path: str, remote: RemoteFiles) -> str:
     try:
         return read_file(path, remote).decode()
     except OSError as error:
-        raise TrackingPlanError(f"{path} cannot be read: {error.strerror or error}") from None
+        raise TrackingPlanError(f"{printable(path)} cannot be read: {error.strerror or error}") from None
     except UnicodeDecodeError:
-        raise TrackingPlanError(f"{path} is not UTF-8") from None
+        raise TrackingPlanError(f"{printable(path)} is not UTF-8") from None

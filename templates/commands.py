@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
+from stores.terminal import printable_output
 from templates import image, infrastructure, job
 from templates.programs import CommandError
 from templates.settings import Values, VariablesError, read_settings
@@ -90,6 +91,7 @@ COMMANDS: dict[str, tuple[CommandStep, ...]] = {
 }
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit status: 1 if a program failed, 2 if a variable is missing or wrong."""
     parser = argparse.ArgumentParser(prog="python -m templates.commands", description=__doc__)

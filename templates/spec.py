@@ -13,6 +13,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from stores.terminal import printable_output
+
 _FOLDER = Path(__file__).parent
 METADATA = _FOLDER / "metadata.json"
 ENVIRONMENT = _FOLDER / "environment.json"
@@ -68,6 +70,7 @@ def beam_flags(values: dict[str, Any]) -> Iterator[str]:
             yield f"--{_FLAGS[name]}={value}"
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Prints the spec; returns the exit status: 2 if the image has no digest."""
     parser = argparse.ArgumentParser(

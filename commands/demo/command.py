@@ -18,11 +18,13 @@ from pipeline.flags.forms import ConfigError
 from pipeline.local_run.progress import progress
 from pipeline.main import LOCAL_RUNNER, run
 from stores.definitions import DefinitionsError, read_definitions
+from stores.terminal import printable_output
 from transforms.step_metrics import reset_totals, total_counts
 
 OUTPUT = ROOT / "build" / "run"
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command. Returns the exit status: 1 if Redis and the history disagree, 2 if the input is wrong."""
     arguments = _parser().parse_args(argv)

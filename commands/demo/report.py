@@ -11,7 +11,9 @@ from rich.text import Text
 
 from commands.demo.outcome import RunResult, SegmentNumbers, momentary_memberships, pick_changes
 from local.samples import displayed_path
+from pipeline.local_run.console import PrintableConsole
 from pipeline.local_run.counts import event_counts
+from segmentation.printable import printable
 from stores.segments.keys import DEFAULT_KEY_PREFIX, profile_key
 
 WIDTH = 100
@@ -45,7 +47,7 @@ class SampleRun:
 
 def report_console() -> Console:
     """Returns the console for reports: standard output, at most 100 columns wide, without styles if not a terminal."""
-    console = Console(markup=False, highlight=False, emoji=False)
+    console = PrintableConsole()
     console.width = min(console.width, WIDTH) if console.is_terminal else WIDTH
     return console
 
@@ -166,7 +168,7 @@ def _print_disagreements(lines: list[str], console: Console) -> None:
         Text(f"WRONG: REDIS AND THE HISTORY DISAGREE ON {len(lines):,} MEMBERSHIPS", "bold white on red")
     )
     for line in lines[:_MAX_DISAGREEMENTS]:
-        console.print(f"  {line}", style="red", soft_wrap=True)
+        console.print(f"  {printable(line)}", style="red", soft_wrap=True)
     if len(lines) > _MAX_DISAGREEMENTS:
         console.print(f"  and {len(lines) - _MAX_DISAGREEMENTS:,} more", style="red")
 
@@ -183,7 +185,8 @@ def _print_changes(result: RunResult, console: Console) -> None:
     for column in ("change", "cause", "expires at"):
         table.add_column(column, no_wrap=True)
     for row in picked:
-        cells = (row["profile_id"], row["segment"], row["change"], row["cause"], _time(row["expires_at"]))
+        who = printable(row["profile_id"])
+        cells = (who, row["segment"], row["change"], row["cause"], _time(row["expires_at"]))
         table.add_row(f"  {_time(row['event_time'])}", *cells)
     console.print(table)
 
@@ -202,10 +205,10 @@ def _print_snapshot(result: RunResult, console: Console) -> None:
         f"of {result.profiles:,} profiles in Redis, one in the most segments ({number})",
     )
     key = profile_key(DEFAULT_KEY_PREFIX, result.busiest).decode(errors="replace")
-    console.print(f"  HGETALL {key}", soft_wrap=True)
+    console.print(f"  HGETALL {printable(key)}", soft_wrap=True)
     width = max(map(len, result.snapshot))
     for field in sorted(result.snapshot):
-        text = Text.assemble((f"  {field:<{width}}  ", "cyan"), result.snapshot[field])
+        text = Text.assemble((f"  {field:<{width}}  ", "cyan"), printable(result.snapshot[field]))
         console.print(text, soft_wrap=True)
 
 

@@ -10,6 +10,7 @@ from pipeline.config import Files, Log, SegmentationConfig
 from pipeline.local_run.counts import dead_letters_by_reason, event_counts, profile_counts
 from pipeline.local_run.progress import progress
 from segmentation.events import DEFAULT_LIMITS, EventLimits, InvalidEvent, parse_event
+from segmentation.printable import printable
 from segmentation.timestamps import format_timestamp
 from stores.files import CLOUD
 from stores.log_formats import HEAD_BYTES, ForeignFormat, foreign_format
@@ -79,7 +80,7 @@ def _written(prefix: str) -> str:
     if prefix.startswith(CLOUD):
         return pattern
     files = glob.glob(glob.escape(prefix) + "-*.jsonl")
-    return files[0] if len(files) == 1 else f"{pattern} ({len(files)} files)"
+    return printable(files[0] if len(files) == 1 else f"{pattern} ({len(files)} files)")
 
 
 def _judge(log: Log, counts: Mapping[str, int], limits: EventLimits) -> int:
@@ -116,10 +117,10 @@ def causes(paths: tuple[str, ...], reason: str, limits: EventLimits = DEFAULT_LI
     for found, named in files.items():
         others = f" (and {len(named) - 1:,} more)" if len(named) > 1 else ""
         looks = f"{named[0]}{others} looks like {found.what}, not like JSON lines of messages"
-        yield f"{looks}: {found.advice}{_command(found, named[0])}"
+        yield printable(f"{looks}: {found.advice}{_command(found, named[0])}")
     if not files:
         message = _first_message(paths, reason, limits)
-        example = f", first with the message “{message}”" if message else ""
+        example = f", first with the message “{printable(message)}”" if message else ""
         yield f"the most frequent reason is {reason}{example}; docs/dead-letters.md has the fix for every reason"
 
 
@@ -146,7 +147,7 @@ def _first_message(paths: tuple[str, ...], reason: str, limits: EventLimits) -> 
 
 
 def _named(paths: tuple[str, ...]) -> str:
-    return paths[0] if len(paths) == 1 else f"{len(paths):,} files, {paths[0]} to {paths[-1]}"
+    return printable(paths[0] if len(paths) == 1 else f"{len(paths):,} files, {paths[0]} to {paths[-1]}")
 
 
 def _say(sentence: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from segmentation.printable import printable
 from transforms.update_profiles import SKIPPED_PREFIX
 
 _PROBLEMS = {"no_number": "is no number", "other_type": "is of another type"}
@@ -100,7 +101,7 @@ def skipped_values(counts: Mapping[str, int]) -> list[ReportLine]:
     for name, count in counts.items():
         if name.startswith(SKIPPED_PREFIX):
             problem, owner, path = name.removeprefix(SKIPPED_PREFIX).split(":", 2)
-            lines.append(ReportLine(owner, count, f"{path} {_PROBLEMS[problem]}"))
+            lines.append(ReportLine(owner, count, f"{printable(path)} {_PROBLEMS[problem]}"))
     return sorted(lines, key=lambda line: (-line.number, line.name, line.remark))
 
 

@@ -4,8 +4,11 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 
-from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from pipeline.local_run.console import PrintableConsole
+from segmentation.printable import printable
+from stores.terminal import LogLines
 
 
 @contextlib.contextmanager
@@ -16,7 +19,7 @@ def progress(what: str, *, only_on_terminals: bool = False) -> Iterator[None]:
       what: what is in progress; one live line in a terminal, which disappears at the end, otherwise a plain line.
       only_on_terminals: whether to show nothing at all elsewhere.
     """
-    console = Console(stderr=True, markup=False, highlight=False)
+    console, what = PrintableConsole(to_stderr=True), printable(what)
     if not console.is_terminal:
         if only_on_terminals:
             yield
@@ -33,7 +36,7 @@ def progress(what: str, *, only_on_terminals: bool = False) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _log_to(show: Callable[[str], None], console: Console) -> Iterator[None]:
+def _log_to(show: Callable[[str], None], console: PrintableConsole) -> Iterator[None]:
     """Takes the place of the root logger's handlers."""
     root, steps = logging.getLogger(), logging.getLogger("transforms")
     levels, handlers = (root.level, steps.level), root.handlers
@@ -49,13 +52,14 @@ def _log_to(show: Callable[[str], None], console: Console) -> Iterator[None]:
 
 
 class _Handler(logging.Handler):
-    def __init__(self, show: Callable[[str], None], console: Console) -> None:
+    def __init__(self, show: Callable[[str], None], console: PrintableConsole) -> None:
         super().__init__()
         self._show = show
         self._console = console
+        self.setFormatter(LogLines())
 
     def emit(self, record: logging.LogRecord) -> None:
         if record.levelno >= logging.WARNING:
             self._console.print(f"{record.levelname} {self.format(record)}", soft_wrap=True)
         else:
-            self._show(record.getMessage())
+            self._show(printable(record.getMessage()))

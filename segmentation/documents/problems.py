@@ -5,6 +5,8 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
+from segmentation.printable import printable
+
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _MAX_VALUE_CHARACTERS = 80
@@ -23,7 +25,7 @@ class Problem(NamedTuple):
     def __str__(self) -> str:
         place = format_path(self.path)
         text = f"line {self.line}: {place + ': ' if place else ''}{self.found}"
-        return f"{text}; {self.fix}" if self.fix else text
+        return printable(f"{text}; {self.fix}" if self.fix else text)
 
 
 class Problems(ValueError):

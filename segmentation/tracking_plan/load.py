@@ -9,6 +9,7 @@ from jsonschema_rs import Draft202012Validator, ValidationError, ValidationError
 
 from segmentation.documents.document import Document, Path, read_document
 from segmentation.documents.problems import Problem, Problems, format_list, format_value, nearest
+from segmentation.printable import printable
 from segmentation.tracking_plan.plan import MASK, OnViolation, PlannedEvent, TrackingPlan
 
 SHARED_PREFIX = "_"
@@ -177,7 +178,7 @@ def _read(name: str, text: str, mistakes: list[str]) -> _File | None:
 
 
 def _format(name: str, problems: Problems) -> list[str]:
-    return [f"{name}: {problem}" for problem in problems.problems]
+    return [f"{printable(name)}: {problem}" for problem in problems.problems]
 
 
 def _problem(document: Document, path: Path, found: str, fix: str = "") -> Problem:

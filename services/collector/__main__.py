@@ -21,16 +21,18 @@ from services.collector.impatient_protocol import ImpatientProtocol
 from services.collector.plan_check import load_plan_check
 from services.collector.settings import SettingsError, load_settings
 from stores.ignored_ids import IgnoredIdsError, read_ignored_ids
+from stores.terminal import log_to_stderr, printable_output
 
 _LOGGER = logging.getLogger("collector")
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a collector until Ctrl-C or SIGTERM; returns the exit status."""
     options = parser().parse_args(argv)
-    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    log_to_stderr("%(levelname)s %(name)s: %(message)s")
     try:
         config = _config(options)
         listener = socket.create_server((options.host, options.port), backlog=_BACKLOG)

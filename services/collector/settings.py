@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from segmentation.documents.document import Document, read_document
 from segmentation.documents.problems import Problem, Problems
+from segmentation.printable import printable
 
 IpSetting = Literal["keep", "truncate", "drop"]
 _Origin = Annotated[str, Field(pattern=r"^(\*|[a-z][a-z0-9+.-]*://[^/\s*]+)$")]
@@ -63,9 +64,9 @@ def load_settings(path: Path) -> Settings:
         document = read_document(path.read_text(encoding="utf-8"))
         return _validated(document)
     except (OSError, UnicodeDecodeError) as error:
-        raise SettingsError(f"{path}: cannot be read ({type(error).__name__})") from None
+        raise SettingsError(f"{printable(path)}: cannot be read ({type(error).__name__})") from None
     except Problems as problems:
-        raise SettingsError(f"{path}: " + "; ".join(map(str, problems.problems))) from None
+        raise SettingsError(f"{printable(path)}: " + "; ".join(map(str, problems.problems))) from None
 
 
 def _validated(document: Document) -> Settings:

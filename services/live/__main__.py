@@ -23,8 +23,10 @@ from services.live.output_folder import FolderError
 from services.live.screen import Screen
 from services.live.stop_signals import Stop, StopSignals
 from services.live.system import EVENTS_TOPIC, LiveFiles, LiveSystem
+from stores.terminal import printable_output
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the system until Ctrl-C; returns the exit status: 1 if a program ended by itself, 2 for wrong input."""
     caller = Caller(bool(os.environ.get(MAKE_VARIABLE)))
@@ -46,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(in_use(conflicts, caller), file=sys.stderr)
             return 2
         system.folder.clear()
-        screen = stack.enter_context(Screen(sys.stdout.fileno()))
+        screen = stack.enter_context(Screen(sys.stdout.fileno(), sys.stdout.encoding))
         return _run(system, stop, screen, _welcome(system, files, source))
 
 

@@ -8,6 +8,7 @@ from typing import NoReturn
 
 import redis
 
+from segmentation.printable import printable
 from services.live.backlog import Backlog, BehindLines, Waiting
 from services.live.news import Changes, DeadLetters, dead_letter_line
 from services.live.output_folder import DEAD_LETTERS
@@ -90,9 +91,8 @@ class Follower:
         """Shows the new lines of the replay's log."""
         log = self._system.programs.log("replay")
         if log.exists():
-            lines = log.read_text(errors="replace").splitlines(keepends=True)
-            whole = [line.rstrip("\n") for line in lines if line.endswith("\n")]
-            self._show([f"replay: {line}" for line in whole[self._replay_lines :]])
+            *whole, _ = log.read_text(encoding="utf-8", errors="replace").split("\n")
+            self._show([f"replay: {printable(line)}" for line in whole[self._replay_lines :]])
             self._replay_lines = len(whole)
 
     def _show(self, lines: list[str]) -> None:

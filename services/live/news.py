@@ -7,6 +7,7 @@ from typing import Any
 
 import redis
 
+from segmentation.printable import printable
 from segmentation.timestamps import format_timestamp
 from stores.clock import Clock, system_clock_ms
 from stores.segments.keys import DEFAULT_KEY_PREFIX
@@ -54,7 +55,7 @@ def change_line(fields: dict[str, str], today: str) -> str:
       today: the date of today in UTC, such as 2026-03-02; an event time on another date is shown with its date.
     """
     at = _short_time(fields["event_time"], today)
-    line = f"{at}  {fields['profile_id']}  {fields['change']}  {fields['segment']}"
+    line = f"{at}  {printable(fields['profile_id'])}  {fields['change']}  {printable(fields['segment'])}"
     expires_at = fields.get("expires_at")
     return f"{line}  until {_time(expires_at)}" if expires_at else line
 
@@ -85,7 +86,8 @@ class DeadLetters:
 
 def dead_letter_line(letter: dict[str, Any]) -> str:
     """Formats a dead letter."""
-    return f"{_time(letter['received_at'])[11:]}  dead letter  {letter['reason']}  {letter['message']}"
+    reason, message = printable(letter["reason"]), printable(letter["message"])
+    return f"{_time(letter['received_at'])[11:]}  dead letter  {reason}  {message}"
 
 
 def pull(subscription: str, most: int) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from segment.analytics.client import Client
 from segmentation.timestamps import parse_timestamp
 from services.live.backlog import Backlog, Waiting
 from stores.clock import Clock, system_clock_ms
+from stores.terminal import printable_output
 
 _MAX_WAITING = 200
 """The most events that wait for the job: one to two seconds on a small machine, and enough for 500 events a second,
@@ -163,6 +164,7 @@ def read_messages(path: Path) -> Iterator[dict[str, Any]]:
             yield json.loads(line)
 
 
+@printable_output()
 def main(argv: Sequence[str] | None = None) -> int:
     """Replays a log; returns the exit status: 1 if the collector refused messages."""
     parser = argparse.ArgumentParser(prog="python -m services.live.replay", description=__doc__)

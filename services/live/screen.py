@@ -6,6 +6,8 @@ import threading
 from types import TracebackType
 from typing import Self
 
+from segmentation.printable import printable_lines
+
 _END_SECONDS = 2
 _MAX_WAITING_TEXTS = 1000
 
@@ -17,10 +19,12 @@ class Screen:
 
     Args:
       descriptor: the file descriptor.
+      encoding: the terminal's encoding; characters that it lacks are written as escapes.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, encoding: str = "utf-8") -> None:
         self._descriptor = descriptor
+        self._encoding = encoding
         self._texts: queue.Queue[str | None] = queue.Queue()
         self._is_closed = False
         self._thread = threading.Thread(target=self._run, name="screen", daemon=True)
@@ -49,7 +53,7 @@ class Screen:
         return self._texts.qsize() > _MAX_WAITING_TEXTS
 
     def show(self, text: str) -> None:
-        """Writes a text and a line end soon; never waits."""
+        """Writes a text and a line end soon, as `printable_lines` shows it; never waits."""
         self._texts.put(text)
 
     def _run(self) -> None:
@@ -58,7 +62,7 @@ class Screen:
                 self._write(text)
 
     def _write(self, text: str) -> None:
-        left = f"{text}\n".encode(errors="replace")
+        left = f"{printable_lines(text)}\n".encode(self._encoding, "backslashreplace")
         try:
             while left:
                 left = left[os.write(self._descriptor, left) :]

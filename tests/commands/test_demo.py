@@ -214,6 +214,17 @@ def test_the_second_run_shows_what_an_edited_rule_changed(shop: Shop, views: lis
     assert len(cells(third, "window_shopper")) == 4
 
 
+def test_a_hostile_id_cannot_write_to_the_terminal(shop: Shop) -> None:
+    shop.segments.write_text(BUYER)
+    hostile = "\x1b]0;owned\x07\x9b\u202e\nforged"
+    shop.keep("week", payload(6 * DAY_SECONDS + 43_140, "Order Completed", hostile))
+    status, out, err = shop.demo("week")
+    assert status == 0
+    assert [character for character in out + err if character != "\n" and not character.isprintable()] == []
+    assert r"HGETALL segments:profile:\x1b]0;owned\x07\x9b\u202e\nforged" in out
+    assert "\nforged" not in out
+
+
 def printed_with(finished: SampleRun, **result: Any) -> str:
     """Returns the report of a run of which something is different."""
     before = result.pop("before", finished.before)

@@ -6,6 +6,7 @@ import re
 import pytest
 
 from pipeline.local_run.progress import progress
+from stores.terminal import printable_output
 
 
 @pytest.fixture(autouse=True)
@@ -75,3 +76,20 @@ def test_nothing_is_shown_twice_where_logging_is_configured(capsys: pytest.Captu
     finally:
         root.removeHandler(handler)
     assert capsys.readouterr().err.count("of interest") == 1
+
+
+@pytest.mark.parametrize("is_terminal", [False, True])
+def test_only_the_consoles_own_escapes_reach_a_terminal(
+    is_terminal: bool, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if is_terminal:
+        monkeypatch.setenv("FORCE_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm")
+    with printable_output(), progress("W \x1b]0;\x07\x9b"):
+        logging.getLogger("transforms.x").info("decided \x1b]0;\x07\nforged")
+        logging.getLogger("apache_beam.x").warning("warned \x1b]0;\x07\nforged")
+    shown = capsys.readouterr().err
+    assert r"WARNING warned \x1b]0;\x07\nforged" in shown
+    assert r"decided \x1b]0;\x07\nforged" in shown
+    assert not any(hostile in shown for hostile in ("\x1b]", "\x07", "\x9b", "\nforged"))
+    assert ("\x1b[" in shown) == is_terminal

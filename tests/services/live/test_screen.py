@@ -2,6 +2,8 @@
 
 import os
 
+import pytest
+
 from services.live.screen import Screen
 from tests.waiting import HANGS_AFTER_SECONDS, until
 
@@ -36,3 +38,16 @@ def test_a_reader_that_is_gone_is_noticed() -> None:
         until(lambda: screen.is_closed, "sign that the output is closed")
         screen.show("nor this")
     os.close(writer)
+
+
+@pytest.mark.parametrize(
+    "encoding, text", [("utf-8", "名 é"), ("latin-1", "\\u540d é"), ("ascii", "\\u540d \\xe9")]
+)
+def test_shows_only_lines_of_what_the_terminal_can_show(encoding: str, text: str, monkeypatch) -> None:
+    monkeypatch.setattr("services.live.screen._END_SECONDS", HANGS_AFTER_SECONDS)
+    reader, writer = os.pipe()
+    with Screen(writer, encoding) as screen:
+        screen.show("one\n\x1b[2J\r\x9b\ud800名 é")
+    os.close(writer)
+    with open(reader, encoding=encoding) as read:
+        assert read.read() == f"one\n\\x1b[2J\\r\\x9b\\ud800{text}\n"
