@@ -96,7 +96,8 @@ class EmbeddedRedis:
         if self._child is not None and self._child.runs:
             return
         self.stop()
-        self._socket.unlink(missing_ok=True)  # so that no other server can answer below
+        if self._socket.is_socket():
+            self._socket.unlink()  # so that no other server can answer below
         program = redis_program()
         try:
             # The settings go to stdin, because every process could read a password in the arguments.

@@ -1,7 +1,7 @@
 """The command `segments demo`, which `make run` calls: runs the whole job on a sample log."""
 
 import argparse
-import shutil
+import re
 import sys
 import time
 from collections.abc import Sequence
@@ -13,6 +13,7 @@ import redis
 from commands.demo.outcome import SegmentNumbers, collect
 from commands.demo.report import SampleRun, print_report, report_console
 from local.embedded_redis import EmbeddedRedis, EmbeddedRedisError
+from local.own_folder import FolderError, OwnFolder
 from local.samples import DEFINITIONS, LOGS, ROOT, displayed_path
 from pipeline.flags.forms import ConfigError
 from pipeline.local_run.progress import progress
@@ -22,6 +23,10 @@ from stores.terminal import printable_output
 from transforms.step_metrics import reset_totals, total_counts
 
 OUTPUT = ROOT / "build" / "run"
+_NUMBERS = "numbers.json"
+_RESULTS = re.compile(rf"(history|dead-letters)-\d+-\d{{5}}-of-\d{{5}}\.jsonl|{re.escape(_NUMBERS)}")
+_UNFINISHED = re.compile(r"beam-temp-(history|dead-letters)-\d+-[0-9a-f]{32}")
+"""Beam's temporary folders, which an interrupted run leaves."""
 
 
 @printable_output()
@@ -34,6 +39,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     try:
         finished = run_sample(arguments.log, events, arguments.segments, arguments.output / arguments.log)
+    except FolderError as error:
+        print(f"segments demo: {error}: give another one with --output", file=sys.stderr)
+        return 2
     except (ConfigError, DefinitionsError, EmbeddedRedisError) as error:
         print(f"segments demo: {error}", file=sys.stderr)
         return 2
@@ -55,10 +63,14 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
 
     Raises:
       ConfigError, DefinitionsError: a file cannot be read or is invalid. The files of the previous run stay.
+      FolderError: the folder is in use, or has files that no run wrote.
     """
     sample, rules = LOGS[log], read_definitions(str(definitions)).rules
-    old = _files(folder, "history") + _files(folder, "dead-letters")
-    with EmbeddedRedis() as server:
+    is_default = folder.resolve().parent == OUTPUT.resolve()
+    inputs = (events, definitions)
+    own = OwnFolder(folder, "make run", _RESULTS, _UNFINISHED, is_default=is_default, inputs=inputs)
+    with own, EmbeddedRedis() as server:
+        old = [name for name in own.results() if name != _NUMBERS]
         flags = [
             f"--events={events}",
             f"--segments={definitions}",
@@ -72,10 +84,15 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
         with progress(f"Processing {displayed_path(events)}"):
             run(flags)
         seconds = time.perf_counter() - began
-        _remove(folder, old)
-        history = _files(folder, "history")
+        own.delete(old)
+        own.delete_temporary()
+        history, dead_letters = (
+            [folder / name for name in own.results() if name.startswith(f"{kind}-")]
+            for kind in ("history", "dead-letters")
+        )
         with redis.Redis.from_url(server.url) as client:
             result = collect(rules, history, client)
+        before = _replace_numbers(folder / _NUMBERS, result.numbers)
     return SampleRun(
         events=events,
         definitions=definitions,
@@ -85,10 +102,10 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
         seconds=seconds,
         runner=LOCAL_RUNNER.rpartition(".")[2],
         result=result,
-        before=_replace_numbers(folder / "numbers.json", result.numbers),
+        before=before,
         history=history,
-        dead_letters=_files(folder, "dead-letters"),
-        numbers=folder / "numbers.json",
+        dead_letters=dead_letters,
+        numbers=folder / _NUMBERS,
         next_steps=_next_steps(log, definitions),
     )
 
@@ -114,25 +131,14 @@ def _parser() -> argparse.ArgumentParser:
         type=_absolute,
         default=OUTPUT,
         metavar="FOLDER",
-        help="Files are written to FOLDER/LOG. Default: build/run",
+        help="Files are written to FOLDER/LOG: a new folder, an empty one, or that of an earlier run."
+        " Default: build/run",
     )
     return parser
 
 
 def _absolute(text: str) -> Path:
     return Path(text).absolute()
-
-
-def _files(folder: Path, kind: str) -> list[Path]:
-    return sorted(folder.glob(f"{kind}-*.jsonl"))
-
-
-def _remove(folder: Path, old: list[Path]) -> None:
-    """Removes the files of earlier runs, and temporary files of an interrupted run."""
-    for file in old:
-        file.unlink(missing_ok=True)
-    for unfinished in folder.glob("beam-temp-*"):
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def _replace_numbers(path: Path, numbers: dict[str, SegmentNumbers]) -> dict[str, SegmentNumbers] | None:

@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from local.own_folder import FolderError
 from local.programs import ProgramError
 from local.pubsub_emulator import PubSubEmulatorError
 from local.samples import LOGS, ROOT, displayed_path
@@ -19,7 +20,6 @@ from services.live.options import (
     in_use,
     parse_options,
 )
-from services.live.output_folder import FolderError
 from services.live.screen import Screen
 from services.live.stop_signals import Stop, StopSignals
 from services.live.system import EVENTS_TOPIC, LiveFiles, LiveSystem
@@ -47,7 +47,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if conflicts:
             print(in_use(conflicts, caller), file=sys.stderr)
             return 2
-        system.folder.clear()
+        system.folder.delete(system.folder.results())
         screen = stack.enter_context(Screen(sys.stdout.fileno(), sys.stdout.encoding))
         return _run(system, stop, screen, _welcome(system, files, source))
 

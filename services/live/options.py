@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from local.own_folder import FolderError
 from local.pubsub_emulator import free_port
 from local.samples import LOGS, ROOT, displayed_path
-from services.live.output_folder import FolderError
+from services.live.output_folder import DEFAULT_OUTPUT
 from services.live.system import LivePorts, is_free
 
 MAKE_VARIABLE = "LIVE_CALLED_BY_MAKE"
@@ -97,12 +98,14 @@ def parse_options(argv: Sequence[str] | None, caller: Caller) -> argparse.Namesp
         help="Also replay a log, at this multiple of its speed, such as 60, or as fast as the job can follow.",
     )
     add("--log", choices=sorted(LOGS), default="views", help="The log of data/ to replay. Default: views")
-    output = "The folder for history, dead letters and logs, whose earlier versions are deleted"
+    output = (
+        "The folder for history, dead letters and logs: a new one, an empty one, or that of an earlier run"
+    )
     for name, default, description in (
         ("segments", _DEFINITIONS / "segments.yaml", "The file of definitions"),
         ("tracking_plan", _DEFINITIONS / "tracking_plan", "The folder of the tracking plan"),
         ("settings", _DEFINITIONS / "collector.yaml", "The collector's sources"),
-        ("output", ROOT / "build" / "live", output),
+        ("output", DEFAULT_OUTPUT, output),
     ):
         default_text = f"Default: {os.path.relpath(default, ROOT)}"
         add(f"--{name}", type=Path, default=default, metavar="PATH", help=f"{description}. {default_text}")

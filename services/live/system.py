@@ -16,7 +16,7 @@ from local.programs import Program, ProgramError, Programs
 from local.pubsub_emulator import answers, emulator_command
 from segmentation.control import CONTROL_ATTRIBUTE
 from services.live.news import post, pull
-from services.live.output_folder import STATUS, OutputFolder
+from services.live.output_folder import STATUS, output_folder
 
 PROJECT = "projects/live-segments"
 EVENTS_TOPIC = f"{PROJECT}/topics/events"
@@ -35,7 +35,7 @@ class LiveFiles(NamedTuple):
     settings: Path
     """The collector's settings file."""
     output: Path
-    """The folder for the history, dead letters and logs; files of an earlier run are deleted."""
+    """The folder for the history, dead letters and logs; those of an earlier run are deleted."""
 
 
 class LivePorts(NamedTuple):
@@ -122,7 +122,7 @@ class LiveSystem:
             "LIVE_STATUS_FILE": str(self.status_file.absolute()),
         }
         self.programs = Programs(programs, files.output, environment)
-        self.folder = OutputFolder(files.output, [*(program.name for program in programs), "supervisord"])
+        self.folder = output_folder(files.output, (files.segments, files.tracking_plan, files.settings))
 
     @property
     def redis_url(self) -> str:

@@ -302,13 +302,27 @@ def test_a_mistake_leaves_the_run_before_as_it_was(shop: Shop) -> None:
     assert shop.files("week") == files
 
 
-def test_what_an_interrupted_run_left_is_removed(shop: Shop) -> None:
+def test_what_an_interrupted_run_left_is_removed_and_nothing_of_others(shop: Shop) -> None:
     shop.keep("week", payload(0, "Order Completed"))
-    unfinished = shop.folder / "out" / "week" / "beam-temp-history-1"
+    unfinished = (
+        shop.folder / "out" / "week" / "beam-temp-history-1772452800000-0123456789abcdef0123456789abcdef"
+    )
     unfinished.mkdir(parents=True)
     (unfinished / "part").touch()
+    (unfinished.parent / "numbers.json").write_bytes(BEFORE)
+    status, _, err = shop.demo("week")
+    assert status == 2
+    assert "did not write" in err
+    assert err.endswith(": give another one with --output\n")
+    unfinished.rename(shop.folder / "elsewhere")
+    (unfinished.parent / "numbers.json").unlink()
+    assert shop.demo("week")[0] == 0
+    (shop.folder / "elsewhere").rename(unfinished)
+    (unfinished.parent / "beam-temp-mine").mkdir()
+    (unfinished.parent / "history-mine.jsonl").write_text("not a row")
     assert shop.demo("week")[0] == 0
     assert not unfinished.exists()
+    assert {"beam-temp-mine", "history-mine.jsonl"} < shop.files("week")
 
 
 # The numbers

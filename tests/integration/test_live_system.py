@@ -17,12 +17,15 @@ import psutil
 import pytest
 import redis
 
+from local.own_folder import MARKER
 from local.pubsub_emulator import free_port
 from services.live.__main__ import main
+from services.live.output_folder import output_folder
 from tests.waiting import HANGS_AFTER_SECONDS, until
 
 ROOT = Path(__file__).parents[2]
 KEY = "local-server-write-key"
+BASKET = {"properties": {"product_id": "p1", "price": 349}}
 
 
 class System:
@@ -169,6 +172,19 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     until(lambda: "dead letter  tracking_plan  properties.order_id: is missing" in system.screen, "letter")
     (letter,) = map(json.loads, (system.output / "dead-letters.jsonl").read_text().splitlines())
     assert letter["step"] == "Collector"
+    hostile = {
+        "type": "track",
+        "event": "Product Added",
+        "userId": "\x1b]0;owned\x07\x9b\u202e\n12:00:00  eve",
+    }
+    httpx.post(
+        f"http://127.0.0.1:{system.port}/v1/track", json=hostile | BASKET, auth=(KEY, ""), timeout=60
+    ).raise_for_status()
+    shown = r"  \x1b]0;owned\x07\x9b\u202e\n12:00:00  eve  entered  big_basket_now"
+    until(lambda: shown in system.screen, "change of a hostile id")
+    assert [
+        character for character in system.screen if character != "\n" and not character.isprintable()
+    ] == []
     history = system.output / "history.jsonl"
     until(lambda: history.exists() and "big_basket_now" in history.read_text(), "row of history")
     kept = history.read_text()
@@ -181,6 +197,8 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
     assert system.screen.endswith("live: stopping …\nlive: stopped, all programs have ended\n")
     assert "live: ended; all pulled messages are processed" in (system.output / "job.log").read_text()
     assert "ended; all accepted events are published" in (system.output / "collector.log").read_text()
+    with output_folder(system.output) as folder:
+        assert {*folder.results(), MARKER} == {path.name for path in system.output.iterdir()}
 
 
 def test_a_job_that_is_behind_is_seen_and_two_signals_at_once_end_all_in_order(
@@ -313,3 +331,17 @@ def test_says_which_port_is_taken(refused: Callable[..., str], tmp_path: Path) -
         port = taken.getsockname()[1]
         said = refused(f"--port={port}", f"--output={tmp_path}")
     assert said == f"live: port {port} is in use: choose another one with --port\n"
+
+
+def test_a_folder_of_the_user_is_refused_as_a_whole(refused: Callable[..., str], tmp_path: Path) -> None:
+    """A user may take the folder of the rules for that of the results."""
+    path = tmp_path / "mine"
+    path.mkdir()
+    for name in ("history.jsonl", "segments.yaml"):
+        (path / name).write_text("version: 1\nsegments: {}\n")
+    said = refused(f"--port={free_port()}", f"--output={path}", f"--segments={path}/segments.yaml")
+    assert said == (
+        f"live: the folder {path} has files that make live did not write (segments.yaml):"
+        " choose another one with --output\n"
+    )
+    assert {entry.name for entry in path.iterdir()} == {"history.jsonl", "segments.yaml"}

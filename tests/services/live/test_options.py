@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from local.own_folder import FolderError
 from local.pubsub_emulator import free_port
 from services.live.options import Caller, choose_ports, folder_conflict, in_use, parse_options
-from services.live.output_folder import FolderError
 from services.live.system import is_free
 
 MAKE, DIRECT = Caller(is_make=True), Caller(is_make=False)

@@ -1,30 +1,42 @@
-"""One live system has its output folder for itself, and deletes nothing there that is not its own."""
+"""The live system replaces its own files in its output folder, and no other file."""
 
 from pathlib import Path
 
 import pytest
 
-from services.live.output_folder import FolderError, OutputFolder
+from local.own_folder import MARKER, FolderError
+from services.live import output_folder as module
+from services.live.output_folder import output_folder
+
+WRITTEN = {"history.jsonl", "dead-letters.jsonl", "status.json", "status.json.new"} | {
+    f"{name}.log" for name in ("emulator", "redis", "job", "collector", "replay", "supervisord")
+}
 
 
-def test_a_second_system_is_refused_until_the_first_one_has_ended(tmp_path: Path) -> None:
-    path = tmp_path / "live"
-    with OutputFolder(path, []):
-        with pytest.raises(FolderError, match=f"the folder {path} is in use by another live system"):
-            OutputFolder(path, []).__enter__()
-    with OutputFolder(path, []):
+def test_deletes_what_an_earlier_system_wrote_and_nothing_else(tmp_path: Path) -> None:
+    with output_folder(tmp_path):
         pass
-
-
-def test_clears_what_an_earlier_system_wrote_and_nothing_else(tmp_path: Path) -> None:
-    for name in ("history.jsonl", "dead-letters.jsonl", "status.json", "job.log", "diary.txt", "other.log"):
+    for name in (*WRITTEN, "diary.txt", "other.log", "history.jsonl.bak", "segments.yaml"):
         (tmp_path / name).write_text("kept?")
-    with OutputFolder(tmp_path, ["job", "redis"]) as folder:
-        folder.clear()
-    assert {path.name for path in tmp_path.iterdir()} == {"diary.txt", "other.log"}
+    with output_folder(tmp_path) as folder:
+        folder.delete(folder.results())
+    assert {path.name for path in tmp_path.iterdir()} - {MARKER} == {
+        "diary.txt",
+        "other.log",
+        "history.jsonl.bak",
+        "segments.yaml",
+    }
 
 
-def test_a_file_is_no_folder(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(FolderError, match="cannot be used"):
-        OutputFolder(tmp_path / "file", []).__enter__()
+def test_only_the_default_folder_of_an_earlier_version_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "DEFAULT_OUTPUT", tmp_path / "default")
+    for path in (tmp_path / "default", tmp_path / "other"):
+        path.mkdir()
+        for name in WRITTEN:
+            (path / name).touch()
+    with output_folder(tmp_path / "default") as folder:
+        assert set(folder.results()) == WRITTEN
+    with pytest.raises(FolderError):
+        output_folder(tmp_path / "other").__enter__()
