@@ -53,10 +53,20 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[MEASURED] = {}
     # As in pyproject.toml, for the programs that tests start: some of them must write nothing else to stderr.
     os.environ["PYTHONWARNINGS"] = "ignore:You are using a:FutureWarning"
+    _ignore_no_signal()
+
+
+def _ignore_no_signal() -> None:
+    """Lets tests interrupt the programs that they start.
+
+    A shell ignores SIGINT and SIGQUIT in the background commands of a script, and `nohup` SIGHUP. Programs inherit
+    that, and one that a test interrupts would never end. A handler is not inherited.
+    """
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # A shell ignores SIGINT in the background commands of a script, and every program inherits that. Programs that
-        # tests interrupt would never end.
         signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, lambda number, frame: None)  # the tests themselves go on
 
 
 def pytest_collection_finish() -> None:
