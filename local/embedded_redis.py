@@ -91,13 +91,14 @@ class EmbeddedRedis:
         """Starts an empty server and waits until it answers. Does nothing if the server runs already.
 
         Raises:
-          EmbeddedRedisError: the server ended, or did not answer in time.
+          EmbeddedRedisError: the server ended, did not answer in time, or another file is where its socket must be.
         """
         if self._child is not None and self._child.runs:
             return
         self.stop()
-        if self._socket.is_socket():
-            self._socket.unlink()  # so that no other server can answer below
+        if os.path.lexists(self._socket) and not self._socket.is_socket():
+            raise EmbeddedRedisError(f"{self._socket} is no socket, and Redis would delete it: move it away")
+        self._socket.unlink(missing_ok=True)  # so that no other server can answer below
         program = redis_program()
         try:
             # The settings go to stdin, because every process could read a password in the arguments.

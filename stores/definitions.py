@@ -29,7 +29,9 @@ def read_definitions(path: str, remote: RemoteFiles = LOCAL_ONLY) -> LoadedDefin
     try:
         text = read_file(path, remote).decode()
     except OSError as error:
-        raise DefinitionsError(f"{printable(path)} cannot be read: {error.strerror or error}") from None
+        raise DefinitionsError(
+            f"{printable(path)} cannot be read: {printable(error.strerror or error)}"
+        ) from None
     except UnicodeDecodeError:
         raise DefinitionsError(f"{printable(path)} is not UTF-8") from None
     try:

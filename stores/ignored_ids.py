@@ -18,6 +18,8 @@ def read_ignored_ids(path: str, remote: RemoteFiles = LOCAL_ONLY) -> IgnoredIds:
     try:
         return parse_ignored_ids(read_file(path, remote).decode("utf-8-sig"))
     except OSError as error:
-        raise IgnoredIdsError(f"{printable(path)} cannot be read: {error.strerror or error}") from None
+        raise IgnoredIdsError(
+            f"{printable(path)} cannot be read: {printable(error.strerror or error)}"
+        ) from None
     except UnicodeDecodeError:
         raise IgnoredIdsError(f"{printable(path)} is not UTF-8") from None

@@ -62,13 +62,16 @@ def terminal_of(stream: TextIO) -> TextIO:
 
 
 class LogLines(logging.Formatter):
-    """Formats a record as one line without control characters; the lines of a traceback below it are indented."""
+    """Formats a record as one line without control characters, and a traceback below it as Python does.
+
+    In a traceback, only Python's own lines begin at the left, so that no line of a message looks like a record.
+    """
 
     def formatMessage(self, record: logging.LogRecord) -> str:
         return printable(super().formatMessage(record))
 
     def formatException(self, error: Any) -> str:
-        return _indented(super().formatException(error))
+        return _traceback_text(traceback.format_exception(*error))
 
     def formatStack(self, stack: str) -> str:
         return _indented(super().formatStack(stack))
@@ -86,10 +89,17 @@ def _wrapped(stream: Any) -> Any:
     return stream if stream is None or isinstance(stream, PrintableStream) else PrintableStream(stream)
 
 
-def _indented(text: str) -> str:
-    return "\n".join(f"  {line}" for line in printable_lines(text).split("\n"))
+def _traceback_text(parts: Iterable[str]) -> str:
+    """Returns the text of a traceback, of which each part is a frame or a message."""
+    return "\n".join(map(_indented, parts))
+
+
+def _indented(part: str) -> str:
+    """Returns a text with all lines but the first one indented."""
+    first, *others = printable_lines(part).rstrip("\n").split("\n")
+    return "\n".join([first, *(line if line[:1] in ("", " ") else f"  {line}" for line in others)])
 
 
 def _show_exception(kind: type[BaseException], error: BaseException, at: TracebackType | None) -> None:
     if sys.stderr is not None:
-        sys.stderr.write(printable_lines("".join(traceback.format_exception(kind, error, at))))
+        sys.stderr.write(_traceback_text(traceback.format_exception(kind, error, at)) + "\n")

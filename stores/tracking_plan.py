@@ -34,7 +34,9 @@ def read_tracking_plan(folder: str, remote: RemoteFiles = LOCAL_ONLY) -> Trackin
     try:
         names = sorted(list_folder(folder, remote))
     except OSError as error:
-        raise TrackingPlanError(f"{printable(folder)} cannot be read: {error.strerror or error}") from None
+        raise TrackingPlanError(
+            f"{printable(folder)} cannot be read: {printable(error.strerror or error)}"
+        ) from None
     misnamed = [name for name in names if name.endswith(_MISNAMED)]
     if misnamed:
         raise TrackingPlanError(
@@ -68,6 +70,8 @@ def _read_text(path: str, remote: RemoteFiles) -> str:
     try:
         return read_file(path, remote).decode()
     except OSError as error:
-        raise TrackingPlanError(f"{printable(path)} cannot be read: {error.strerror or error}") from None
+        raise TrackingPlanError(
+            f"{printable(path)} cannot be read: {printable(error.strerror or error)}"
+        ) from None
     except UnicodeDecodeError:
         raise TrackingPlanError(f"{printable(path)} is not UTF-8") from None

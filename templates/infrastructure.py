@@ -5,7 +5,7 @@ import os
 
 from templates.job import running_job
 from templates.programs import CommandError, run, run_and_read
-from templates.settings import ROOT, Values, VariablesError, deployment_file, installation_of
+from templates.settings import ROOT, Values, VariablesError, installation_of, replaceable_deployment_file
 
 _FOLDER = ROOT / "terraform"
 _TERRAFORM = f"terraform -chdir={_FOLDER.relative_to(ROOT)}"
@@ -16,9 +16,9 @@ def apply(values: Values) -> None:
 
     A copy of deployment.json goes to the template folder, for the delivery pipeline.
     """
+    path = replaceable_deployment_file(os.environ)
     _initialise(values)
     run(f"{_TERRAFORM} apply", *_approval())
-    path = deployment_file(os.environ)
     text = installation_of(run_and_read(f"{_TERRAFORM} output", "-json", "deployment"))
     path.write_text(text, encoding="utf-8")
     run("gcloud storage cp", str(path), f"{json.loads(text)['template_folder']}/deployment.json")

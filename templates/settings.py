@@ -76,6 +76,20 @@ def deployment_file(environment: Mapping[str, str]) -> Path:
     return ROOT / environment.get("DEPLOYMENT", "deployment.json")
 
 
+def replaceable_deployment_file(environment: Mapping[str, str]) -> Path:
+    """Returns the path of the file with the installation's values, which `make infrastructure` writes.
+
+    Raises:
+      VariablesError: there is another file.
+    """
+    path = deployment_file(environment)
+    if path.exists() and not INSTALLATION.keys() & _read_deployment(path).keys():
+        raise VariablesError(
+            f"{path.name} is not what `make infrastructure` writes: move it away, or give another DEPLOYMENT"
+        )
+    return path
+
+
 def installation_of(outputs: str) -> str:
     """Returns the text of deployment.json, from Terraform's output `deployment` as JSON.
 
@@ -106,7 +120,7 @@ def _read_deployment(path: Path) -> Values:
         items = json.loads(path.read_text(encoding="utf-8")).items()
     except (json.JSONDecodeError, AttributeError):
         raise VariablesError(
-            f"{path.name}: expected a JSON object; `make infrastructure` writes the file again"
+            f"{path.name}: expected a JSON object; move it away, and `make infrastructure` writes the file again"
         ) from None
     return {name.upper(): value if isinstance(value, str) else json.dumps(value) for name, value in items}
 

@@ -190,6 +190,13 @@ def test_any_directory_will_do(tmp_path, name):
         assert (tmp_path / name / "redis.log").is_file()
 
 
+def test_a_file_in_the_place_of_its_socket_is_kept(tmp_path):
+    (tmp_path / "redis.sock").write_text("the user's")
+    with pytest.raises(EmbeddedRedisError, match="redis.sock is no socket"):
+        EmbeddedRedis(tmp_path).start()
+    assert (tmp_path / "redis.sock").read_text() == "the user's"
+
+
 def test_says_why_it_did_not_start(tmp_path):
     with pytest.raises(EmbeddedRedisError, match="argument must be a memory value"):
         EmbeddedRedis(tmp_path, maxmemory="a lot").start()

@@ -55,9 +55,7 @@ def test_every_way_out_of_a_program_is_escaped(end: str, encoding: str) -> None:
     lines = done.stderr.decode("latin-1").splitlines()
     assert sum(line.startswith("INFO") for line in lines) == 0, lines
     assert sum(line.startswith("ERROR refused x\\nINFO forged") for line in lines) == 1
-    assert lines.count("Traceback (most recent call last):") == (2 if end == "raise" else 1), (
-        "and the thread's"
-    )
+    assert lines.count("Traceback (most recent call last):") == 2 + (end == "raise")
     assert done.returncode == (1 if end == "raise" else 2)
     assert ("\u540d" in done.stdout.decode(encoding.partition(":")[0])) == (encoding == "utf-8")
 
@@ -98,7 +96,22 @@ def test_a_record_with_a_stack_begins_only_one_line() -> None:
     record = logging.LogRecord("x", logging.INFO, "x.py", 1, "%s", (HOSTILE,), None, sinfo="Stack\n\x1b")
     first, *rest = LogLines("%(levelname)s %(message)s").format(record).split("\n")
     assert first.startswith("INFO \\x1b")
-    assert rest == ["  Stack", "  \\x1b"]
+    assert rest == ["Stack", "  \\x1b"]
+
+
+def test_a_traceback_is_pythons_own_and_a_message_in_it_begins_no_line() -> None:
+    try:
+        try:
+            raise ValueError("first\nINFO collector: forged")
+        except ValueError as cause:
+            raise KeyError("second") from cause
+    except KeyError:
+        record = logging.LogRecord("x", logging.ERROR, "x.py", 1, "failed", (), sys.exc_info())
+    shown = LogLines("%(levelname)s %(message)s").format(record)
+    record.exc_text = None
+    plain = logging.Formatter("%(levelname)s %(message)s").format(record)
+    indented = plain.replace("\nINFO", "\n  INFO").replace("\nThe above", "\n  The above")
+    assert [line for line in shown.split("\n") if line] == [line for line in indented.split("\n") if line]
 
 
 def test_a_process_that_has_a_handler_keeps_it() -> None:

@@ -45,6 +45,19 @@ def test_outputs_of_another_version_are_refused(cloud: Cloud, give: Give, capfd:
     assert cloud.deployment.read_text() == before
 
 
+@pytest.mark.parametrize("text", ['{"name": "my-shop", "dependencies": {}}', "{}", "[]", "not JSON"])
+def test_a_file_of_others_is_not_replaced(
+    text: str, cloud: Cloud, give: Give, capfd: Shown, tmp_path: Path
+) -> None:
+    other = tmp_path / "package.json"
+    other.write_text(text)
+    give(DEPLOYMENT=str(other))
+    assert start("infrastructure", cloud, give) == 2
+    assert capfd.readouterr().err.startswith("make infrastructure: package.json")
+    assert cloud.calls == []
+    assert other.read_text() == text
+
+
 @pytest.mark.parametrize("name", ["infrastructure", "destroy"])
 def test_values_of_ones_own_come_first(
     name: str, cloud: Cloud, give: Give, tmp_path: Path, capfd: Shown
