@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +59,20 @@ def test_every_way_out_of_a_program_is_escaped(end: str, encoding: str) -> None:
     assert lines.count("Traceback (most recent call last):") == 2 + (end == "raise")
     assert done.returncode == (1 if end == "raise" else 2)
     assert ("\u540d" in done.stdout.decode(encoding.partition(":")[0])) == (encoding == "utf-8")
+
+
+MAINS = [
+    path
+    for package in ("commands", "local", "pipeline", "services", "templates")
+    for path in sorted((ROOT / package).rglob("*.py"))
+    if re.search(r"^def main\(.*\) -> int:$", path.read_text(), re.MULTILINE)
+]
+
+
+@pytest.mark.parametrize("path", MAINS, ids=[str(path.relative_to(ROOT)) for path in MAINS])
+def test_every_program_escapes_what_it_prints(path: Path) -> None:
+    assert "@printable_output()\ndef main(" in path.read_text()
+    assert len(MAINS) >= 12
 
 
 def test_the_streams_are_those_of_before_at_the_end(capsys: pytest.CaptureFixture[str]) -> None:
