@@ -114,9 +114,10 @@ class OwnFolder:
     def _check(self) -> None:
         """Checks that the folder is the command's own, or can become so."""
         at, parent = os.lstat(self.path), os.stat(self.path.absolute().parent)
-        if (
-            parent.st_mode & stat.S_ISVTX and at.st_uid != os.geteuid()
-        ):  # such as /tmp: anyone can put it there
+        is_place_for_all = (
+            parent.st_mode & stat.S_ISVTX
+        )  # such as /tmp, where anyone can have put a folder or a link
+        if is_place_for_all and at.st_uid != os.geteuid():
             raise FolderError(f"the folder {self._shown} belongs to another user")
         names = sorted(set(os.listdir(self._descriptor)) - {_DRAFT})
         known = (self._results, self._temporary)
@@ -132,7 +133,8 @@ class OwnFolder:
             self._check_result(name)
 
     def _check_marker(self) -> None:
-        with open(os.open(MARKER, os.O_RDONLY | os.O_NOFOLLOW, dir_fd=self._descriptor), "rb") as marker:
+        flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK  # a pipe must not hold this up
+        with open(os.open(MARKER, flags, dir_fd=self._descriptor), "rb") as marker:
             first = marker.readline(200).decode(errors="replace").rstrip("\n")
             is_own = os.fstat(marker.fileno()).st_uid == os.geteuid()
         if not is_own:

@@ -114,6 +114,11 @@ def test_a_mark_that_is_a_link_is_refused(target: str, tmp_path: Path) -> None:
     assert "cannot be used" in refusal(path)
 
 
+def test_a_mark_that_is_a_pipe_holds_nothing_up(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / MARKER)
+    assert refusal(tmp_path) == "the folder FOLDER belongs to another command ()"
+
+
 @pytest.mark.parametrize("kind", ["link", "dangling", "folder", "pipe"])
 def test_a_result_that_is_no_regular_file_is_refused(kind: str, tmp_path: Path) -> None:
     path, other = tmp_path / "live", tmp_path / "other"
