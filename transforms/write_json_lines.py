@@ -2,10 +2,12 @@
 
 import dataclasses
 from collections.abc import Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 import apache_beam as beam
 import orjson
+
+from stores.json_lines import append_lines
 
 
 @dataclasses.dataclass
@@ -13,7 +15,7 @@ class WriteJsonLines(beam.PTransform):
     """Writes each row as one line; emits nothing. At least once: a retried bundle can repeat its lines.
 
     A bounded run writes files `PREFIX-RUN-00000-of-00001.jsonl`, which appear complete, after the last row. A live run
-    appends lines to the local file `PREFIX.jsonl` when a bundle finishes.
+    appends lines to the local file `PREFIX.jsonl` when a bundle finishes: all of the bundle's, or none if that fails.
 
     Args:
       prefix: the start of the files' names.
@@ -40,11 +42,9 @@ class _AppendFn(beam.DoFn):
         self._lines: list[bytes] = []
 
     def process(self, line: bytes) -> Iterator[None]:
-        self._lines.append(line + b"\n")
+        self._lines.append(line)
         yield from ()
 
     def finish_bundle(self) -> None:
         if self._lines:
-            file: BinaryIO
-            with open(self._path, "ab") as file:
-                file.write(b"".join(self._lines))
+            append_lines(self._path, self._lines)

@@ -10,6 +10,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 
 from segmentation.control import CONTROL_ATTRIBUTE
 from segmentation.messages import Message
+from stores.private_files import replace_private
 from transforms.read_events import to_message
 
 STATUS_VARIABLE = "LIVE_STATUS_FILE"
@@ -68,10 +69,9 @@ def write_status() -> None:
         "events_decided": decided.events,
         "newest_publish_time_ms": decided.newest_publish_time_ms,
     }
-    path, draft = Path(name), Path(f"{name}.new")
+    path = Path(name)
     try:
-        draft.write_text(json.dumps(status) + "\n")
-        draft.replace(path)  # at once, so that a reader sees a whole object
+        replace_private(path, f"{json.dumps(status)}\n".encode())
     except OSError as error:
         if _has_warned:
             return

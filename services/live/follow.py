@@ -1,13 +1,15 @@
 """Follows a live system: shows its changes, dead letters and replay, and says when its job is behind."""
 
 import http.client
-import json
 import time
 from collections.abc import Callable
-from typing import NoReturn
+from typing import Any, NoReturn
 
+import orjson
 import redis
 
+from local.programs import ProgramError
+from local.samples import displayed_path
 from segmentation.printable import printable
 from services.live.backlog import Backlog, BehindLines, Waiting
 from services.live.news import Changes, DeadLetters, dead_letter_line
@@ -15,6 +17,7 @@ from services.live.output_folder import DEAD_LETTERS
 from services.live.screen import Screen
 from services.live.stop_signals import Stop
 from services.live.system import DEAD_LETTERS_SUBSCRIPTION, LiveSystem
+from stores.json_lines import append_lines
 
 _POLL_MS = 250
 
@@ -46,7 +49,7 @@ class Follower:
           check_stop: called after every look; an exception from it ends this.
 
         Raises:
-          ProgramError: a program ended.
+          ProgramError: a program ended, or the file of dead letters cannot be written.
           Stop: the screen is closed.
         """
         while True:
@@ -81,11 +84,24 @@ class Follower:
     def _show_news(self, wait_ms: int) -> bool:
         """Shows new changes and dead letters; returns whether there were any."""
         lines, letters = self._changes.lines(wait_ms), self._dead_letters.take()
-        if letters:
-            with self._dead_letters_file.open("a", encoding="utf-8") as file:
-                file.writelines(json.dumps(letter, ensure_ascii=False) + "\n" for letter in letters)
         self._show([*lines, *map(dead_letter_line, letters)])
+        if letters:
+            self._store(letters)
         return bool(lines or letters)
+
+    def _store(self, letters: list[dict[str, Any]]) -> None:
+        """Appends dead letters to their file.
+
+        Raises:
+          ProgramError: the file cannot be written.
+        """
+        try:
+            append_lines(self._dead_letters_file, (orjson.dumps(letter) for letter in letters))
+        except OSError as error:
+            shown = displayed_path(self._dead_letters_file)
+            raise ProgramError(
+                f"{shown} cannot be written ({error.strerror}); {len(letters)} dead letters are only on the screen"
+            ) from None
 
     def _show_replay(self) -> None:
         """Shows the new lines of the replay's log."""

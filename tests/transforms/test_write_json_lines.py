@@ -1,6 +1,7 @@
 """Rows become lines of files: complete files in a bounded run, one growing file in a live run."""
 
 import json
+import resource
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,21 @@ def test_a_bundle_that_is_retried_after_it_was_written_repeats_whole_lines(tmp_p
     for _ in range(2):
         play_bundle(_AppendFn(str(tmp_path / "history.jsonl")), b"1", b"2")
     assert (tmp_path / "history.jsonl").read_bytes() == b"1\n2\n" * 2
+
+
+def test_a_full_disk_fails_the_bundle_and_its_retry_is_whole(tmp_path: Path) -> None:
+    append = _AppendFn(str(tmp_path / "history.jsonl"))
+    play_bundle(append, b"{}")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # as on a full disk, a part is written
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            play_bundle(append, b'{"n":1}', b'{"n":2}')
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert (tmp_path / "history.jsonl").read_bytes() == b"{}\n"
+    play_bundle(append, b'{"n":1}', b'{"n":2}')
+    assert rows_in(tmp_path / "history.jsonl") == [{}, {"n": 1}, {"n": 2}]
 
 
 def test_a_file_that_cannot_be_written_fails_the_bundle(tmp_path: Path) -> None:
