@@ -21,6 +21,7 @@ from segmentation.tracking_plan.load import TrackingPlanError
 from stores.definitions import DefinitionsError, LoadedDefinitions, read_definitions
 from stores.files import CLOUD
 from stores.ignored_ids import IgnoredIdsError, read_ignored_ids
+from stores.private_files import make_private_folder
 from stores.redis.access import RedisTarget
 from stores.segments.writer import DEFAULT_IDLE_TTL_MS
 from stores.tracking_plan import TrackingPlanTexts, read_tracking_plan
@@ -207,12 +208,12 @@ def _files(options: SegmentationOptions, flag: str, alternative: str, bounded: b
 
 
 def _make_folder(flag: str, prefix: str) -> None:
-    """Makes the folder of a local prefix if it does not exist."""
+    """Makes the folder of a local prefix, for its owner only, if it does not exist."""
     if prefix.startswith(CLOUD):
         return
     folder = os.path.dirname(prefix) or "."
     try:
-        os.makedirs(folder, exist_ok=True)
+        make_private_folder(folder)
     except OSError as error:
         raise ConfigError(f"--{flag}: {folder} cannot be made: {error.strerror}") from None
     if not os.access(folder, os.W_OK | os.X_OK):

@@ -3,6 +3,7 @@
 import argparse
 import difflib
 import logging
+import shutil
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -11,12 +12,13 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
 
-from pipeline.config import Log, SegmentationConfig, Subscription, Table
+from pipeline.config import Log, SegmentationConfig, Subscription, Table, Topic
 from pipeline.flags.cloud import CloudFlagsError, check_credentials, check_locations
 from pipeline.flags.forms import ConfigError
+from pipeline.flags.pubsub import require_topic
 from pipeline.flags.redis import RedisFlagsError, check_answer
 from pipeline.graph import READ_EVENTS, build, read_messages
-from pipeline.local_run.bounded import run_bounded
+from pipeline.local_run.bounded import run_bounded, unfinished_files
 from pipeline.local_run.counts import skipped_report
 from pipeline.local_run.live import run_live
 from pipeline.local_run.progress import progress
@@ -85,18 +87,27 @@ class Job(NamedTuple):
         On any other runner it returns when the job is submitted, because the launcher of a template must not wait.
 
         Raises:
-          ConfigError: a subscription or a topic of a live run on this machine does not exist.
+          ConfigError: a subscription or a topic of a run on this machine does not exist.
         """
+        try:
+            return self._run_here() if self.is_local else self._submit()
+        finally:
+            # Beam removes it at the end of `pipeline.run`, which is not reached if a check or a step's `expand` fails.
+            shutil.rmtree(self.pipeline.local_tempdir, ignore_errors=True)
+
+    def _run_here(self) -> PipelineResult:
         source = self.config.source
-        if self.is_local and isinstance(source, Subscription):
+        _require_topics(self.config)
+        if isinstance(source, Subscription):
             return run_live(self.pipeline, self.config, source)
-        build(self.pipeline | READ_EVENTS >> read_messages(source), self.config)
-        if not self.is_local:
-            return self.pipeline.run()
-        with timers_hold_watermarks():
-            result = self.pipeline.run()
+        with timers_hold_watermarks(), unfinished_files(self.config, source):
+            result = self._submit()
             result.wait_until_finish()
         return result
+
+    def _submit(self) -> PipelineResult:
+        build(self.pipeline | READ_EVENTS >> read_messages(self.config.source), self.config)
+        return self.pipeline.run()
 
 
 def prepare(argv: list[str]) -> Job:
@@ -187,6 +198,13 @@ def _check_cloud(options: PipelineOptions, config: SegmentationConfig, is_local:
             check_locations(options)
     except CloudFlagsError as error:
         raise ConfigError(str(error)) from None
+
+
+def _require_topics(config: SegmentationConfig) -> None:
+    if isinstance(config.dead_letters, Topic):
+        require_topic("dead_letter_topic", config.dead_letters.name)
+    if config.changes_topic is not None:
+        require_topic("changes_topic", config.changes_topic)
 
 
 def _pipeline(options: PipelineOptions) -> beam.Pipeline:

@@ -1,6 +1,7 @@
 """Checks that the subscription and topics in flags exist, before a command on this machine starts."""
 
 import os
+import shlex
 
 from google.api_core.exceptions import Forbidden, GoogleAPICallError, InvalidArgument, NotFound
 from google.auth.exceptions import GoogleAuthError
@@ -48,8 +49,9 @@ def require_topic(flag: str, topic: str) -> None:
 
 
 def _config_error(flag: str, name: str, error: Exception) -> ConfigError:
+    emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
     if isinstance(error, NotFound):
-        return ConfigError(f"--{flag}: {name} does not exist")
+        return ConfigError(f"--{flag}: {name} does not exist{_creation(name, emulator)}")
     if isinstance(error, InvalidArgument):
         return ConfigError(f"--{flag}: {name} is no name that Pub/Sub takes")
     if isinstance(error, GoogleAuthError):
@@ -57,6 +59,17 @@ def _config_error(flag: str, name: str, error: Exception) -> ConfigError:
             f"--{flag}: no Google credentials were taken; run `gcloud auth application-default login`,"
             " or set PUBSUB_EMULATOR_HOST to a running emulator"
         )
-    emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
     where = f"the emulator that PUBSUB_EMULATOR_HOST names, {emulator}," if emulator else "Pub/Sub"
     return ConfigError(f"--{flag}: {where} does not answer ({type(error).__name__})")
+
+
+def _creation(name: str, emulator: str | None) -> str:
+    """Returns the end of a message: where something is missing, and the command that creates it."""
+    _, project, kind, short_name = name.split("/", 3)
+    is_topic = kind == "topics"
+    if emulator:
+        body = "" if is_topic else """ -H 'Content-Type: application/json' -d '{"topic": "TOPIC"}'"""
+        command = f"curl -X PUT {shlex.quote(f'http://{emulator}/v1/{name}')}{body}"
+        return f" in the emulator that PUBSUB_EMULATOR_HOST names: create it, for example with `{command}`"
+    names = shlex.join([short_name, *([] if is_topic else ["--topic=TOPIC"]), f"--project={project}"])
+    return f": correct the name, or create it with `gcloud pubsub {kind} create {names}`"

@@ -1,10 +1,15 @@
 """A bounded run on this machine: shows its progress, prints what came out, and says so if most lines were refused."""
 
+import contextlib
 import glob
 import shlex
+import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
+from types import FrameType
+from typing import NoReturn
 
 from pipeline.config import Files, Log, SegmentationConfig
 from pipeline.local_run.counts import dead_letters_by_reason, event_counts, profile_counts
@@ -17,6 +22,7 @@ from stores.log_formats import HEAD_BYTES, ForeignFormat, foreign_format
 from stores.segments.keys import changes_key, profile_key
 from transforms.read_events import is_packed_file, read_head, read_lines
 from transforms.step_metrics import reset_totals, total_counts
+from transforms.write_json_lines import draft_folders
 
 MOSTLY_REFUSED = 1
 """The exit status of a run whose lines are dead letters for the most part."""
@@ -41,6 +47,27 @@ def run_bounded(run: Callable[[], object], config: SegmentationConfig, log: Log)
     for line in summary(config, log, counts, seconds):
         print(line)
     return _judge(log, counts, EventLimits(config.ignored_ids))
+
+
+@contextlib.contextmanager
+def unfinished_files(config: SegmentationConfig, log: Log) -> Iterator[None]:
+    """Removes a run's unfinished files, however it ends; before it, those of former runs that were killed.
+
+    SIGTERM ends the block with SystemExit, unless the process has a handler of its own.
+    """
+    outputs = [output for output in (config.history, config.dead_letters) if isinstance(output, Files)]
+    with contextlib.ExitStack() as stack:
+        for output in outputs:
+            stack.enter_context(draft_folders(output.prefix, log.run))
+        is_main = threading.current_thread() is threading.main_thread()  # only it can handle signals
+        if is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+            signal.signal(signal.SIGTERM, _end)
+            stack.callback(signal.signal, signal.SIGTERM, signal.SIG_DFL)
+        yield
+
+
+def _end(number: int, frame: FrameType | None) -> NoReturn:
+    raise SystemExit(128 + number)
 
 
 def summary(config: SegmentationConfig, log: Log, counts: Mapping[str, int], seconds: float) -> Iterator[str]:

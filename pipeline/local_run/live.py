@@ -15,8 +15,7 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.runners.runner import PipelineResult
 
-from pipeline.config import SegmentationConfig, Subscription, Topic
-from pipeline.flags.pubsub import require_topic
+from pipeline.config import SegmentationConfig, Subscription
 from pipeline.graph import READ_EVENTS, build
 from pipeline.local_run.counts import profile_counts
 from pipeline.local_run.gated_subscription import ReadGatedSubscription
@@ -72,12 +71,8 @@ def run_live(
     A second signal ends the process at once.
 
     Raises:
-      ConfigError: the subscription or a topic does not exist, or Pub/Sub does not answer.
+      ConfigError: the subscription does not exist, or Pub/Sub does not answer.
     """
-    if isinstance(config.dead_letters, Topic):
-        require_topic("dead_letter_topic", config.dead_letters.name)
-    if config.changes_topic is not None:
-        require_topic("changes_topic", config.changes_topic)
     gate = Gate()
     reset_totals()
     reset_status()

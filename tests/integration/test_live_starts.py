@@ -3,7 +3,9 @@
 import logging
 import os
 import signal
+import subprocess
 import threading
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -47,6 +49,41 @@ def test_a_subscription_or_topic_that_is_not_there_is_named(run, new_topic: NewT
     for flag in ("dead_letter_topic", "changes_topic"):
         assert run(subscription, f"--{flag}={NOWHERE}") == 2
         assert f"--{flag}: {NOWHERE} does not exist" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("flag", ["dead_letter_topic", "changes_topic"])
+def test_a_bounded_run_names_a_topic_that_is_not_there_and_runs_as_soon_as_it_is(
+    run, new_topic: NewTopic, tmp_path: Path, redis_url: str, capfd, flag: str
+) -> None:
+    """The message has the command that creates the topic."""
+    log = tmp_path / "log.jsonl"
+    log.write_bytes(body("Order Completed", "ada") + b"\n{}\n" + body("Order Completed", "ben"))
+    new = f"projects/project-x/topics/new-{uuid.uuid4().hex}"
+    argv = [
+        f"--events={log}",
+        f"--segments={RULES}",
+        f"--redis_url={redis_url}",
+        f"--history_path={tmp_path}/history",
+        *([] if flag == "dead_letter_topic" else [f"--dead_letter_path={tmp_path}/dead"]),
+        f"--{flag}={new}",
+    ]
+    assert main(argv) == 2
+    error = capfd.readouterr().err
+    assert "Traceback" not in error
+    message = error.splitlines()[-1]
+    assert message.startswith(f"segments run: --{flag}: {new} does not exist in the emulator")
+    assert not list(tmp_path.glob("history*"))
+    subprocess.run(message.partition("`")[2].removesuffix("`"), shell=True, check=True, capture_output=True)
+    assert main(argv) == 0
+
+
+def test_the_command_in_the_message_creates_the_subscription(run, new_topic: NewTopic, capsys) -> None:
+    name = f"projects/project-x/subscriptions/new-{uuid.uuid4().hex}"
+    assert run(name) == 2
+    command = capsys.readouterr().err.partition("`")[2].removesuffix("`\n").replace("TOPIC", new_topic().name)
+    subprocess.run(command, shell=True, check=True, capture_output=True)
+    with pubsub_v1.SubscriberClient() as client:
+        assert client.get_subscription(subscription=name).name == name
 
 
 def test_an_emulator_that_does_not_run_is_named(run, monkeypatch, capsys) -> None:
