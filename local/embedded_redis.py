@@ -14,6 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from local.process import Child, ChildError
+from stores.private_files import make_private_folder
 
 _MAX_SOCKET_PATH_BYTES = 100
 """The limits are 104 bytes (macOS) and 108 bytes (Linux), including the final zero byte."""
@@ -55,7 +56,7 @@ class EmbeddedRedis:
         self._temporary: list[tempfile.TemporaryDirectory[str]] = []
         self._child: Child | None = None
         self._directory = Path(self._temporary_directory() if directory is None else directory).absolute()
-        self._directory.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._directory)
         self._socket = self._directory / "redis.sock"
         if len(os.fsencode(self._socket)) > _MAX_SOCKET_PATH_BYTES:
             self._socket = Path(self._temporary_directory()) / "redis.sock"
@@ -102,7 +103,12 @@ class EmbeddedRedis:
         program = redis_program()
         try:
             # The settings go to stdin, because every process could read a password in the arguments.
-            self._child = Child([program, "-"], self._directory / "redis.log", stdin=self._configuration())
+            self._child = Child(
+                [program, "-"],
+                self._directory / "redis.log",
+                stdin=self._configuration(),
+                temporary=[temporary.name for temporary in self._temporary],
+            )
             self._child.await_answer(self._answers, self._start_seconds)
         except ChildError as error:
             self.stop()

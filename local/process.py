@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Literal
 
 from local.watchdog import start_watchdog
+from stores.private_files import PRIVATE_UMASK, open_private
 
 _POLL_SECONDS = 0.02
 _STOP_SECONDS = 10
@@ -23,6 +24,8 @@ class ChildError(RuntimeError):
 class Child:
     """A running program. It ends with this process, even if this process is killed.
 
+    Only this user can read the files that it makes, and its log.
+
     It runs in its own session, so the terminal's Ctrl-C reaches only this process, which can still need the program.
 
     Args:
@@ -32,6 +35,7 @@ class Child:
       environment: the program's environment variables; by default those of this process.
       folder: the program's working directory; by default that of this process.
       at_end: the signal that ends the program if this process ends without stopping it.
+      temporary: folders that are removed if this process ends without stopping the program.
 
     Raises:
       ChildError: the program cannot be run.
@@ -46,11 +50,12 @@ class Child:
         environment: Mapping[str, str] | None = None,
         folder: Path | None = None,
         at_end: Literal["KILL", "TERM"] = "KILL",
+        temporary: Sequence[str | os.PathLike[str]] = (),
     ) -> None:
         self._name = os.path.basename(command[0])
         self._log = log
         try:
-            with log.open("wb") as output:
+            with open(open_private(log, os.O_WRONLY | os.O_TRUNC), "wb") as output:
                 self._process = subprocess.Popen(
                     command,
                     env=None if environment is None else dict(environment),
@@ -59,12 +64,13 @@ class Child:
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     start_new_session=True,
+                    umask=PRIVATE_UMASK,
                 )
         except OSError as error:
             raise ChildError(f"cannot run {command[0]}: {error.strerror}") from error
         atexit.register(self.stop)
         try:
-            self._watchdog = start_watchdog(self._process.pid, at_end)
+            self._watchdog = start_watchdog(self._process.pid, at_end, temporary)
         except BaseException:
             self._process.kill()
             raise

@@ -18,6 +18,7 @@ from typing import Any, NamedTuple, NoReturn, Self
 from supervisor.xmlrpc import Faults, SupervisorTransport
 
 from local.process import Child, ChildError
+from stores.private_files import make_private_folder
 
 _STOP_SECONDS = 30
 """The time between SIGTERM and SIGKILL when a program is stopped."""
@@ -64,7 +65,7 @@ class Programs:
         self._pids: dict[str, int] = {}
 
     def __enter__(self) -> Self:
-        self._folder.mkdir(parents=True, exist_ok=True)
+        make_private_folder(self._folder)
         self._directory = tempfile.mkdtemp(prefix="live-", dir=_SHORT_DIRECTORY)
         try:
             self._launch()
@@ -233,6 +234,7 @@ class Programs:
                 self.log("supervisord"),
                 environment=self._environment,
                 at_end="TERM",
+                temporary=[self._directory],
             )
             self._supervisord.await_answer(self._supervisord_answers, _STOP_SECONDS)
         except ChildError as error:

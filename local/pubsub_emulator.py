@@ -83,7 +83,8 @@ class PubSubEmulator:
         command = emulator_command(self._port)
         self._directory = tempfile.TemporaryDirectory(prefix="pubsub-")
         try:
-            self._child = Child(command, Path(self._directory.name) / "emulator.log")
+            folder = Path(self._directory.name)
+            self._child = Child(command, folder / "emulator.log", temporary=[folder])
             self._child.await_answer(lambda: answers(self.host), self._start_seconds)
         except ChildError as error:
             self.close()

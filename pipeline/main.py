@@ -5,6 +5,7 @@ import difflib
 import logging
 import shutil
 import sys
+import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -89,14 +90,9 @@ class Job(NamedTuple):
         Raises:
           ConfigError: a subscription or a topic of a run on this machine does not exist.
         """
-        try:
-            return self._run_here() if self.is_local else self._submit()
-        finally:
-            # Beam removes it at the end of `pipeline.run`, which is not reached if a check or a step's `expand` fails.
-            shutil.rmtree(self.pipeline.local_tempdir, ignore_errors=True)
-
-    def _run_here(self) -> PipelineResult:
         source = self.config.source
+        if not self.is_local:
+            return self._submit()
         _require_topics(self.config)
         if isinstance(source, Subscription):
             return run_live(self.pipeline, self.config, source)
@@ -209,13 +205,16 @@ def _require_topics(config: SegmentationConfig) -> None:
 
 def _pipeline(options: PipelineOptions) -> beam.Pipeline:
     try:
-        return beam.Pipeline(options=options)
+        pipeline = beam.Pipeline(options=options)
     except (
         ValueError,
         ImportError,
         AttributeError,
     ) as error:  # the runner does not exist, or does not know a flag
         raise ConfigError(str(error)) from None
+    # Beam removes its folder when the pipeline has run, but not if an error comes before.
+    weakref.finalize(pipeline, shutil.rmtree, pipeline.local_tempdir, ignore_errors=True)
+    return pipeline
 
 
 class _Parser(argparse.ArgumentParser):

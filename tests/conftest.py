@@ -4,6 +4,8 @@ import contextlib
 import gc
 import os
 import signal
+import tempfile
+import uuid
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,6 +16,7 @@ import redis
 from xdist.scheduler import LoadScopeScheduling
 
 from local.embedded_redis import EmbeddedRedis
+from stores.draft_folders import make_draft_folder, remove_abandoned_folders, remove_draft_folders
 from stores.redis.access import RedisTarget, access_to
 from stores.segments.writer import SegmentStore
 from tests.beam_inspection import inspect_once
@@ -22,6 +25,7 @@ from tests.stores.redis.troubles import Trouble
 from tests.stores.samples import DAY_MS, no_sleep
 
 MEASURED = pytest.StashKey[dict[str, list[float]]]()
+TEMPORARY_PREFIX = "live-segments-tests-"
 TOGETHER = ("tests/integration/collector/", "tests/integration/", "tests/commands/test_demo.py")
 """Tests that share what takes long to start: each of these runs in one worker, all others run wherever one is free."""
 
@@ -51,6 +55,8 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MEASURED] = {}
+    if not hasattr(config, "workerinput"):
+        _give_temporary_folder(config)
     # As in pyproject.toml, for the programs that tests start: some of them must write nothing else to stderr.
     os.environ["PYTHONWARNINGS"] = "ignore:You are using a:FutureWarning"
     _ignore_no_signal()
@@ -67,6 +73,17 @@ def _ignore_no_signal() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         if signal.getsignal(number) is signal.SIG_IGN:
             signal.signal(number, lambda number, frame: None)  # the tests themselves go on
+
+
+def _give_temporary_folder(config: pytest.Config) -> None:
+    """Gives this process and those that it starts a folder for temporary files, which Beam does not always remove."""
+    parent = tempfile.gettempdir()
+    os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", parent)  # where pytest keeps the folders of tests
+    remove_abandoned_folders(parent, TEMPORARY_PREFIX)
+    name = TEMPORARY_PREFIX + uuid.uuid4().hex[:8]
+    tempfile.tempdir = os.environ["TMPDIR"] = os.path.join(parent, name)
+    make_draft_folder(tempfile.tempdir)
+    config.add_cleanup(lambda: remove_draft_folders(parent, name))
 
 
 def pytest_collection_finish() -> None:

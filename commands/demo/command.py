@@ -19,6 +19,7 @@ from pipeline.flags.forms import ConfigError
 from pipeline.local_run.progress import progress
 from pipeline.main import LOCAL_RUNNER, run
 from stores.definitions import DefinitionsError, read_definitions
+from stores.private_files import replace_private
 from stores.terminal import printable_output
 from transforms.step_metrics import reset_totals, total_counts
 
@@ -147,7 +148,7 @@ def _replace_numbers(path: Path, numbers: dict[str, SegmentNumbers]) -> dict[str
         before = msgspec.json.decode(path.read_bytes(), type=dict[str, SegmentNumbers])
     except (FileNotFoundError, msgspec.DecodeError):
         before = None
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(numbers)) + b"\n")
+    replace_private(path, msgspec.json.format(msgspec.json.encode(numbers)) + b"\n")
     return before
 
 

@@ -14,6 +14,7 @@ import pytest
 import redis
 
 from local.embedded_redis import EmbeddedRedis, EmbeddedRedisError
+from tests.waiting import until
 
 
 def client_of(server: EmbeddedRedis) -> redis.Redis:
@@ -218,3 +219,31 @@ def test_a_missing_program_is_named(tmp_path, monkeypatch):
     monkeypatch.setenv("REDIS_SERVER", str(tmp_path / "nothing"))
     with pytest.raises(EmbeddedRedisError, match=r"cannot run .*nothing: No such file.*\$REDIS_SERVER"):
         EmbeddedRedis(tmp_path).start()
+
+
+def test_its_temporary_folder_goes_with_a_killed_process():
+    program = (
+        "import sys; from local.embedded_redis import EmbeddedRedis\n"
+        "with EmbeddedRedis() as server: print(server._directory, flush=True); sys.stdin.read()"
+    )
+    argv = [sys.executable, "-c", program]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=os.getcwd()) as process:
+        folder = Path(process.stdout.readline().decode().strip())
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        assert (folder / "redis.log").exists()
+        process.kill()
+    until(lambda: not folder.exists(), "end of the folder")
+
+
+def test_what_it_makes_is_for_its_owner_only(tmp_path):
+    before = os.umask(0)
+    try:
+        with EmbeddedRedis(tmp_path / "redis", settings={"dbfilename": "dump.rdb"}) as server:
+            with client_of(server) as client:
+                client.set("segments:profile:ada", "x")
+                client.save()
+            paths = [tmp_path / "redis", *(tmp_path / "redis").iterdir()]
+            modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in paths}
+    finally:
+        os.umask(before)
+    assert modes == {"redis": 0o700, "redis.sock": 0o700, "redis.log": 0o600, "dump.rdb": 0o600}

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import stat
 import subprocess
 import sys
 from pathlib import Path
@@ -18,7 +19,7 @@ STARTS_IT = (
     "import sys\n"
     "from pathlib import Path\n"
     "from local.process import Child\n"
-    "child = Child(['/bin/sh', '-c', sys.argv[1]], Path(sys.argv[2]))\n"
+    "child = Child(['/bin/sh', '-c', sys.argv[1]], Path(sys.argv[2]), temporary=sys.argv[3:])\n"
     "print(child.pid, flush=True)\n"
     "sys.stdin.read()\n"
 )
@@ -83,3 +84,31 @@ def test_its_watchdog_ends_it_even_if_this_process_was_killed_while_it_started_t
         parent = subprocess.run([sys.executable, "-c", KILLED_AT_ONCE, str(child.pid)], cwd=os.getcwd())
         assert parent.returncode == -signal.SIGKILL
         assert child.wait(HANGS_AFTER_SECONDS) == -signal.SIGKILL
+
+
+def test_its_temporary_folders_go_with_a_killed_parent_and_no_others(tmp_path: Path) -> None:
+    folders = [tmp_path / "one", tmp_path / "another one; $(touch here)", tmp_path / "other"]
+    for folder in folders:
+        folder.mkdir()
+        (folder / "socket").touch()
+    argv = [sys.executable, "-c", STARTS_IT, "sleep 1000", str(tmp_path / "log"), *map(str, folders[:2])]
+    with subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, cwd=os.getcwd()) as parent:
+        assert parent.stdout is not None
+        assert int(parent.stdout.readline())
+        parent.kill()
+    until(lambda: not folders[0].exists() and not folders[1].exists(), "end of the folders")
+    assert (folders[2] / "socket").exists()
+
+
+def test_its_log_and_its_files_are_for_their_owner_only(tmp_path: Path) -> None:
+    log, made = tmp_path / "log", tmp_path / "made"
+    log.touch(0o666)
+    before = os.umask(0)
+    try:
+        child = Child(["/bin/sh", "-c", f"echo ä > {made}; mkdir {made}s; echo ready; exec sleep 1000"], log)
+    finally:
+        os.umask(before)
+    until(log.read_text, "sign of readiness")
+    child.kill()
+    modes = [stat.S_IMODE(path.stat().st_mode) for path in (log, made, tmp_path / "mades")]
+    assert modes == [0o600, 0o600, 0o700]

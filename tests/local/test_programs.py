@@ -3,6 +3,7 @@
 import functools
 import os
 import signal
+import stat
 import subprocess
 import sys
 import time
@@ -13,7 +14,7 @@ import psutil
 import pytest
 
 from local.programs import Program, ProgramError, Programs
-from tests.waiting import HANGS_AFTER_SECONDS
+from tests.waiting import HANGS_AFTER_SECONDS, until
 
 SAYS_WHEN_IT_ENDS = (
     "import signal, sys, time\n"
@@ -217,6 +218,7 @@ def test_end_with_the_process_that_started_them_however_that_ends(
         "from local.programs import Program, Programs\n"
         "program = Program('first', [sys.executable, sys.argv[1], sys.argv[2], 'first'])\n"
         "with Programs([program], Path(sys.argv[3]), {}) as programs:\n"
+        "    print(programs._directory, flush=True)\n"
         "    programs.start('first', lambda: 'ready' in programs.log('first').read_text())\n"
         "    print('ready', flush=True)\n"
         "    time.sleep(1000)\n"
@@ -224,7 +226,9 @@ def test_end_with_the_process_that_started_them_however_that_ends(
     argv = [sys.executable, "-c", parent_script, script, str(ends), str(tmp_path / "logs")]
     with subprocess.Popen(argv, stdout=subprocess.PIPE, cwd=os.getcwd()) as parent:
         assert parent.stdout is not None
+        folder = Path(parent.stdout.readline().decode().strip())
         assert parent.stdout.readline() == b"ready\n"
+        assert folder.is_dir()
         left = psutil.Process(parent.pid).children(recursive=True)
         for watchdog in (child for child in left if child.cmdline()[0] == "/bin/sh" and disturbed):
             watchdog.send_signal(signal.SIGHUP)
@@ -233,3 +237,17 @@ def test_end_with_the_process_that_started_them_however_that_ends(
     _, alive = psutil.wait_procs(left, HANGS_AFTER_SECONDS)
     assert not alive
     assert ends.read_text() == "first "
+    until(lambda: not folder.exists(), "end of the temporary folder")
+
+
+def test_their_logs_are_for_their_owner_only(programs: Programs, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        with programs:
+            Started(programs, "first")
+            assert stat.S_IMODE(Path(programs._directory).stat().st_mode) == 0o700
+    finally:
+        os.umask(before)
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in (tmp_path / "logs").iterdir()}
+    assert modes == {"first.log": 0o600, "supervisord.log": 0o600}
+    assert stat.S_IMODE((tmp_path / "logs").stat().st_mode) == 0o700

@@ -1,6 +1,7 @@
 """The entry point: Beam's flags beside the job's own, the runner, and how a mistake ends the program."""
 
 import argparse
+import gc
 import json
 import re
 import subprocess
@@ -19,7 +20,7 @@ from apache_beam.options.pipeline_options import (
 
 from local.embedded_redis import EmbeddedRedis
 from pipeline.flags.forms import ConfigError
-from pipeline.main import LOCAL_RUNNER, main, parse_options, run
+from pipeline.main import LOCAL_RUNNER, main, parse_options, prepare, run
 from pipeline.options import SegmentationOptions
 from tests.events import payload
 
@@ -188,6 +189,16 @@ def test_waits_on_this_machine(flags: list[str], submitted: Submitted) -> None:
     assert result is submitted
     assert submitted.waited
     assert not submitted.options.view_as(StandardOptions).streaming
+
+
+def test_a_job_that_never_runs_leaves_no_temporary_folder(flags: list[str]) -> None:
+    """Such as one whose topic is missing."""
+    job = prepare(flags)
+    folder = Path(job.pipeline.local_tempdir)
+    assert folder.is_dir()
+    del job
+    gc.collect()
+    assert not folder.exists()
 
 
 def test_submits_elsewhere_and_does_not_wait(flags: list[str], submitted: Submitted) -> None:
