@@ -26,6 +26,7 @@ from services.collector.keys import WriteKeys, basic_user
 from services.collector.messages import PlanCheck
 from services.collector.metrics import Metrics
 from services.collector.publisher import PubSub, TopicPublisher
+from services.collector.readiness import Readiness
 from services.collector.settings import Settings
 from services.collector.unknown_paths import UnknownPaths
 from stores.clock import Clock, system_clock_ms
@@ -41,7 +42,6 @@ KINDS: dict[str, str | None] = {
     **{f"/v1/{call[0]}": call for call in CALLS},
 }
 """Path to the type of call; None for a batch."""
-_REACHABLE_WAIT_SECONDS = 1.0
 _Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -109,6 +109,8 @@ class _Service:
         """Connects to Pub/Sub; at the end publishes the waiting messages."""
         config = self._config
         self._pubsub = PubSub(config.publish_seconds)
+        topics = {"events_topic": config.events_topic, "dead_letter_topic": config.dead_letter_topic}
+        self._readiness = Readiness(self._pubsub, topics)
         events = TopicPublisher(self._pubsub, config.events_topic, config.max_pending_bytes)
         dead_letters = TopicPublisher(self._pubsub, config.dead_letter_topic, config.max_pending_bytes)
         self._metrics.watch_pending("events", lambda: events.pending_bytes)
@@ -164,9 +166,8 @@ class _Service:
 
     async def readyz(self, request: Request) -> Response:
         """Answers 200 if events can be accepted now, else 503."""
-        if await self._pubsub.is_reachable(_REACHABLE_WAIT_SECONDS):
-            return _json({"status": "ready"})
-        return _error(503, "pubsub_unavailable", "Pub/Sub cannot be reached")
+        problem = await self._readiness.problem()
+        return _json({"status": "ready"}) if problem is None else _error(503, *problem)
 
     async def exposition(self, request: Request) -> Response:
         """Returns the metrics in Prometheus's text format."""

@@ -47,7 +47,18 @@ _TRANSIENT = if_exception_type(
 _PublishRequest = type(PublishRequest.pb(PublishRequest()))
 _PubsubMessage = type(PubsubMessage.pb(PubsubMessage()))
 """The raw protobuf classes: Google's wrappers cost more than publishing itself."""
+_REFUSALS = (exceptions.NotFound, exceptions.Forbidden)
+_PERMISSION = "pubsub.topics.publish"
+_LOOK_SECONDS = 1.0
 _LOGGER = logging.getLogger("collector")
+
+
+class TopicProblem(NamedTuple):
+    """Why a topic takes no messages."""
+
+    code: str
+    message: str
+    """A predicate, such as `does not exist`, with the fix."""
 
 
 class PubSub:
@@ -60,6 +71,8 @@ class PubSub:
     def __init__(self, publish_seconds: float) -> None:
         self._publish_seconds = publish_seconds
         self._is_unavailable = False
+        self.refusals = 0
+        """How many calls failed because a topic is missing or takes no messages of this collector."""
         emulator = os.environ.get("PUBSUB_EMULATOR_HOST")
         if emulator:
             self._channel = grpc.aio.insecure_channel(emulator, options=_CHANNEL_OPTIONS)
@@ -86,6 +99,7 @@ class PubSub:
                     PublishRequest.wrap(request), retry=self._retry, timeout=self._publish_seconds
                 )
         except (exceptions.GoogleAPIError, GoogleAuthError, TimeoutError) as error:
+            self.refusals += isinstance(error, _REFUSALS)
             cause = type(error).__name__
             if not self._is_unavailable:
                 self._is_unavailable = True
@@ -108,6 +122,29 @@ class PubSub:
         except TimeoutError:
             return False
         return True
+
+    async def topic_problem(self, topic: str) -> TopicProblem | None:
+        """Returns why a topic takes no messages; None if it does. Publishes nothing, and asks at most a second."""
+        try:
+            async with asyncio.timeout(_LOOK_SECONDS):
+                return await self._looked_up(topic)
+        except exceptions.NotFound:
+            return TopicProblem("topic_missing", "does not exist: create it, or correct the flag")
+        except (exceptions.GoogleAPIError, GoogleAuthError, TimeoutError) as error:
+            return TopicProblem("pubsub_unavailable", f"cannot be looked up ({type(error).__name__})")
+
+    async def _looked_up(self, topic: str) -> TopicProblem | None:
+        try:
+            await self._client.get_topic(request={"topic": topic}, retry=None, timeout=_LOOK_SECONDS)
+        except exceptions.Forbidden:  # roles/pubsub.publisher does not include a look at the topic
+            request = {"resource": topic, "permissions": [_PERMISSION]}
+            granted = await self._client.test_iam_permissions(
+                request=request, retry=None, timeout=_LOOK_SECONDS
+            )
+            if _PERMISSION not in granted.permissions:
+                fix = "create it, or grant this collector roles/pubsub.publisher on it"
+                return TopicProblem("topic_forbidden", f"does not exist, or may not be published to: {fix}")
+        return None
 
     async def close(self) -> None:
         """Closes the connection."""

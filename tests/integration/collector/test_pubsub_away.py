@@ -136,3 +136,42 @@ def test_a_missing_topic_is_answered_with_503(start_collector, collector: Collec
     )
     assert (answer.status_code, answer.json()["code"]) == (503, "pubsub_unavailable")
     assert "NotFound" in answer.json()["message"]
+
+
+@pytest.mark.parametrize("kind", ["events", "dead_letters"])
+def test_it_is_not_ready_while_a_topic_is_missing_and_ready_when_it_is_there(
+    own_emulator: PubSubEmulator, own_topic, start_collector, kind: str
+) -> None:
+    topics = {"events": own_topic(), "dead_letters": own_topic()}
+    name = topics[kind].name
+    publisher = pubsub_v1.PublisherClient()
+    publisher.delete_topic(topic=name)
+    collector = start_collector(emulator=own_emulator.host, topics=(topics["events"], topics["dead_letters"]))
+    flag = {"events": "--events_topic", "dead_letters": "--dead_letter_topic"}[kind]
+    expected = {
+        "code": "topic_missing",
+        "message": f"{flag}: {name} does not exist: create it, or correct the flag",
+    }
+
+    def is_ready() -> bool:
+        answer = collector.client.get("/readyz")
+        assert answer.status_code == 200 or (answer.status_code, answer.json()) == (503, expected)
+        return bool(answer.status_code == 200)
+
+    def send() -> int:
+        body = event(new_user()) if kind == "events" else {"type": "track"}
+        return int(collector.post("/v1/track", body).status_code)
+
+    until(lambda: collector.client.get("/readyz").json() == expected, "word that the topic is missing")
+    publisher.create_topic(name=name)
+    until(is_ready, "word that it is ready")
+    assert send() == 200
+    publisher.delete_topic(topic=name)
+    assert send() == 503
+    until(lambda: not is_ready(), "word that the topic is missing again")
+    publisher.create_topic(name=name)
+    until(is_ready, "word that it is ready again")
+    assert send() == 200
+    assert collector.log.count("not ready: ") == 2
+    publisher.stop()
+    publisher.transport.close()
