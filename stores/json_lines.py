@@ -46,6 +46,9 @@ def append_lines(path: str | os.PathLike[str], lines: Iterable[bytes]) -> None:
             with contextlib.suppress(OSError):  # then the next call does it
                 os.ftruncate(descriptor, size)
             raise
+    except OSError as error:
+        error.filename = os.fspath(path)
+        raise
     finally:
         os.close(descriptor)
 

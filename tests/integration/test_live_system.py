@@ -7,6 +7,7 @@ import re
 import select
 import signal
 import socket
+import stat
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -192,6 +193,10 @@ def test_an_event_becomes_a_change_and_a_profile_and_ctrl_c_leaves_nothing(
         assert main([f"--port={caller}", f"--output={system.output}"]) == 2, "a second live system"
         assert flag in capsys.readouterr().err
     assert history.read_text() == kept
+    modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in system.output.iterdir()}
+    assert {"history.jsonl", "dead-letters.jsonl", "status.json", "job.log", "collector.log"} <= modes.keys()
+    assert set(modes.values()) == {0o600}
+    assert stat.S_IMODE(system.output.stat().st_mode) == 0o700
     system.process.send_signal(signal.SIGINT)
     assert system.wait() == 0
     assert system.screen.endswith("live: stopping …\nlive: stopped, all programs have ended\n")

@@ -59,7 +59,7 @@ def test_lines_are_appended(path: Path) -> None:
 def test_a_full_disk_leaves_the_file_as_it_was_and_the_next_row_is_whole(path: Path) -> None:
     append_lines(path, [b'{"n":"before"}'])
     ended = python(FILLS_A_DISK, path, FULL_AFTER_BYTES)
-    assert "OSError: [Errno 27]" in ended.stderr
+    assert f"OSError: [Errno 27] File too large: '{path}'" in ended.stderr
     assert path.read_bytes() == b'{"n":"before"}\n'
     append_lines(path, [b'{"n":"after"}'])
     assert path.read_bytes() == b'{"n":"before"}\n{"n":"after"}\n'
