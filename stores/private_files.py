@@ -41,9 +41,10 @@ def make_private_folder(path: str | os.PathLike[str]) -> None:
       OSError: the folder cannot be made.
     """
     folder = Path(path)
-    for missing in reversed([folder, *folder.parents]):
-        if not missing.is_dir():
-            missing.mkdir(mode=PRIVATE_FOLDER, exist_ok=True)
+    for above in reversed(folder.parents):
+        if not above.exists():
+            above.mkdir(PRIVATE_FOLDER, exist_ok=True)
+    folder.mkdir(PRIVATE_FOLDER, exist_ok=True)
 
 
 def replace_private(path: Path, content: bytes) -> None:

@@ -8,6 +8,7 @@ import tempfile
 import uuid
 from collections import Counter
 from collections.abc import Iterator
+from multiprocessing.util import Finalize
 from pathlib import Path
 from typing import Any
 
@@ -56,7 +57,7 @@ def pytest_xdist_auto_num_workers() -> int:
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MEASURED] = {}
     if not hasattr(config, "workerinput"):
-        _give_temporary_folder(config)
+        _give_temporary_folder()
     # As in pyproject.toml, for the programs that tests start: some of them must write nothing else to stderr.
     os.environ["PYTHONWARNINGS"] = "ignore:You are using a:FutureWarning"
     _ignore_no_signal()
@@ -75,7 +76,7 @@ def _ignore_no_signal() -> None:
             signal.signal(number, lambda number, frame: None)  # the tests themselves go on
 
 
-def _give_temporary_folder(config: pytest.Config) -> None:
+def _give_temporary_folder() -> None:
     """Gives this process and those that it starts a folder for temporary files, which Beam does not always remove."""
     parent = tempfile.gettempdir()
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", parent)  # where pytest keeps the folders of tests
@@ -83,7 +84,8 @@ def _give_temporary_folder(config: pytest.Config) -> None:
     name = TEMPORARY_PREFIX + uuid.uuid4().hex[:8]
     tempfile.tempdir = os.environ["TMPDIR"] = os.path.join(parent, name)
     make_draft_folder(tempfile.tempdir)
-    config.add_cleanup(lambda: remove_draft_folders(parent, name))
+    # When multiprocessing has removed its own folder from it, which has the priority -100.
+    Finalize(None, remove_draft_folders, (parent, name), exitpriority=-200)
 
 
 def pytest_collection_finish() -> None:

@@ -61,6 +61,14 @@ def test_new_folders_are_for_their_owner_only_and_old_ones_stay_as_they_are(tmp_
     assert modes == [0o755, 0o700, 0o700]
 
 
+def test_a_folder_below_a_file_or_in_place_of_one_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(NotADirectoryError):
+        make_private_folder(tmp_path / "file" / "folder")
+    with pytest.raises(FileExistsError):
+        make_private_folder(tmp_path / "file")
+
+
 def test_a_replacement_that_cannot_be_written_leaves_the_old_content_and_no_draft(tmp_path: Path) -> None:
     path = tmp_path / "status.json"
     replace_private(path, b"old")
