@@ -1,8 +1,9 @@
 """The leaves of conditions. Each tests one memory, and its deadline is exact."""
 
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
-from segmentation.conditions.tree import Leaf, Verdict
+from segmentation.conditions.tree import Future, Leaf
 from segmentation.matching.predicates import Predicate, tolerance
 from segmentation.memories.measures import Count, Distinct, Measure, coalesced
 from segmentation.memories.memory import Memory
@@ -20,15 +21,11 @@ class MeasureLeaf(Leaf):
         self._passes = passes
         super().__init__(key, kind)
 
-    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
+    def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
         timeline = coalesced(self._timeline(memory, t_ms))
         holds = self._passes(next(timeline)[1])
-        for instant_ms, value in timeline:
-            if instant_ms >= NEVER:
-                break
-            if self._passes(value) != holds:
-                return holds, instant_ms
-        return holds, NEVER
+        tested = ((instant_ms, self._passes(value)) for instant_ms, value in timeline if instant_ms < NEVER)
+        return holds, _changes(holds, tested)
 
 
 class CountLeaf(Leaf):
@@ -45,21 +42,23 @@ class CountLeaf(Leaf):
         ]
         super().__init__(key, kind)
 
-    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
+    def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
         times = memory[0]
         expired_ms = t_ms - self._window_ms
         count = len(times)
         if times and times[0] <= expired_ms:
-            count = sum(time_ms > expired_ms for time_ms in times)
-        holds = self._passes[count]
+            count -= bisect_right(times, expired_ms)
+        holds = then_holds = self._passes[count]
+        changes: list[int] = []
         while (next_count := self._next_count[count]) >= 0:
             expiring_ms = times[-next_count - 1]
             count = next_count
             while count and times[-count] == expiring_ms:  # rows that share a timestamp expire together
                 count -= 1
-            if self._passes[count] != holds:
-                return holds, expiring_ms + self._window_ms
-        return holds, NEVER
+            if self._passes[count] != then_holds:
+                then_holds = not then_holds
+                changes.append(expiring_ms + self._window_ms)
+        return holds, changes
 
 
 class SequenceLeaf(Leaf):
@@ -69,13 +68,10 @@ class SequenceLeaf(Leaf):
         self._spans = kind.spans
         super().__init__(key, kind)
 
-    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
-        for begin_ms, end_ms in self._spans(memory):
-            if t_ms < begin_ms:
-                return False, begin_ms
-            if t_ms < end_ms:
-                return True, end_ms
-        return False, NEVER
+    def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
+        edges = [edge_ms for span in self._spans(memory) for edge_ms in span]
+        passed = bisect_right(edges, t_ms)
+        return passed & 1 == 1, edges[passed:]
 
 
 class TraitLeaf(Leaf):
@@ -85,8 +81,8 @@ class TraitLeaf(Leaf):
         self._passes = passes
         super().__init__(key, kind)
 
-    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
-        return self._passes(memory[2] if memory else None), NEVER
+    def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
+        return self._passes(memory[2] if memory else None), ()
 
 
 class ScoreLeaf(Leaf):
@@ -98,11 +94,21 @@ class ScoreLeaf(Leaf):
         self._bounds = sorted({x + sign * tolerance(x) for x in operands for sign in (-1, 1)})
         super().__init__(key, kind)
 
-    def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
+    def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
         if len(memory) < 2:
-            return self._passes(0.0), NEVER
-        holds = self._passes(self._score.value_at(memory, t_ms))
-        for instant_ms in self._score.crossings(memory, t_ms, self._bounds):
-            if self._passes(self._score.value_at(memory, instant_ms)) != holds:
-                return holds, instant_ms
-        return holds, NEVER
+            return self._passes(0.0), ()
+        value_at = self._score.value_at
+        holds = self._passes(value_at(memory, t_ms))
+        crossings = self._score.crossings(memory, t_ms, self._bounds)
+        tested = ((instant_ms, self._passes(value_at(memory, instant_ms))) for instant_ms in crossings)
+        return holds, _changes(holds, tested)
+
+
+def _changes(holds: bool, tested: Iterable[tuple[int, bool]]) -> list[int]:
+    """Returns the instants at which a test that is `holds` before them changes, of instants and what it is then."""
+    changes: list[int] = []
+    for instant_ms, then_holds in tested:
+        if then_holds != holds:
+            holds = then_holds
+            changes.append(instant_ms)
+    return changes

@@ -1,9 +1,11 @@
 """Conditions. A verdict is whether a condition is true at an instant, and until when it stays so.
 
 The deadline of a leaf is exact. The deadline of `all` and `any` can be early but never late: that of an `any` is early
-if the first of several true conditions ends. `next_change` continues from an early deadline to the exact one.
+if the first of several true conditions ends. `ProfileInstants.next_change` continues from an early deadline to the
+exact one. A future is exact, but computing it takes all changes that are still to come.
 """
 
+from bisect import bisect_right
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -12,6 +14,18 @@ from segmentation.timestamps import NEVER
 
 Verdict = tuple[bool, int]
 """(holds, until): `until` is an instant in Unix milliseconds; NEVER if no instant changes it."""
+
+Future = tuple[bool, Sequence[int]]
+"""(holds, changes): whether a condition is true at an instant, and the later instants at which that changes if no event
+comes, ascending.
+"""
+
+
+def verdict_at(future: Future, t_ms: int) -> Verdict:
+    """Returns the verdict at an instant, which must not be before that of the future."""
+    holds, changes = future
+    passed = bisect_right(changes, t_ms)
+    return holds ^ (passed & 1 == 1), changes[passed] if passed < len(changes) else NEVER
 
 
 class Instant(Protocol):
@@ -30,27 +44,18 @@ class Condition(Protocol):
     def verdict(self, instant: Instant) -> Verdict:
         """Returns the verdict at the instant."""
 
-
-def next_change(condition: Condition, instants: "Instants") -> Verdict:
-    """Returns whether a condition is true now, and the exact instant at which that changes; NEVER if it does not."""
-    holds, until = condition.verdict(instants.now)
-    while until < NEVER:
-        then_holds, then_until = condition.verdict(instants.at(until))
-        if then_holds != holds:
-            break
-        until = then_until
-    return holds, until
+    def future(self, futures: "Futures") -> Future:
+        """Returns the future, from those of the leaves and segments."""
 
 
-class Instants(Protocol):
-    """The verdicts of one profile, now and at later instants."""
+class Futures(Protocol):
+    """The futures of one profile."""
 
-    @property
-    def now(self) -> Instant:
-        """The verdicts at the profile time."""
+    def of_leaf(self, leaf: "Leaf") -> Future:
+        """Returns the future of a leaf."""
 
-    def at(self, t_ms: int) -> Instant:
-        """Returns the verdicts at a later instant."""
+    def of_segment(self, index: int) -> Future:
+        """Returns the future of a segment, by its index in the rules."""
 
 
 class All:
@@ -71,6 +76,11 @@ class All:
                 until_false = max(until_false, until)
         return (True, until_true) if until_false == -NEVER else (False, until_false)
 
+    def future(self, futures: Futures) -> Future:
+        return _future_of_several(
+            [inner.future(futures) for inner in self._conditions], len(self._conditions)
+        )
+
 
 class Any_:
     """True while at least one condition is true."""
@@ -90,6 +100,9 @@ class Any_:
                 until_true = max(until_true, until)
         return (False, until_false) if until_true == -NEVER else (True, until_true)
 
+    def future(self, futures: Futures) -> Future:
+        return _future_of_several([inner.future(futures) for inner in self._conditions], 1)
+
 
 class Not:
     """True while a condition is false."""
@@ -101,6 +114,10 @@ class Not:
         holds, until = self._condition.verdict(instant)
         return not holds, until
 
+    def future(self, futures: Futures) -> Future:
+        holds, changes = self._condition.future(futures)
+        return not holds, changes
+
 
 class SegmentReference:
     """True while another segment's condition is true."""
@@ -110,6 +127,9 @@ class SegmentReference:
 
     def verdict(self, instant: Instant) -> Verdict:
         return instant.segment(self._index)
+
+    def future(self, futures: Futures) -> Future:
+        return futures.of_segment(self._index)
 
 
 class Leaf:
@@ -125,6 +145,36 @@ class Leaf:
         """Returns the verdict at the instant."""
         return instant.leaf(self)
 
+    def future(self, futures: Futures) -> Future:
+        return futures.of_leaf(self)
+
     def of_memory(self, memory: Memory, t_ms: int) -> Verdict:
         """Returns the verdict at an instant, which must not be before the latest event of the memory."""
+        return verdict_at(self.future_of_memory(memory, t_ms), t_ms)
+
+    def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
+        """Returns the future from such an instant on. It takes time that is at most linear in the rows."""
         raise NotImplementedError
+
+
+def _future_of_several(futures: list[Future], needed: int) -> Future:
+    """Returns the future of a condition that is true while at least `needed` of several are."""
+    holding = sum(holds for holds, _ in futures)
+    # integers, which sort faster than tuples: the instant, and in the lowest bit whether a condition becomes true
+    steps = sorted(
+        change << 1 | (holds ^ (number & 1 == 0))
+        for holds, changes in futures
+        for number, change in enumerate(changes)
+    )
+    holds = now_holds = holding >= needed
+    changes: list[int] = []
+    for step in steps:
+        holding += 1 if step & 1 else -1
+        if (holding >= needed) != now_holds:
+            now_holds = not now_holds
+            change = step >> 1
+            if changes and changes[-1] == change:
+                changes.pop()  # what becomes false and true again in one instant does not change
+            else:
+                changes.append(change)
+    return holds, changes

@@ -5,15 +5,14 @@ from typing import Literal
 
 import msgspec
 
-from segmentation.conditions.tree import Leaf, Verdict, next_change
+from segmentation.conditions.tree import Leaf, Verdict
 from segmentation.memberships import Change, Trigger, change_id
 from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.profile.futures import ProfileFutures
 from segmentation.profile.instants import ProfileInstants, decided
-from segmentation.profile.state import Member, State
+from segmentation.profile.state import Member, State, memory_of
 from segmentation.rules.compiled import Rules, Segment
 from segmentation.timestamps import MAX_MS, NEVER, optional
-
-_decode_memory = msgspec.msgpack.Decoder().decode
 
 
 class Decisions:
@@ -37,28 +36,20 @@ class Decisions:
         self.snapshot_differs = False
         """Whether the snapshot differs from the last one in an `expires_at`, even if there is no change."""
         self._now_ms = now_ms
+        self._futures = ProfileFutures(state, rules)
+
+    def restart(self, state: State) -> None:
+        """Continues with another state."""
+        self.state = state
+        self._futures = ProfileFutures(state, self.rules)
 
     def memory(self, kind: MemoryKind) -> Memory:
         """Returns the profile's memory of a kind, decoded at the first use; a fresh one if the profile has none."""
-        memory = self.state.memories.get(kind.key)
-        if memory is None:
-            return kind.fresh()
-        if memory.__class__ is msgspec.Raw:
-            memory = self.state.memories[kind.key] = _decode_memory(memory)
-        return memory  # type: ignore[no-any-return]
+        return memory_of(self.state, kind)
 
     def update_verdict(self, leaf: Leaf, memory: Memory, affected: set[int]) -> None:
-        """Updates the verdict of a leaf, and adds the segments whose verdict that can change to `affected`."""
-        verdicts = self.state.verdicts
-        before = verdicts.get(leaf.key, leaf.when_empty)
-        after = leaf.of_memory(memory, self.state.profile_time_ms)
-        if after == before and after[1] == NEVER:
-            return  # with a deadline, verdicts after it can have changed although this one has not
-        if after == leaf.when_empty:
-            verdicts.pop(leaf.key, None)
-        else:
-            verdicts[leaf.key] = after
-        affected.update(self.rules.segments_of_leaf.get(leaf.key, ()))
+        """Updates the verdict of a leaf whose memory has changed, as `_set_verdict` does."""
+        self._set_verdict(leaf, self._futures.update_leaf(leaf, memory), affected)
 
     def decide_expired(self, trigger: Trigger, affected: set[int]) -> None:
         """Decides the segments in `affected`, and those whose verdicts have expired at the profile time."""
@@ -66,20 +57,20 @@ class Decisions:
         profile_time_ms = state.profile_time_ms
         for key in [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= profile_time_ms]:
             leaf = rules.leaves[key]
-            self.update_verdict(leaf, self.memory(leaf.kind), affected)
+            self._set_verdict(leaf, self._futures.leaf_at(leaf, profile_time_ms), affected)
         if affected:
             self.decide(affected, trigger)
 
     def decide(self, affected: set[int], trigger: Trigger) -> None:
         """Decides the affected segments, each after the segments that it refers to."""
         rules = self.rules
-        instants = ProfileInstants(self.state, rules, self.memory)
+        instants = ProfileInstants(self.state, rules, self._futures)
         queue = sorted(affected)
         while queue:
             index = heapq.heappop(queue)
             segment = rules.segments[index]
             before = decided(self.state, segment)
-            holds, until_ms = next_change(segment.condition, instants)
+            holds, until_ms = instants.next_change(segment)
             after = (holds, until_ms if until_ms <= MAX_MS else NEVER)
             if after != before:
                 self._record(segment, before, after, trigger)
@@ -105,6 +96,18 @@ class Decisions:
             if entered_at_ms < due_at_ms:
                 due_at_ms = entered_at_ms
         return due_at_ms
+
+    def _set_verdict(self, leaf: Leaf, after: Verdict, affected: set[int]) -> None:
+        """Sets the verdict of a leaf, and adds the segments whose verdict that can change to `affected`."""
+        verdicts = self.state.verdicts
+        before = verdicts.get(leaf.key, leaf.when_empty)
+        if after == before and after[1] == NEVER:
+            return  # with a deadline, verdicts after it can have changed although this one has not
+        if after == leaf.when_empty:
+            verdicts.pop(leaf.key, None)
+        else:
+            verdicts[leaf.key] = after
+        affected.update(self.rules.segments_of_leaf.get(leaf.key, ()))
 
     def _record(self, segment: Segment, before: Verdict, after: Verdict, trigger: Trigger) -> None:
         state, name = self.state, segment.name

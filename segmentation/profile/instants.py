@@ -1,9 +1,7 @@
 """A profile's verdicts at the profile time, and at later instants if no further event comes."""
 
-from collections.abc import Callable
-
 from segmentation.conditions.tree import Leaf, Verdict
-from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.profile.futures import ProfileFutures
 from segmentation.profile.state import State
 from segmentation.rules.compiled import Rules, Segment
 from segmentation.timestamps import NEVER
@@ -12,18 +10,34 @@ from segmentation.timestamps import NEVER
 class ProfileInstants:
     """The verdicts of one profile, now and later. They are cached, so nothing is evaluated twice for an instant."""
 
-    def __init__(self, state: State, rules: Rules, memory_of: Callable[[MemoryKind], Memory]) -> None:
+    def __init__(self, state: State, rules: Rules, futures: ProfileFutures) -> None:
         self.now = _Now(state, rules)
         self._segments = rules.segments
-        self._memory_of = memory_of
+        self._futures = futures
         self._later: dict[int, _Later] = {}
 
     def at(self, t_ms: int) -> "_Later":
         """Returns the verdicts at an instant after the profile time."""
         view = self._later.get(t_ms)
         if view is None:
-            view = self._later[t_ms] = _Later(self.now, self._segments, self._memory_of, t_ms)
+            view = self._later[t_ms] = _Later(self.now, self._segments, self._futures, t_ms)
         return view
+
+    def next_change(self, segment: Segment) -> Verdict:
+        """Returns whether a segment's condition is true now, and the exact instant at which that changes."""
+        verdict = self._futures.segment_now(segment.index)
+        if verdict is not None:
+            return verdict
+        index, condition = segment.index, segment.condition
+        holds, until = condition.verdict(self.now)
+        while until < NEVER:
+            then_holds, then_until = self._futures.segment_at(index, until) or condition.verdict(
+                self.at(until)
+            )
+            if then_holds != holds:
+                break
+            until = then_until
+        return holds, until
 
 
 def decided(state: State, segment: Segment) -> Verdict:
@@ -55,12 +69,10 @@ class _Later:
     collector runs.
     """
 
-    def __init__(
-        self, now: _Now, segments: list[Segment], memory_of: Callable[[MemoryKind], Memory], t_ms: int
-    ) -> None:
+    def __init__(self, now: _Now, segments: list[Segment], futures: ProfileFutures, t_ms: int) -> None:
         self._now = now
         self._segments = segments
-        self._memory_of = memory_of
+        self._futures = futures
         self._t_ms = t_ms
         self._leaf_verdicts: dict[int, Verdict] = {}
         self._segment_verdicts: dict[int, Verdict] = {}
@@ -70,7 +82,7 @@ class _Later:
         if verdict is None:
             verdict = self._now.leaf(leaf)
             if verdict[1] <= self._t_ms:
-                verdict = leaf.of_memory(self._memory_of(leaf.kind), self._t_ms)
+                verdict = self._futures.leaf_at(leaf, self._t_ms)
             self._leaf_verdicts[leaf.key] = verdict
         return verdict
 
@@ -79,6 +91,8 @@ class _Later:
         if verdict is None:
             verdict = self._now.segment(index)
             if verdict[1] <= self._t_ms:
-                verdict = self._segments[index].condition.verdict(self)
+                verdict = self._futures.segment_at(index, self._t_ms) or self._segments[
+                    index
+                ].condition.verdict(self)
             self._segment_verdicts[index] = verdict
         return verdict

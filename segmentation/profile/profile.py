@@ -129,7 +129,8 @@ class Profile:
         fresh = self._fresh_state()
         fresh.version = max(fresh.version, self.state.version)
         fresh.was_served = self.state.was_served
-        self.state = self._decisions.state = fresh
+        self.state = fresh
+        self._decisions.restart(fresh)
         self._snapshot_differs = True
 
     # Events

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from segmentation.memories.memory import Memory, MemoryKind
 from segmentation.timestamps import NEVER
 
 MAX_STATE_BYTES = 1024 * 1024
@@ -72,6 +73,7 @@ class _Encoded(State, array_like=True, gc=False):
 
 _encoder = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(_Encoded)
+_decode_memory = msgspec.msgpack.Decoder().decode
 
 
 def encode(state: State) -> bytes:
@@ -90,6 +92,16 @@ def decode(encoded: bytes) -> State:
             f"a profile's state begins with {encoded[:1]!r}: written by a later version of the pipeline?"
         )
     return _decoder.decode(memoryview(encoded)[1:])
+
+
+def memory_of(state: State, kind: MemoryKind) -> Memory:
+    """Returns a state's memory of a kind, decoded at the first use; a fresh one if it has none."""
+    memory = state.memories.get(kind.key)
+    if memory is None:
+        return kind.fresh()
+    if memory.__class__ is msgspec.Raw:
+        memory = state.memories[kind.key] = _decode_memory(memory)
+    return memory  # type: ignore[no-any-return]
 
 
 def is_recent(recent_messages: bytes, digest: bytes) -> bool:

@@ -11,7 +11,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from segmentation.conditions.leaves import CountLeaf, MeasureLeaf
-from segmentation.conditions.tree import All, Any_, Condition, Leaf, Not, SegmentReference, next_change
+from segmentation.conditions.tree import (
+    All,
+    Any_,
+    Condition,
+    Future,
+    Leaf,
+    Not,
+    SegmentReference,
+    verdict_at,
+)
 from segmentation.memories.memory import MemoryKind
 from segmentation.timestamps import NEVER
 from tests.events import START_MS
@@ -29,10 +38,9 @@ class Scripted(Leaf):
         self._flips = flips
         super().__init__(key, Nothing(key, frozenset()))
 
-    def of_memory(self, memory: Any, t_ms: int) -> tuple[bool, int]:
+    def future_of_memory(self, memory: Any, t_ms: int) -> Future:
         passed = sum(flip <= t_ms for flip in self._flips)
-        until = self._flips[passed] if passed < len(self._flips) else NEVER
-        return self._begins_true ^ (passed % 2 == 1), until
+        return self._begins_true ^ (passed % 2 == 1), self._flips[passed:]
 
     def holds(self, t_ms: int) -> bool:
         return self.of_memory([], t_ms)[0]
@@ -43,18 +51,17 @@ class Nothing(MemoryKind):
         return []
 
 
-class Views:
-    """The instants of a profile whose leaves are scripted."""
+class Futures:
+    """The futures of a profile whose leaves are scripted; those of the leaves begin at 0."""
 
     def __init__(self, segments: list[Condition]) -> None:
         self._segments = segments
 
-    @property
-    def now(self) -> "View":
-        return self.at(0)
+    def of_leaf(self, leaf: Leaf) -> Future:
+        return leaf.future_of_memory([], 0)
 
-    def at(self, t_ms: int) -> "View":
-        return View(self._segments, t_ms)
+    def of_segment(self, index: int) -> Future:
+        return self._segments[index].future(self)
 
 
 class View:
@@ -96,11 +103,20 @@ trees = st.recursive(leaves, combined, max_leaves=8)
 
 @examples(500)
 @given(tree=trees)
-def test_a_deadline_is_the_very_instant_of_the_next_change(tree):
+def test_a_future_has_the_very_instants_of_all_changes(tree):
     condition, holds = tree
-    now, until = next_change(condition, Views([]))
-    assert now == holds(0)
-    assert until == next((t for t in range(1, END) if holds(t) != now), NEVER)
+    changes = [t for t in range(1, END) if holds(t) != holds(t - 1)]
+    assert condition.future(Futures([])) == (holds(0), changes)
+
+
+@examples(100)
+@given(tree=trees)
+def test_a_future_has_the_verdict_of_every_later_instant(tree):
+    condition, holds = tree
+    future = condition.future(Futures([]))
+    for t_ms in range(END):
+        until = next((t for t in range(t_ms + 1, END) if holds(t) != holds(t_ms)), NEVER)
+        assert verdict_at(future, t_ms) == (holds(t_ms), until)
 
 
 @examples(200)
@@ -117,7 +133,8 @@ def test_the_deadline_of_any_verdict_may_be_early_and_is_never_late(tree, t_ms):
 def test_a_reference_is_the_other_segment_s_condition(inner, other):
     by_reference = All([Not(SegmentReference(0)), other[0]])
     written_out = All([Not(inner[0]), other[0]])
-    assert next_change(by_reference, Views([inner[0]])) == next_change(written_out, Views([]))
+    assert by_reference.future(Futures([inner[0]])) == written_out.future(Futures([]))
+    assert by_reference.verdict(View([inner[0]], 0)) == written_out.verdict(View([], 0))
 
 
 # A window of its own for each part:
