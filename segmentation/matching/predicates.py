@@ -1,6 +1,9 @@
 """Compiles the tests of the language (`equals`, `at_least`, `matches`, …) to functions of a value."""
 
+from bisect import bisect_right
 from collections.abc import Callable, Mapping
+from itertools import accumulate
+from math import inf
 from typing import Any
 
 import re2
@@ -131,12 +134,14 @@ _OF_VALUES: dict[str, Callable[[Any], Predicate]] = {
 
 def _compile_tolerant_test(name: str, operand: Any) -> Predicate:
     if name in ("equals", "not_equals", "in", "not_in"):
-        near = [
+        near = sorted(
             (number - tolerance(number), number + tolerance(number))
             for number in numeric_operands({name: operand})
-        ]
+        )
+        lows = [low for low, _ in near]
+        highs = [-inf, *accumulate((high for _, high in near), max)]  # before the first low, nothing is near
         wanted = not name.startswith("not_")
-        return lambda value: value is not None and any(low <= value <= high for low, high in near) == wanted
+        return lambda value: value is not None and (value <= highs[bisect_right(lows, value)]) == wanted
     if name == "at_least":
         least = operand - tolerance(operand)
         return lambda value: value is not None and value >= least

@@ -47,19 +47,46 @@ class Decisions:
         """Returns the profile's memory of a kind, decoded at the first use; a fresh one if the profile has none."""
         return memory_of(self.state, kind)
 
-    def update_verdict(self, leaf: Leaf, memory: Memory, affected: set[int]) -> None:
-        """Updates the verdict of a leaf whose memory has changed, as `_set_verdict` does."""
-        self._set_verdict(leaf, self._futures.update_leaf(leaf, memory), affected)
+    def update_verdict(self, leaf: Leaf, memory: Memory | None, affected: set[int]) -> None:
+        """Updates the verdict of a leaf, and adds the segments whose verdict that can change to `affected`.
+
+        `memory`: the leaf's memory if that has changed; None if only time has passed.
+        """
+        if memory is None:
+            after = self._futures.leaf_at(leaf, self.state.profile_time_ms)
+        else:
+            after = self._futures.update_leaf(leaf, memory)
+        verdicts = self.state.verdicts
+        before = verdicts.get(leaf.key, leaf.when_empty)
+        if after == before and after[1] == NEVER:
+            return  # with a deadline, verdicts after it can have changed although this one has not
+        if after == leaf.when_empty:
+            verdicts.pop(leaf.key, None)
+        else:
+            verdicts[leaf.key] = after
+        affected.update(self.rules.segments_of_leaf.get(leaf.key, ()))
 
     def decide_expired(self, trigger: Trigger, affected: set[int]) -> None:
         """Decides the segments in `affected`, and those whose verdicts have expired at the profile time."""
-        state, rules = self.state, self.rules
-        profile_time_ms = state.profile_time_ms
-        for key in [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= profile_time_ms]:
-            leaf = rules.leaves[key]
-            self._set_verdict(leaf, self._futures.leaf_at(leaf, profile_time_ms), affected)
+        self._update_expired(affected)
         if affected:
             self.decide(affected, trigger)
+
+    def decide_due(self, trigger: Trigger) -> None:
+        """Decides what is due at the profile time, if only time has passed.
+
+        The deadline of every segment is exact, so that no other segment is affected.
+        """
+        self._update_expired(set())
+        state = self.state
+        due = [name for name, member in state.members.items() if member.leaves_at_ms <= state.profile_time_ms]
+        due += [
+            name for name, entered_at_ms in state.pending.items() if entered_at_ms <= state.profile_time_ms
+        ]
+        segments = [self.rules.segment_by_name[name] for name in due]
+        instants = ProfileInstants(state, self.rules, self._futures)
+        for segment in sorted(segments, key=lambda segment: segment.index):
+            self._decide_one(segment, instants, trigger)
 
     def decide(self, affected: set[int], trigger: Trigger) -> None:
         """Decides the affected segments, each after the segments that it refers to."""
@@ -68,13 +95,7 @@ class Decisions:
         queue = sorted(affected)
         while queue:
             index = heapq.heappop(queue)
-            segment = rules.segments[index]
-            before = decided(self.state, segment)
-            holds, until_ms = instants.next_change(segment)
-            after = (holds, until_ms if until_ms <= MAX_MS else NEVER)
-            if after != before:
-                self._record(segment, before, after, trigger)
-            if after != before or until_ms < NEVER:
+            if self._decide_one(rules.segments[index], instants, trigger):
                 for referring in rules.referring.get(index, ()):
                     if referring not in affected:
                         affected.add(referring)
@@ -97,17 +118,21 @@ class Decisions:
                 due_at_ms = entered_at_ms
         return due_at_ms
 
-    def _set_verdict(self, leaf: Leaf, after: Verdict, affected: set[int]) -> None:
-        """Sets the verdict of a leaf, and adds the segments whose verdict that can change to `affected`."""
-        verdicts = self.state.verdicts
-        before = verdicts.get(leaf.key, leaf.when_empty)
-        if after == before and after[1] == NEVER:
-            return  # with a deadline, verdicts after it can have changed although this one has not
-        if after == leaf.when_empty:
-            verdicts.pop(leaf.key, None)
-        else:
-            verdicts[leaf.key] = after
-        affected.update(self.rules.segments_of_leaf.get(leaf.key, ()))
+    def _update_expired(self, affected: set[int]) -> None:
+        """Updates the verdicts that have expired at the profile time; see `update_verdict`."""
+        state, rules = self.state, self.rules
+        profile_time_ms = state.profile_time_ms
+        for key in [key for key, (_, until_ms) in state.verdicts.items() if until_ms <= profile_time_ms]:
+            self.update_verdict(rules.leaves[key], None, affected)
+
+    def _decide_one(self, segment: Segment, instants: ProfileInstants, trigger: Trigger) -> bool:
+        """Decides a segment; returns whether its verdict, now or at a later instant, can differ from before."""
+        before = decided(self.state, segment)
+        holds, until_ms = instants.next_change(segment)
+        after = (holds, until_ms if until_ms <= MAX_MS else NEVER)
+        if after != before:
+            self._record(segment, before, after, trigger)
+        return after != before or until_ms < NEVER
 
     def _record(self, segment: Segment, before: Verdict, after: Verdict, trigger: Trigger) -> None:
         state, name = self.state, segment.name

@@ -26,10 +26,11 @@ class ProfileFutures:
 
     def update_leaf(self, leaf: Leaf, memory: Memory) -> Verdict:
         """Returns the verdict of a leaf at the profile time, after a change of its memory."""
-        self._of_segment.clear()
-        self._looks.clear()
-        holds, changes = self._of_leaf[leaf.key] = leaf.future_of_memory(memory, self._state.profile_time_ms)
-        return holds, changes[0] if changes else NEVER
+        if self._looks:
+            self._of_segment.clear()
+            self._looks.clear()
+        future = self._of_leaf[leaf.key] = leaf.future_of_memory(memory, self._state.profile_time_ms)
+        return (future[0], future[1][0]) if future[1] else (future[0], NEVER)
 
     def leaf_at(self, leaf: Leaf, t_ms: int) -> Verdict:
         """Returns the verdict of a leaf at the profile time or later."""

@@ -111,7 +111,7 @@ class Profile:
                 self._forget(deadline_ms)
                 return
             self.state.profile_time_ms = deadline_ms
-            self._decisions.decide_expired(TIME, set())
+            self._decisions.decide_due(TIME)
             self._set_deadline()
 
     def _set_deadline(self) -> None:
@@ -156,7 +156,7 @@ class Profile:
             found = kind.extract(name, message)
             if found is None:
                 continue
-            memory = decisions.memory(kind)
+            memory = states.memory_of(state, kind)
             state.memories[kind.key] = memory
             # as bytes, because the memory changes in place, and 1, 1.0 and true are equal but differ in a snapshot
             before = _encode_memory(kind.public_value(memory)) if is_served else None
