@@ -20,6 +20,7 @@ from benchmarks import (
     state_size,
     steps,
     users,
+    worst_event,
 )
 from benchmarks.cost import page
 from benchmarks.cost.prices import read_prices
@@ -34,6 +35,7 @@ BENCHMARKS = {
     "sliding_windows": sliding_windows.measure,
     "users": users.measure,
     "segments": segments.measure,
+    "worst_event": worst_event.measure,
     "state_size": state_size.measure,
     "redis_memory": redis_memory.measure,
     "redis_writer": redis_writer.measure,

@@ -15,6 +15,8 @@ ASKED_FOR = [
     ("users", "events per second: 100,000 users ÷ 1,000 users", None, 0.7),
     ("segments", "1,000 added segments: time of the pure fold", 1.1, None),
     ("segments", "1,000 added segments: time of UpdateProfiles", 1.1, None),
+    ("worst_event", "a sequence with `then_not`", 5, None),
+    ("worst_event", "64 counts that flap", 5, None),
     ("state_size", "encoded state of all", None, None),
     ("state_size", "encoded state of the", None, None),
     ("redis_memory", "visitors with one page view, if each has a key", None, None),

@@ -1,0 +1,79 @@
+"""The work for one event is at most linear in the events before it, counted in executed lines, not in time."""
+
+import sys
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+
+from benchmarks.worst_event import Content, apply, chain, pairs_of_events, probes, rule_sets, state_after
+from segmentation.profile.futures import ProfileFutures
+from tests.events import START_MS
+from tests.segmentation.folding import rules_of
+from tests.segmentation.pictures import at, folded
+
+PAIRS = 20
+LINEAR = 6
+"""Four times as much may take this many times the lines; quadratic work takes about 16 times, cubic 64 times."""
+
+
+def executed_lines(work: Callable[[], Any]) -> int:
+    """Returns how many lines of Python the work executes, each pass of a loop or comprehension counted."""
+    count = 0
+
+    def trace(frame: Any, event: str, argument: Any) -> Any:
+        nonlocal count
+        count += event == "line"
+        return trace
+
+    before = sys.gettrace()
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(before)
+    return count
+
+
+def lines_of_probes(content: Content, pairs: int) -> dict[str, int]:
+    """Returns the lines for each event that the benchmark measures, after so many pairs of events."""
+    rules, gap_ms = rules_of(content), 60_000
+    encoded = state_after(rules, list(pairs_of_events(pairs, gap_ms)))
+    return {
+        name: executed_lines(partial(apply, rules, encoded, event))
+        for name, event in probes(pairs, gap_ms).items()
+    }
+
+
+def assert_linear(few: dict[str, int], many: dict[str, int]) -> None:
+    assert {name: (few[name], lines) for name, lines in many.items() if lines > LINEAR * few[name]} == {}
+
+
+def test_lines_are_counted() -> None:
+    def in_a_loop(passes: int) -> int:
+        return executed_lines(lambda: sum(number for number in range(passes)))
+
+    assert in_a_loop(200) - in_a_loop(100) == in_a_loop(300) - in_a_loop(200) >= 100
+
+
+@pytest.mark.parametrize("name", rule_sets(PAIRS))
+def test_an_event_takes_lines_that_are_linear_in_the_log(name: str) -> None:
+    content = rule_sets(4 * PAIRS)[name]
+    assert_linear(lines_of_probes(content, PAIRS), lines_of_probes(content, 4 * PAIRS))
+
+
+def test_an_event_takes_lines_that_are_linear_in_a_chain_of_segments() -> None:
+    assert_linear(lines_of_probes(chain(25), PAIRS), lines_of_probes(chain(100), PAIRS))
+
+
+def test_an_event_with_an_early_change_computes_no_future_of_a_segment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Most events: a future needs all memories of the segment, and a look only those that change by then."""
+    monkeypatch.setattr(ProfileFutures, "of_segment", lambda *_: pytest.fail("computed"))
+    fold = folded(
+        {"all": [{"event": "A", "within": "3s"}, {"event": "B", "within": "5s"}]}, at(0), at(0, "B")
+    )
+    fold.advance(START_MS + 9_000)
+    assert fold.members() == {}
