@@ -12,6 +12,7 @@ from benchmarks.results import Figure, figure
 from segmentation.events import Event, parse_event
 from segmentation.memories.rows import MAX_EVENTS
 from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile, open_profile
+from segmentation.profile.state import State
 from segmentation.rules.compiled import Rules
 from segmentation.rules.load import load_rules
 from segmentation.timestamps import format_timestamp
@@ -116,22 +117,25 @@ def probes(pairs: int, gap_ms: int) -> dict[str, Event]:
 
 
 def state_after(rules: Rules, log: list[Event]) -> bytes:
-    """Returns the encoded state after a log."""
-    profile = _opened(rules, None)
+    """Returns the encoded state after a log, decided once at its end."""
+    end_ms = log[-1].timestamp_ms
+    state = State(0, end_ms, end_ms, "")
+    state.memories = {key: kind.fresh() for key, kind in rules.kinds.items()}
     for event in log:
-        profile.apply(event)
+        for kind, *_ in rules.affected_by(event.name).memories:
+            found = kind.extract(event.name, event.message)
+            if found is not None:
+                kind.add(state.memories[kind.key], event, found, end_ms)
+    profile = Profile("ada", rules, DEFAULT_PROFILE_TTL_MS, state, _START_MS)
+    profile.advance(end_ms)
     return profile.encode()
 
 
 def apply(rules: Rules, encoded: bytes, event: Event) -> bytes:
     """Applies an event to an encoded state, as the job does; returns the state afterwards."""
-    profile = _opened(rules, encoded)
+    profile = open_profile("ada", rules, DEFAULT_PROFILE_TTL_MS, encoded, _START_MS)
     profile.apply(event)
     return profile.encode()
-
-
-def _opened(rules: Rules, encoded: bytes | None) -> Profile:
-    return open_profile("ada", rules, DEFAULT_PROFILE_TTL_MS, encoded, _START_MS)
 
 
 def _segments(when: Content) -> Content:
