@@ -16,6 +16,8 @@ MAX_SENT_BYTES = 32 * 1024
 """The largest event that a client can send to a collector."""
 MAX_PAYLOAD_BYTES = 48 * 1024
 """The largest message. A collector may add the difference to `MAX_SENT_BYTES` to an event."""
+MAX_ID_BYTES = 512
+"""The longest id in UTF-8. Ids are in keys, streams and states, which are bounded by the number of their entries."""
 MAX_DEPTH = 512
 """The deepest that objects and lists can nest, counting the message itself; deeper ones exhaust the stack."""
 MAX_AHEAD_MS = 5 * 60 * 1000
@@ -31,6 +33,8 @@ _ESCAPE = re.compile(
     re.DOTALL,
 )
 """An escape in JSON: a surrogate pair, a lone surrogate (the group), or any other."""
+_OTHER_IDS = {"group": "groupId", "alias": "previousId"}
+"""The ids of some types of calls. They may be absent, or of any type."""
 _OBJECT_FIELDS = ("properties", "traits", "context")
 _ABSENT: tuple[Any, ...] = (None, [])
 """PHP writes an empty object as an empty list."""
@@ -113,10 +117,10 @@ def parse_event_and_message(
     kind = message.get("type")
     if kind.__class__ is not str or kind not in _TYPES:
         raise InvalidEvent("bad_type", f"type: expected one of {', '.join(sorted(_TYPES))}")
-    message_id = _text(message, "messageId")
+    message_id = _id(message, "messageId")
     if message_id is None:
         raise InvalidEvent("missing_message_id", "messageId: expected a non-empty text")
-    user_id, anonymous_id = _text(message, "userId"), _text(message, "anonymousId")
+    user_id, anonymous_id = _id(message, "userId"), _id(message, "anonymousId")
     ignored_ids, ignores = 0, limits.ignored_ids.ignores
     if (user_id is not None and ignores(user_id)) or (anonymous_id is not None and ignores(anonymous_id)):
         user_id, anonymous_id, ignored_ids = _usable_ids(user_id, anonymous_id, limits.ignored_ids)
@@ -124,6 +128,8 @@ def parse_event_and_message(
     if profile_id is None:
         raise InvalidEvent("missing_id", _MISSING_ID)
     name = _track_name(message) if kind == "track" else "$" + kind
+    if kind in _OTHER_IDS:
+        _check_length(_OTHER_IDS[kind], message.get(_OTHER_IDS[kind]))
     timestamp_ms = _timestamp(message)
     for field in _OBJECT_FIELDS:
         value = message.get(field)
@@ -246,6 +252,19 @@ def _text(message: dict[str, Any], field: str) -> str | None:
     if value.__class__ is not str:
         raise InvalidEvent("bad_field", f"{field}: expected a text")
     return value
+
+
+def _id(message: dict[str, Any], field: str) -> str | None:
+    """Returns the field's text, which is no longer than an id can be; None if it is absent, null or empty."""
+    value = _text(message, field)
+    if value is not None and len(value) * 4 > MAX_ID_BYTES:
+        _check_length(field, value)
+    return value
+
+
+def _check_length(field: str, value: Any) -> None:
+    if value.__class__ is str and (size := len(value.encode())) > MAX_ID_BYTES:
+        raise InvalidEvent("bad_field", f"{field}: {size} bytes in UTF-8: at most {MAX_ID_BYTES} are allowed")
 
 
 def _track_name(message: dict[str, Any]) -> str:

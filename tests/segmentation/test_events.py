@@ -216,6 +216,11 @@ def test_null_and_the_empty_list_count_as_absent(field):
         (altered(userId=7), "bad_field"),
         (altered(anonymousId={}), "bad_field"),
         (altered(anonymousId=0), "bad_field"),
+        *((altered(**{field: text}), "bad_field")
+          for field in ("messageId", "userId", "anonymousId")
+          for text in ("x" * 513, "é" * 257, "\U0001f600" * 129, " " * 513)),
+        (altered(type="group", groupId="x" * 513), "bad_field"),
+        (altered(type="alias", previousId="é" * 257), "bad_field"),
         (without("event"), "missing_event"),
         (altered(event=""), "missing_event"),
         (altered(event=None), "missing_event"),
@@ -240,6 +245,26 @@ def test_null_and_the_empty_list_count_as_absent(field):
 )  # fmt: skip
 def test_what_breaks_the_contract_is_refused_for_its_reason(message, expected):
     assert reason(message) == expected
+
+
+@pytest.mark.parametrize("longest", ["x" * 512, "é" * 256, "\U0001f600" * 128])
+@pytest.mark.parametrize("field", ["messageId", "userId", "anonymousId", "groupId", "previousId"])
+def test_an_id_may_have_512_bytes(field, longest):
+    for kind in ("track", "group", "alias"):
+        assert parsed(altered(type=kind, **{field: longest})).message[field] == longest
+
+
+def test_a_long_id_is_refused_with_its_length():
+    with pytest.raises(InvalidEvent) as refused:
+        parsed(altered(userId="é" * 300))
+    assert str(refused.value) == "userId: 600 bytes in UTF-8: at most 512 are allowed"
+
+
+def test_the_ids_of_a_group_and_of_an_alias_may_be_anything_else():
+    for other in (None, "", 5, ["g"], {}):
+        assert parsed(altered(type="group", groupId=other)).name == "$group"
+        assert parsed(altered(type="alias", previousId=other)).name == "$alias"
+    assert parsed(altered(groupId="x" * 600)).name == "Product Viewed", "no other call has such an id"
 
 
 @pytest.mark.parametrize(
