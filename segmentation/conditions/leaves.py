@@ -2,6 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 
 from segmentation.conditions.tree import Future, Leaf
 from segmentation.matching.predicates import Predicate, tolerance
@@ -36,10 +37,9 @@ class CountLeaf(Leaf):
         self._window_ms = kind.window_ms
         self._passes = [passes(count) for count in range(kind.limit + 1)]
         # for each count, the nearest smaller count with the other verdict; -1 if there is none
-        self._next_count = [
-            next((less for less in range(count - 1, -1, -1) if self._passes[less] != holds), -1)
-            for count, holds in enumerate(self._passes)
-        ]
+        self._next_count = [-1]
+        for less, (holds, next_holds) in enumerate(pairwise(self._passes)):
+            self._next_count.append(self._next_count[less] if holds == next_holds else less)
         super().__init__(key, kind)
 
     def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
