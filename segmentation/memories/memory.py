@@ -1,11 +1,14 @@
 """Memories: the part of a profile's state that one condition, measure, score or trait needs."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from segmentation.events import Event
 
 Memory = list[Any]
 """A list that msgpack can encode; each kind has its own form."""
+Dropped = Sequence[int]
+"""The time of each event that was dropped, in Unix milliseconds."""
 
 
 class MemoryKind:
@@ -29,8 +32,8 @@ class MemoryKind:
         """Returns the memory of a profile without events."""
         raise NotImplementedError
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
-        """Adds the result of `extract` in place; returns how many old events were dropped to stay within a bound."""
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
+        """Adds the result of `extract` in place; returns the events that were dropped to stay within a bound."""
         raise NotImplementedError
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
@@ -41,6 +44,6 @@ class MemoryKind:
         """Returns the part of the memory that snapshots contain, in its stored form; None if there is none."""
         return memory
 
-    def shrink(self, memory: Memory) -> int:
-        """Drops the older half of the rows, because the profile is too large; returns how many were dropped."""
-        return 0
+    def shrink(self, memory: Memory) -> Dropped:
+        """Drops the older half of the rows, because the profile is too large; returns the dropped events."""
+        return ()

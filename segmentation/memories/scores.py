@@ -9,7 +9,7 @@ from segmentation.matching.paths import compile_getter_all
 from segmentation.matching.selection import Selection
 from segmentation.matching.values import as_number
 from segmentation.memories.exact_sum import grow
-from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.memories.memory import Dropped, Memory, MemoryKind
 
 Points = Callable[[dict[str, Any]], float | None]
 
@@ -52,11 +52,11 @@ class Score(MemoryKind):
     def fresh(self) -> Memory:
         return [0]
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
         partials = memory[1:]
         grow(partials, (found,))
         memory[:] = [max(memory[0], event.timestamp_ms) if len(memory) > 1 else event.timestamp_ms, *partials]
-        return 0
+        return ()
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         if len(memory) < 2 or len(other) < 2:
@@ -91,13 +91,13 @@ class DecayingScore(Score):
     def fresh(self) -> Memory:
         return []
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
         memory[:] = (
             self.merge(memory, [event.timestamp_ms, found], profile_time_ms)
             if memory
             else [event.timestamp_ms, found]
         )
-        return 0
+        return ()
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         if not memory or not other:

@@ -11,8 +11,8 @@ from segmentation.matching.paths import PathGetterAll
 from segmentation.matching.selection import Selection
 from segmentation.matching.values import identity, is_scalar
 from segmentation.memories import rows
-from segmentation.memories.memory import Memory, MemoryKind
-from segmentation.memories.rows import MAX_EVENTS
+from segmentation.memories.memory import Dropped, Memory, MemoryKind
+from segmentation.memories.rows import MAX_EVENTS, MAX_ROWS
 from segmentation.timestamps import NEVER
 
 Span = tuple[int, int]
@@ -80,8 +80,8 @@ class Sequence(MemoryKind):
     def fresh(self) -> Memory:
         return [[[], []] if self._shares else [[]] for _ in range(self.max_rows_per_event)]
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
-        dropped = 0
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
+        dropped: set[int] = set()  # an event that several parts drop counts once
         time_ms = event.timestamp_ms
         cutoff_ms = profile_time_ms - self.window_ms
         for index, values in found:
@@ -98,18 +98,18 @@ class Sequence(MemoryKind):
             if times[0] <= cutoff_ms:
                 rows.drop_until(columns, cutoff_ms)
             if len(times) > MAX_EVENTS:
-                dropped += rows.drop_instants_beyond(columns, MAX_EVENTS)
-        return dropped
+                dropped.update(_bounded(columns))
+        return sorted(dropped) if dropped else ()
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
-        both = [rows.merged(columns, others) for columns, others in zip(memory, other, strict=True)]
+        both = [rows.merged_distinct(columns, others) for columns, others in zip(memory, other, strict=True)]
         for columns in both:
             rows.drop_until(columns, profile_time_ms - self.window_ms)
-            rows.drop_instants_beyond(columns, MAX_EVENTS)
+            _bounded(columns)
         return both
 
-    def shrink(self, memory: Memory) -> int:
-        return rows.drop_older_half(max(memory, key=lambda columns: len(columns[0])))
+    def shrink(self, memory: Memory) -> Dropped:
+        return rows.drop_older_instants(max(memory, key=lambda columns: len(columns[0])))
 
     def spans(self, memory: Memory) -> list[Span]:
         """Returns the spans in which the sequence is true if no further event comes, disjoint and ascending."""
@@ -153,6 +153,10 @@ class Sequence(MemoryKind):
                     next_starts.append(starts[previous])
             ends, starts = next_ends, next_starts
         return ends, starts
+
+
+def _bounded(columns: Memory) -> Dropped:
+    return [*rows.drop_instants_beyond(columns, MAX_EVENTS), *rows.drop_rows_beyond(columns, MAX_ROWS)]
 
 
 def _shared_values(same: PathGetterAll, message: dict[str, Any]) -> set[Any]:

@@ -5,8 +5,7 @@ from typing import Any
 from segmentation.events import Event
 from segmentation.matching.paths import compile_getter, parse_path
 from segmentation.matching.values import stored_value
-from segmentation.memories.measures.ends import MAX_TIE_BREAKER_CHARACTERS
-from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.memories.memory import Dropped, Memory, MemoryKind
 
 
 class Trait(MemoryKind):
@@ -30,11 +29,11 @@ class Trait(MemoryKind):
     def fresh(self) -> Memory:
         return []
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
-        row = [event.timestamp_ms, event.message_id[:MAX_TIE_BREAKER_CHARACTERS], *found]
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
+        row = [event.timestamp_ms, event.message_id, *found]
         if not memory or row[:2] > memory[:2]:
             memory[:] = row
-        return 0
+        return ()
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         return max(memory, other, key=lambda row: row[:2])

@@ -4,6 +4,7 @@ All results are functions of the state, the event and the rules. The processing 
 results, and it is the base of a new state's version.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -64,7 +65,7 @@ class Profile:
         self._decisions = Decisions(profile_id, rules, self.state, now_ms)
         self._max_bytes = state_bytes + rules.decision_bytes  # no less than the encoded state takes
         self._snapshot_differs = False
-        self._dropped_events = 0
+        self._dropped: Counter[int] = Counter()  # by time, so that what several memories drop counts once
         self._skipped_values: Sequence[SkippedValue] = ()
 
     @property
@@ -160,7 +161,8 @@ class Profile:
             state.memories[kind.key] = memory
             # as bytes, because the memory changes in place, and 1, 1.0 and true are equal but differ in a snapshot
             before = _encode_memory(kind.public_value(memory)) if is_served else None
-            self._dropped_events += kind.add(memory, event, found, profile_time_ms)
+            if dropped := kind.add(memory, event, found, profile_time_ms):
+                self._dropped |= Counter(dropped)
             for leaf in leaves:
                 decisions.update_verdict(leaf, memory, affected)
             touched_measures += measures
@@ -201,7 +203,7 @@ class Profile:
         if self._max_bytes < MAX_STATE_BYTES:
             return
         for shrunk in shrink(self._decisions):
-            self._dropped_events += shrunk.dropped_events
+            self._dropped |= Counter(shrunk.dropped)
             affected: set[int] = set()
             for leaf in self.rules.leaves_of_kind.get(shrunk.kind.key, ()):
                 self._decisions.update_verdict(leaf, shrunk.memory, affected)
@@ -224,8 +226,10 @@ class Profile:
             self._snapshot_differs = decisions.snapshot_differs = False
         decisions.changes = []
         momentary, decisions.momentary_memberships = decisions.momentary_memberships, 0
-        dropped, self._dropped_events = self._dropped_events, 0
-        state.dropped_events += dropped
+        dropped = self._dropped.total()
+        if dropped:
+            state.dropped_events += dropped
+            self._dropped = Counter()
         skipped, self._skipped_values = self._skipped_values, ()
         return Outcome(
             changes,

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.memories.memory import Dropped, Memory, MemoryKind
 from segmentation.profile import state as states
 from segmentation.profile.decisions import Decisions
 from segmentation.profile.state import MAX_STATE_BYTES
 from segmentation.rules.compiled import AffectedMemories
 
-_ROW_BYTES = 1700
-"""More than a row takes in bytes: a time (9), 256 characters of a message id (1027), a stored value (at most 580, for a
-list of doubles that are `0.0,` in JSON), and their headers.
+_ROW_BYTES = 1200
+"""More than a row takes in bytes: a time (9), a message id (515), a stored value (at most 580, for a list of doubles
+that are `0.0,` in JSON), and their headers.
 """
 _GROWTH_OF_LISTS = 24
 """The most bytes of rows per byte of payload, if each value of a list becomes a row. `1,` becomes a time and a number,
@@ -27,7 +27,7 @@ class Shrunk(NamedTuple):
 
     kind: MemoryKind
     memory: Memory
-    dropped_events: int
+    dropped: Dropped
 
 
 def most_growth_bytes(affected: AffectedMemories, payload_bytes: int) -> int:
@@ -48,7 +48,8 @@ def shrink(decisions: Decisions) -> Iterator[Shrunk]:
         kind = kinds[largest]
         memory = decisions.memory(kind)
         dropped = kind.shrink(memory)
-        if dropped == 0:
+        if not dropped:
             del state.memories[largest]
             memory = kind.fresh()
-        yield Shrunk(kind, memory, dropped or 1)
+            dropped = (state.profile_time_ms,)  # a memory without rows counts as one event
+        yield Shrunk(kind, memory, dropped)

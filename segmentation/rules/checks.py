@@ -15,7 +15,7 @@ from segmentation.documents.problems import MAX_LISTED, Problem, format_list, fo
 from segmentation.durations import parse_duration
 from segmentation.matching.paths import canonical_path, walks_lists
 from segmentation.matching.predicates import numeric_operands
-from segmentation.memories.rows import MAX_EVENTS
+from segmentation.memories.rows import MAX_EVENTS, MAX_ROWS
 from segmentation.rules.schema.conditions import FORMS, SequenceCondition
 from segmentation.rules.schema.definitions import Definitions
 from segmentation.rules.schema.measures import Measured
@@ -141,13 +141,17 @@ class _Checks:
             yield from self._check_bound(kind, spec, "within" in measure, path)
 
     def _check_bound(self, name: str, spec: Any, windowed: bool, path: Path) -> Iterator[Problem]:
-        """Reports tests on more events than a profile remembers: they could never be decided."""
+        """Reports tests on more events, or values, than a profile remembers: they could never be decided."""
         spec = _mapping(spec)
-        bounded = {"count": windowed, "distinct": not _may_walk_lists(spec.get("of"))}
+        most, what = MAX_EVENTS, "events"
+        if name == "distinct" and _may_walk_lists(spec.get("of")):
+            most, what = MAX_ROWS, "values"
+        elif name != "distinct" and not (name == "count" and windowed):
+            return
         for test, operand in _tests(spec).items():
-            if bounded.get(name) and events_needed({test: operand}) > MAX_EVENTS:
-                found = f"{format_value(operand)} can never be decided: at most {MAX_EVENTS} events are remembered"
-                fix = f"at_least: {MAX_EVENTS} and less_than: {MAX_EVENTS} are the most that can"
+            if events_needed({test: operand}) > most:
+                found = f"{format_value(operand)} can never be decided: at most {most} {what} are remembered"
+                fix = f"at_least: {most} and less_than: {most} are the most that can"
                 yield self._problem((*path, test), found, fix)
 
     def _check_measured(self, measured: dict[str, Any], path: Path) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from typing import Any
 
 from segmentation.conditions import leaves, tree
 from segmentation.conditions.tree import Condition, Leaf
-from segmentation.matching.paths import PathGetterAll, compile_getter_all
+from segmentation.matching.paths import PathGetterAll, compile_getter_all, walks_lists
 from segmentation.matching.predicates import compile_measure_tests, compile_tests, numeric_operands
 from segmentation.matching.selection import Selection
 from segmentation.memories import measures
@@ -178,7 +178,14 @@ class _Compiler:
         if key not in self._kinds:
             get_values = compile_getter_all(path) if path else _no_values
             arguments = (key, self._selection(selection, window_ms), get_values)
-            self._kinds[key] = measure_class(*arguments, limit) if bounded else measure_class(*arguments)  # type: ignore[call-arg]
+            if issubclass(measure_class, measures.Distinct):
+                self._kinds[key] = measure_class(
+                    *arguments, limit, takes_lists=path is not None and walks_lists(path)
+                )
+            elif bounded:
+                self._kinds[key] = measure_class(*arguments, limit)  # type: ignore[call-arg]
+            else:
+                self._kinds[key] = measure_class(*arguments)
         kind = self._kinds[key]
         assert isinstance(kind, measures.Measure)
         return kind

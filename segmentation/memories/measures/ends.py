@@ -7,9 +7,7 @@ from segmentation.events import Event
 from segmentation.matching.values import is_scalar, stored_value
 from segmentation.memories import rows
 from segmentation.memories.measures.measure import Timeline, Windowed
-from segmentation.memories.memory import Memory
-
-MAX_TIE_BREAKER_CHARACTERS = 256
+from segmentation.memories.memory import Dropped, Memory
 
 
 class First(Windowed):
@@ -21,10 +19,8 @@ class First(Windowed):
         value = self._get_values(message)[0]
         return (stored_value(value),) if is_scalar(value) else None
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
-        return super().add(
-            memory, event, (event.message_id[:MAX_TIE_BREAKER_CHARACTERS], *found), profile_time_ms
-        )
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
+        return super().add(memory, event, (event.message_id, *found), profile_time_ms)
 
     def timeline(self, memory: Memory, t_ms: int) -> Timeline:
         times, message_ids, values = memory
@@ -42,18 +38,18 @@ class First(Windowed):
 class FirstEver(First):
     """`first` without a window. Only the earliest row is stored."""
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
         super().add(memory, event, found, profile_time_ms)
         self._keep_earliest(memory)
-        return 0
+        return ()
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         both = rows.merged(memory, other)
         self._keep_earliest(both)
         return both
 
-    def shrink(self, memory: Memory) -> int:
-        return 0
+    def shrink(self, memory: Memory) -> Dropped:
+        return ()
 
     def _keep_earliest(self, memory: Memory) -> None:
         times, message_ids, _ = memory
@@ -66,18 +62,18 @@ class FirstEver(First):
 class Last(First):
     """The scalar of the latest event that has one. Only this row is stored, because the others expire before it."""
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
         super().add(memory, event, found, profile_time_ms)
         self._keep_latest(memory)
-        return 0
+        return ()
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         both = super().merge(memory, other, profile_time_ms)
         self._keep_latest(both)
         return both
 
-    def shrink(self, memory: Memory) -> int:
-        return 0
+    def shrink(self, memory: Memory) -> Dropped:
+        return ()
 
     def _keep_latest(self, memory: Memory) -> None:
         times, message_ids, _ = memory

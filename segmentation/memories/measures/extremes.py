@@ -5,7 +5,7 @@ from typing import Any
 from segmentation.events import Event
 from segmentation.memories import rows
 from segmentation.memories.measures.measure import Timeline, Windowed
-from segmentation.memories.memory import Memory
+from segmentation.memories.memory import Dropped, Memory
 from segmentation.memories.rows import MAX_EVENTS
 from segmentation.timestamps import NEVER
 
@@ -19,15 +19,17 @@ class Max(Windowed):
         numbers = self._numbers(message)
         return (max(numbers) if self.sign > 0 else min(numbers),) if numbers else None
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
         rows.insert(memory, event.timestamp_ms, *found)
         rows.drop_until(memory, profile_time_ms - self.window_ms)
         self._drop_hidden(memory)
         return rows.drop_beyond(memory, MAX_EVENTS)
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
-        both = super().merge(memory, other, profile_time_ms)
+        both = rows.merged(memory, other)
+        rows.drop_until(both, profile_time_ms - self.window_ms)
         self._drop_hidden(both)
+        rows.drop_beyond(both, MAX_EVENTS)
         return both
 
     def timeline(self, memory: Memory, t_ms: int) -> Timeline:

@@ -14,7 +14,7 @@ from segmentation.matching.paths import PathGetterAll
 from segmentation.matching.selection import Selection
 from segmentation.matching.values import as_number
 from segmentation.memories import rows
-from segmentation.memories.memory import Memory, MemoryKind
+from segmentation.memories.memory import Dropped, Memory, MemoryKind
 from segmentation.memories.rows import MAX_EVENTS
 
 Timeline = Iterator[tuple[int, Any]]
@@ -69,7 +69,7 @@ class Windowed(Measure):
     def fresh(self) -> Memory:
         return [[] for _ in range(self.columns)]
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
         rows.insert(memory, event.timestamp_ms, *found)
         rows.drop_until(memory, profile_time_ms - self.window_ms)
         return rows.drop_beyond(memory, MAX_EVENTS)
@@ -80,7 +80,7 @@ class Windowed(Measure):
         rows.drop_beyond(both, MAX_EVENTS)
         return both
 
-    def shrink(self, memory: Memory) -> int:
+    def shrink(self, memory: Memory) -> Dropped:
         return rows.drop_older_half(memory)
 
     def _first_row(self, memory: Memory, t_ms: int) -> int:

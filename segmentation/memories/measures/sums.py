@@ -7,7 +7,7 @@ from typing import Any
 from segmentation.events import Event
 from segmentation.memories.exact_sum import grow
 from segmentation.memories.measures.measure import Measure, Timeline, Windowed
-from segmentation.memories.memory import Memory
+from segmentation.memories.memory import Dropped, Memory
 
 
 class Sum(Windowed):
@@ -75,9 +75,9 @@ class SumEver(Measure):
     def fresh(self) -> Memory:
         return []
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
         grow(memory, found)
-        return 0
+        return ()
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         both = list(memory)
@@ -94,11 +94,11 @@ class AverageEver(SumEver):
     def fresh(self) -> Memory:
         return [0]
 
-    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> int:
+    def add(self, memory: Memory, event: Event, found: Any, profile_time_ms: int) -> Dropped:
         partials = memory[1:]
         grow(partials, found)
         memory[:] = [memory[0] + len(found), *partials]
-        return 0
+        return ()
 
     def merge(self, memory: Memory, other: Memory, profile_time_ms: int) -> Memory:
         partials = memory[1:]

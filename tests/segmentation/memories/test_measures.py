@@ -175,8 +175,17 @@ def test_first_moves_on_when_the_earliest_leaves_and_last_stays():
 
 def test_ties_go_by_the_bytes_of_the_message_id():
     tied = [at(0, message_id=i, x=i) for i in ("m9", "m\uffff", "m10", "m\U00010000")]
+    assert_ends_in_any_order(tied, first="m10", last="m\U00010000")
+
+
+def test_ties_go_by_the_whole_message_id():
+    tied = [at(0, message_id="m" * 300 + end, x=end) for end in ("2", "3", "1")]
+    assert_ends_in_any_order(tied, first="1", last="3")
+
+
+def assert_ends_in_any_order(tied, **ends):
     for arrival in (tied, tied[::-1], tied[2:] + tied[:2]):
-        for measure, value in (("first", "m10"), ("last", "m\U00010000")):
+        for measure, value in ends.items():
             assert spans({"event": "A", measure: {"of": X, "equals": value}}, *arrival, until=1) == [
                 (0, None)
             ]
@@ -231,12 +240,12 @@ def test_late_and_merged_events_do_not_make_any_of_several_values_older():
 def test_the_thousand_newest_events_count():
     kind = kind_of("count", within="400d")
     assert isinstance(kind, Count)
-    dropped = 0
+    dropped = []
     memory = kind.fresh()
     for second in range(MAX_EVENTS + 5):
         one = event(second, "A")
         dropped += kind.add(memory, one, kind.extract(one.name, one.message), one.timestamp_ms)
-    assert dropped == 5
+    assert dropped == [START_MS + 1000 * second for second in range(5)]
     assert timeline(kind, memory, 1004)[0] == (1004, 1000)
     assert timeline(kind, memory, 1004)[1] == (400 * 86_400 + 5, 999)
 
@@ -249,9 +258,9 @@ def test_up_to_a_thousand_events_every_measure_is_exact(measure):
     expected = {"sum": 500_500, "average": 500.5, "first": 1000, "distinct": 1000, "max": 1000}
     assert timeline(kind, memory, 999)[0][1] == expected[measure]
     one_more = event(1000, "A", x=0)
-    assert (
-        kind.add(memory, one_more, kind.extract(one_more.name, one_more.message), one_more.timestamp_ms) == 1
-    )
+    assert kind.add(
+        memory, one_more, kind.extract(one_more.name, one_more.message), one_more.timestamp_ms
+    ) == [START_MS]
     after = {"sum": 499_500, "average": 499.5, "first": 999, "distinct": 1000, "max": 999}
     assert timeline(kind, memory, 1000)[0][1] == after[measure]
 
@@ -321,6 +330,15 @@ def test_merging_keeps_the_newest_thousand_of_both(measure, window):
     else:
         merged, whole = kind.merge(ours, theirs, profile_time_ms), remembered(kind, *log)
         assert timeline(kind, merged, 1500) == timeline(kind, whole, 1500)
+
+
+def test_merging_hides_before_it_drops():
+    """Of 1,500 numbers most are hidden by a later, greater one, so none is dropped for their number."""
+    kind = kind_of("max", within="400d")
+    ours = remembered(kind, (0, 9), *((second, -second) for second in range(1, 900)))
+    theirs = remembered(kind, *((second + 0.5, -second) for second in range(1, 600)), (950, 5))
+    merged = kind.merge(ours, theirs, START_MS + 950_000)
+    assert timeline(kind, merged, 950) == [(950, 9), (400 * 86_400, 5), (400 * 86_400 + 950, None)]
 
 
 numbers = st.sampled_from([0.1, 0.7, 1e15, -1e15, 5, -0.0, 49.99, 5e-324]) | st.floats(-1e15, 1e15)

@@ -31,6 +31,15 @@ def test_what_can_never_be_decided_is_refused(condition: str, path: str) -> None
     ]
 
 
+def test_of_lists_ten_thousand_values_can_be_decided() -> None:
+    for condition in ("distinct: {{of: 'a[].b', {}}}", "within: 1d, distinct: {{of: 'a[].b', {}}}"):
+        assert on(f"{{event: A, {condition.format('at_least: 10000')}}}") == []
+        assert on(f"{{event: A, {condition.format('more_than: 10000')}}}") == [
+            "distinct.more_than: 10000 can never be decided: at most 10000 values are remembered; "
+            "at_least: 10000 and less_than: 10000 are the most that can"
+        ]
+
+
 @pytest.mark.parametrize(
     "condition",
     [
