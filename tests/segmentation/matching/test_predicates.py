@@ -1,5 +1,8 @@
 """The tests of the language, on values of events, traits and measures."""
 
+import subprocess
+import sys
+
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
@@ -142,3 +145,20 @@ def test_expressions_are_searched_as_re2_does(text, expression, matches):
 def test_all_tests_of_a_mapping_must_pass():
     passes = compile_tests({"more_than": 5, "less_than": 60, "not_in": [7, 8]})
     assert [value for value in (5, 6, 7, 8, 59, 60, None, "6") if passes(value)] == [6, 59, "6"]
+
+
+PROGRAM = """
+import random
+from segmentation.matching.predicates import compile_tests
+chance = random.Random(1)
+text = "".join(chance.choice("ab") for _ in range(48_000))
+for expression in (".*a.{300}z", "a[^x]{1,200}y", "[ab]*a[ab]{900}c"):
+    passes = compile_tests({"matches": expression})
+    print(passes(text), passes(text + "a" * 901 + "cyz"))
+"""
+
+
+def test_an_expression_that_takes_much_memory_writes_no_log():
+    """RE2 itself writes to the file descriptor, so that only another process shows it."""
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True)
+    assert (done.stdout.split(), done.stderr) == (["False", "True"] * 3, "")
