@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from segmentation.documents.problems import Problem, Problems, format_value
+from segmentation.documents.problems import MAX_PROBLEMS, Problem, Problems, format_value
 
 MAX_BYTES = 1024 * 1024
 MAX_DEPTH = 64
@@ -162,7 +162,7 @@ class _Reader:
             raise Problems([*self.problems, _too_deep(node)])
         if node.tag != _PLAIN and node.tag not in _HARMLESS_TAGS:
             tag = node.tag.replace(_TAG_PREFIX, "!!")
-            self.problems.append(Problem(_line(node), path, f"the tag {tag}", "leave the tag out"))
+            self._add(Problem(_line(node), path, f"the tag {tag}", "leave the tag out"))
         if isinstance(node, yaml.MappingNode):
             return self._read_mapping(node, path)
         if isinstance(node, yaml.SequenceNode):
@@ -175,18 +175,21 @@ class _Reader:
         for key_node, value_node in node.value:
             line = _line(key_node)
             if not isinstance(key_node, yaml.ScalarNode):
-                self.problems.append(
-                    Problem(line, path, "a key that is not a text", "use a plain word as the key")
-                )
+                self._add(Problem(line, path, "a key that is not a text", "use a plain word as the key"))
                 continue
             key = str(key_node.value)
             if key in mapping:
                 found = f"the key {format_value(key)} occurs twice, first on line {lines[key]}"
-                self.problems.append(Problem(line, (*path, key), found, "keep one of them"))
+                self._add(Problem(line, (*path, key), found, "keep one of them"))
                 continue
             lines[key] = line
             mapping[key] = self.read(value_node, (*path, key))
         return mapping
+
+    def _add(self, problem: Problem) -> None:
+        self.problems.append(problem)
+        if len(self.problems) > MAX_PROBLEMS:
+            raise Problems(self.problems)
 
 
 def _line(part: Any) -> int:

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import NamedTuple
 
 from segmentation.printable import printable
@@ -10,7 +11,11 @@ from segmentation.printable import printable
 _PLAIN_KEY = re.compile(r"[A-Za-z0-9_]+")
 _BETWEEN_WORDS = re.compile(r"[\s_-]+")
 _MAX_VALUE_CHARACTERS = 80
+_MAX_MISSPELT_CHARACTERS = 100
+"""The longest word for which a similar one is looked for, because that takes the product of the lengths."""
 MAX_LISTED = 20
+MAX_PROBLEMS = 10_000
+"""The most mistakes that are reported of a file. Aliases can repeat one many times, in a small file."""
 
 
 class Problem(NamedTuple):
@@ -29,11 +34,20 @@ class Problem(NamedTuple):
 
 
 class Problems(ValueError):
-    """All mistakes of a file."""
+    """All mistakes of a file, or `MAX_PROBLEMS` of them; the message then says that there are more."""
 
     def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = sorted(set(problems), key=lambda problem: (problem.line, str(problem)))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        found = sorted(set(problems), key=lambda problem: (problem.line, str(problem)))
+        self.problems = found[:MAX_PROBLEMS]
+        lines = [str(problem) for problem in self.problems]
+        if len(found) > MAX_PROBLEMS:
+            lines.append(f"there are more mistakes than these {MAX_PROBLEMS}: correct them first")
+        super().__init__("\n".join(lines))
+
+
+def enough(problems: Iterable[Problem]) -> list[Problem]:
+    """Returns so many of the problems that `Problems` can tell whether there are more than it reports."""
+    return list(islice(problems, MAX_PROBLEMS + 1))
 
 
 def format_path(path: Iterable[str | int]) -> str:
@@ -49,6 +63,8 @@ def format_value(value: object) -> str:
         return "a list" if value else "an empty list"
     if value is None:
         return "nothing"
+    if isinstance(value, str):
+        value = value[:_MAX_VALUE_CHARACTERS]  # its repr is longer, so that the cut is still seen
     text = str(value).lower() if isinstance(value, bool) else repr(value)
     return text if len(text) <= _MAX_VALUE_CHARACTERS else text[: _MAX_VALUE_CHARACTERS - 3] + "..."
 
@@ -58,6 +74,8 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
     Capital letters and the characters between words (`_`, `-`, spaces) make no difference.
     """
+    if len(word) > _MAX_MISSPELT_CHARACTERS:
+        return None
     by_letters = {_letters(name): name for name in known}
     letters = _letters(word)
     anagrams = (other for other in by_letters if letters and sorted(other) == sorted(letters))

@@ -11,17 +11,21 @@ from typing import Any
 import re2
 
 from segmentation.documents.document import Document, Path
-from segmentation.documents.problems import MAX_LISTED, Problem, format_list, format_value, nearest
+from segmentation.documents.problems import MAX_LISTED, Problem, enough, format_list, format_value, nearest
 from segmentation.durations import parse_duration
 from segmentation.matching.paths import canonical_path, walks_lists
-from segmentation.matching.predicates import numeric_operands
+from segmentation.matching.predicates import compile_expression, numeric_operands
 from segmentation.memories.rows import MAX_EVENTS, MAX_ROWS
 from segmentation.rules.schema.conditions import FORMS, SequenceCondition
 from segmentation.rules.schema.definitions import Definitions
 from segmentation.rules.schema.measures import Measured
-from segmentation.rules.schema.values import ValueTests
+from segmentation.rules.schema.values import MAX_EXPRESSION_CHARACTERS, ValueTests
 
 MAX_REFERENCE_DEPTH = 100
+MAX_INSTRUCTIONS = 2_000_000
+"""The most instructions of all expressions of a file, compiled: 32 MB. The rest of them is not checked."""
+_INSTRUCTIONS_OF_TOO_LARGE = 100_000
+"""What an expression counts that RE2 refuses as too large, because finding this out takes up to 100 ms."""
 
 _TESTED_FORMS = frozenset({"measure", "score", "trait"})
 _BESIDE_MEASURES = {"event", "where", "within", "description"}
@@ -29,13 +33,11 @@ _BESIDE_DURATIONS = {"event", "where", "same"}
 _MAX_SUGGESTIONS = 20
 """The most references that get a suggestion, because finding the nearest of many names is slow."""
 _MAX_CYCLE_NAMES = 10
-_QUIET = re2.Options()
-_QUIET.log_errors = False
 
 
 def check_references(document: Document) -> list[Problem]:
     """Returns the mistakes in a document that `check_structure` does not find."""
-    return list(_Checks(document).all())
+    return enough(_Checks(document).all())
 
 
 def events_needed(tests: dict[str, Any]) -> int:
@@ -59,6 +61,7 @@ class _Checks:
         self._named = {"measure": self._measures, "score": self._scores, "segment": self._segments}
         self._has_unknown_section = not root.keys() <= Definitions.model_fields.keys()
         self._suggestions = 0
+        self._instructions = 0
 
     def all(self) -> Iterator[Problem]:
         for name, measure in self._measures.items():
@@ -180,12 +183,19 @@ class _Checks:
             yield from self._check_expression(tests["matches"], (*path, "matches"))
 
     def _check_expression(self, expression: str, path: Path) -> Iterator[Problem]:
+        if len(expression) > MAX_EXPRESSION_CHARACTERS or self._instructions > MAX_INSTRUCTIONS:
+            return
         try:
-            re2.compile(expression, _QUIET)
+            self._instructions += compile_expression(expression).programsize
         except re2.error as error:
             reason = error.args[0].decode() if isinstance(error.args[0], bytes) else str(error)
             fix = "see the syntax of RE2 (no look-around, no back-reference)"
             yield self._problem(path, f"an expression that RE2 refuses: {reason}", fix)
+            if "too large" in reason:
+                self._instructions += _INSTRUCTIONS_OF_TOO_LARGE
+        if self._instructions > MAX_INSTRUCTIONS:
+            found = f"the expressions up to here have more than {MAX_INSTRUCTIONS} instructions of RE2"
+            yield self._problem(path, found, "shorten them; repetitions such as {1,100} take the most")
 
     # Sequences
 

@@ -92,12 +92,21 @@ class Rules:
         self.segment_by_name = {segment.name: segment for segment in segments}
         self.decision_bytes = 8192 + 128 * len(segments) + 24 * len(self.leaves) + 352 * len(measures)
         """An upper bound on the bytes of a profile's encoded state without its memories."""
-        self._affected_by_name = self._index_by_name()
-        self._affected_by_every_event = self._affected_by_name["*"]
+        self._memories_by_name = self._index_by_name()
+        self._affected_by_every_event = _affected(self._memories_by_name["*"])
+        self._affected_by_name = {"*": self._affected_by_every_event}
 
     def affected_by(self, event_name: str) -> AffectedMemories:
         """Returns the memories that an event of this name can change."""
-        return self._affected_by_name.get(event_name, self._affected_by_every_event)
+        affected = self._affected_by_name.get(event_name)
+        if affected is not None:
+            return affected
+        memories = self._memories_by_name.get(event_name)
+        if memories is None:
+            return self._affected_by_every_event
+        # not while loading, because it takes the product of the names and of the memories of every event
+        affected = self._affected_by_name[event_name] = _affected([*memories, *self._memories_by_name["*"]])
+        return affected
 
     @cached_property
     def decided_by_first_event(self) -> frozenset[int]:
@@ -114,7 +123,8 @@ class Rules:
         holding = [index for index, (holds, _) in enumerate(verdicts) if holds]
         return frozenset(holding).union(*(self.referring.get(index, ()) for index in holding))
 
-    def _index_by_name(self) -> dict[str, AffectedMemories]:
+    def _index_by_name(self) -> dict[str, list[AffectedMemory]]:
+        """Returns the memories that each name changes, without those of every event, which are under `*`."""
         names_of_measures = _grouped((measure.key, name) for name, measure in self.measures.items())
         served = {kind.key for kind in [*self.scores.values(), *self.traits.values()]}
         by_name: dict[str, list[AffectedMemory]] = {"*": []}
@@ -124,11 +134,7 @@ class Rules:
             )
             for name in ("*",) if "*" in kind.names else kind.names:
                 by_name.setdefault(name, []).append(memory)
-        every_event = by_name["*"]
-        return {
-            name: _affected(memories if name == "*" else memories + every_event)
-            for name, memories in by_name.items()
-        }
+        return by_name
 
 
 def _affected(memories: list[AffectedMemory]) -> AffectedMemories:

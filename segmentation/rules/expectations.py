@@ -49,29 +49,40 @@ class Expectations:
     """The checks of the values that each event can have."""
 
     def __init__(self, definitions: Definitions) -> None:
-        self._by_name: dict[str, tuple[_Expectation, ...]] = {}
-        owners: dict[str, dict[tuple[str, str], dict[str, None]]] = {"*": {}}
+        self._owners: dict[str, dict[tuple[str, str], dict[str, None]]] = {"*": {}}
         for owner, names, path, expected in _expected_by(definitions):
             for name in names:
-                owners.setdefault(name, {}).setdefault((path, expected), {})[owner] = None
-        for name, expected_here in owners.items():
-            merged = {key: dict(found) for key, found in expected_here.items()}
-            for key, found in owners["*"].items():
-                merged.setdefault(key, {}).update(found)
-            self._by_name[name] = tuple(
-                _Expectation(path, _compile_check(path, expected), tuple(found))
-                for (path, expected), found in merged.items()
-            )
-        self._of_every_event = self._by_name["*"]
+                self._owners.setdefault(name, {}).setdefault((path, expected), {})[owner] = None
+        self._of_every_event = self._of("*")
+        self._by_name = {"*": self._of_every_event}
 
     def skipped(self, name: str, message: dict[str, Any]) -> list[SkippedValue]:
         """Returns the values of an event that conditions skip; missing values are none."""
         return [
             SkippedValue(problem, owner, path)
-            for path, check, owners in self._by_name.get(name, self._of_every_event)
+            for path, check, owners in self._by_name.get(name) or self._first_of(name)
             if (problem := check(message)) is not None
             for owner in owners
         ]
+
+    def _first_of(self, name: str) -> tuple[_Expectation, ...]:
+        """Returns the checks of an event, and keeps them if the definitions know its name.
+
+        Not while loading, because it takes the product of the names and of what is expected of every event.
+        """
+        if name not in self._owners:
+            return self._of_every_event
+        self._by_name[name] = self._of(name)
+        return self._by_name[name]
+
+    def _of(self, name: str) -> tuple[_Expectation, ...]:
+        merged = {key: dict(found) for key, found in self._owners[name].items()}
+        for key, found in self._owners["*"].items():
+            merged.setdefault(key, {}).update(found)
+        return tuple(
+            _Expectation(path, _compile_check(path, expected), tuple(found))
+            for (path, expected), found in merged.items()
+        )
 
 
 _Expected = tuple[str, Sequence[str], str, str]

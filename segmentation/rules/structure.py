@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cache
+from itertools import islice
 from types import UnionType
 from typing import Annotated, Any, ForwardRef, NamedTuple, Union, get_args, get_origin
 
@@ -11,7 +12,14 @@ from pydantic_core import ErrorDetails
 from typing_extensions import TypeAliasType
 
 from segmentation.documents.document import Document, Path
-from segmentation.documents.problems import Problem, format_list, format_value, nearest, similarity
+from segmentation.documents.problems import (
+    MAX_PROBLEMS,
+    Problem,
+    format_list,
+    format_value,
+    nearest,
+    similarity,
+)
 from segmentation.rules.schema import conditions
 from segmentation.rules.schema.conditions import FORMS
 from segmentation.rules.schema.definitions import Definitions
@@ -32,7 +40,7 @@ def check_structure(document: Document) -> tuple[Definitions | None, list[Proble
 
     Replaces each misspelt key in the document with the key that was meant, if there is little doubt about it, so that
     a misspelt key hides no other mistake. Any other unknown key could be each key that is missing beside it, so
-    that it causes no second mistake.
+    that it causes no second mistake. Stops when there are more problems than `Problems` reports.
     """
     problems = list(document.problems)
     if not isinstance(document.value, dict):
@@ -42,11 +50,11 @@ def check_structure(document: Document) -> tuple[Definitions | None, list[Proble
         try:
             definitions = Definitions.model_validate(document.value)
         except pydantic.ValidationError as error:
-            mistakes = list(_mistakes(document, (), error))
+            mistakes = list(islice(_mistakes(document, (), error), MAX_PROBLEMS + 1))
         else:
             return None if problems else definitions, problems
         misspelt = {mistake.problem for mistake in mistakes if _replace_misspelt_key(document, mistake)}
-        if not misspelt:
+        if not misspelt or len(problems) > MAX_PROBLEMS:
             return None, problems + [mistake.problem for mistake in mistakes]
         problems += misspelt
 
