@@ -33,6 +33,8 @@ FIRST_MS = -62_135_596_800_000
 """0001-01-01T00:00:00.000Z."""
 LAST_MS = 253_402_300_799_999
 """9999-12-31T23:59:59.999Z."""
+_FIRST_SHIFT_MS, _LAST_SHIFT_MS = FIRST_MS - BASE_MS + 86_400_000, LAST_MS - BASE_MS - 86_400_000
+"""What moves a log around `BASE_MS` into a year from 1 to 9999, whatever its offsets."""
 PROFILE = "user-1"
 
 TRACKED = ["Product Viewed", "Product Added", "Order Completed"]
@@ -545,7 +547,7 @@ def rendered(ms: int, style: str) -> str:
     local = datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=ms)
     local = local.astimezone(timezone(timedelta(hours=hours)))
     if style == "us":
-        return local.strftime("%Y-%m-%dT%H:%M:%S.") + f"{ms % 1000:03d}842Z"
+        return local.isoformat(timespec="milliseconds").replace("+00:00", "842Z")
     text = local.isoformat(timespec="seconds" if style == "short" and ms % 1000 == 0 else "milliseconds")
     text = text.replace("+00:00", "Z")
     return text.lower() if style == "lower" else text
@@ -562,7 +564,7 @@ def _placed_bodies() -> SearchStrategy[tuple[Mapping, tuple[int, list[int], int]
 def message_logs(draw: st.DrawFn, max_size: int = 20) -> list[dict]:
     """Accepted messages of one profile in order of time, each once; those of one instant in any order.
 
-    Some logs lie around 1970, some begin at the first instant of the year 1, and some end at the last one of 9999.
+    A log lies in 2023, around 1970, at the first instant of the year 1, at the last one of 9999, or in any year.
     """
     size = draw(st.integers(0, max_size))
     drawn = draw(st.lists(_placed_bodies(), min_size=size, max_size=size))
@@ -571,13 +573,15 @@ def message_logs(draw: st.DrawFn, max_size: int = 20) -> list[dict]:
     for _, (back, away, nudge), _ in drawn:
         anchor = instants[-min(back, len(instants))] if instants else BASE_MS
         instants.append(anchor + sum(away) + nudge)
-    era = draw(_weighted((4, st.just("now")), (1, st.sampled_from(["1970", "first", "last"]))))
-    shift_ms = _shift_ms(era, instants)
+    era = draw(st.sampled_from(["2023", "1970", "first", "last", "any"]))
+    shift_ms = (
+        draw(st.integers(_FIRST_SHIFT_MS, _LAST_SHIFT_MS)) if era == "any" else _shift_ms(era, instants)
+    )
     placed: list[tuple[int, Mapping]] = []
     for message_id, (body, _, style), instant_ms in zip(ids, drawn, instants, strict=False):
         at = instant_ms + shift_ms
         written = rendered(
-            at, style if era in ("now", "1970") else "ms"
+            at, "ms" if era in ("first", "last") else style
         )  # an offset may leave the years 1 to 9999
         placed.append((at, {"messageId": message_id, "userId": PROFILE, "timestamp": written} | body))
     return [message for _, message in sorted(placed, key=lambda pair: pair[0])]
@@ -585,7 +589,7 @@ def message_logs(draw: st.DrawFn, max_size: int = 20) -> list[dict]:
 
 def _shift_ms(era: str, instants: list[int]) -> int:
     """Returns what moves instants around `BASE_MS` into an era."""
-    if not instants or era == "now":
+    if not instants or era == "2023":
         return 0
     return {"1970": -BASE_MS, "first": FIRST_MS - min(instants), "last": LAST_MS - max(instants)}[era]
 
