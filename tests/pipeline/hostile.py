@@ -153,6 +153,7 @@ TOO_LARGE = {
 
 _NO_TEXTS = ["5", "0", "-1.5", "true", "false", "[]", '["a"]', "{}", '{"id":"a"}', "12345678901234567890"]
 _NO_OBJECTS = ['"x"', '""', "5", "0", "true", "false", "[[]]", "[{}]"]
+_LONG_IDS = [f'"{text}"' for text in ("x" * 513, "y" * 30_000, "é" * 257, "\\ud800" * 86)]
 FIELDS: dict[str, dict[str, list[str]]] = {
     "bad_type": {
         "type": [
@@ -169,9 +170,9 @@ FIELDS: dict[str, dict[str, list[str]]] = {
     },
     "missing_event": {"event": [ABSENT, "null", '""']},
     "bad_field": {
-        "messageId": _NO_TEXTS,
-        "userId": _NO_TEXTS,
-        "anonymousId": _NO_TEXTS,
+        "messageId": [*_NO_TEXTS, *_LONG_IDS],
+        "userId": [*_NO_TEXTS, *_LONG_IDS],
+        "anonymousId": [*_NO_TEXTS, *_LONG_IDS],
         "event": [*_NO_TEXTS, '"$x"', '"$"', '"$page"', '"$identify"', r'"\u0024page"'],
         "properties": _NO_OBJECTS,
         "traits": _NO_OBJECTS,
