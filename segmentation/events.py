@@ -28,11 +28,11 @@ _LONG_DIGITS = b"0" * 19
 _MAX_INT_DIGITS = 4000
 _TEXT_OR_BRACKET = re.compile(rb'"[^"\\]*(?:\\.[^"\\]*)*"?|[\[{\]}]', re.DOTALL)
 _LEVELS = {b"[": 1, b"{": 1, b"]": -1, b"}": -1}
-_ESCAPE = re.compile(
-    r"\\(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2})|.)",
-    re.DOTALL,
+_SURROGATES = re.compile(
+    r"\\(?<!\\\\)((?:\\\\)*+)"
+    r"(?:u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|(u[dD][89a-fA-F][0-9a-fA-F]{2}))"
 )
-"""An escape in JSON: a surrogate pair, a lone surrogate (the group), or any other."""
+"""In JSON, a surrogate pair or a lone surrogate (the second group), after escaped backslashes (the first)."""
 _OTHER_IDS = {"group": "groupId", "alias": "previousId"}
 """The ids of some types of calls. They may be absent, or of any type."""
 _OBJECT_FIELDS = ("properties", "traits", "context")
@@ -226,13 +226,18 @@ def _loads_exactly(payload: bytes) -> Any:
         raise InvalidEvent("not_json", "not JSON") from None
 
 
-def write_out_lone_surrogates(text: str) -> str:
-    """Returns the JSON with each lone surrogate as literal text (`\\ud800`), because UTF-8 cannot encode it."""
-    return _ESCAPE.sub(_without_surrogate, text)
+def write_out_lone_surrogates(text: str, at_most: int = 0) -> str:
+    """Returns the JSON with each lone surrogate as literal text (`\\ud800`), because UTF-8 cannot encode it.
+
+    Args:
+      text: the JSON.
+      at_most: surrogates after so many, lone or in pairs, stay as they are; 0: all are looked at.
+    """
+    return _SURROGATES.sub(_without_surrogate, text, count=at_most)
 
 
-def _without_surrogate(escape: re.Match[str]) -> str:
-    return escape[0] if escape[1] is None else "\\\\" + escape[1].lower()
+def _without_surrogate(found: re.Match[str]) -> str:
+    return found[0] if found[2] is None else f"\\\\{found[1]}{found[2].lower()}"
 
 
 def _parse_int(digits: str) -> int | float:

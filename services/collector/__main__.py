@@ -4,6 +4,7 @@ import argparse
 import logging
 import math
 import os
+import resource
 import signal
 import socket
 import sys
@@ -17,7 +18,7 @@ from google.auth.exceptions import GoogleAuthError
 from segmentation.identifiers import DEFAULT_IGNORED_IDS
 from segmentation.tracking_plan.load import TrackingPlanError
 from services.collector.app import CollectorConfig, create_app
-from services.collector.impatient_protocol import ImpatientProtocol
+from services.collector.impatient_protocol import MAX_CONNECTIONS, ImpatientProtocol
 from services.collector.plan_check import load_plan_check
 from services.collector.settings import SettingsError, load_settings
 from stores.ignored_ids import IgnoredIdsError, read_ignored_ids
@@ -26,6 +27,7 @@ from stores.terminal import log_to_stderr, printable_output
 _LOGGER = logging.getLogger("collector")
 _BACKLOG = 2048
 _KEEP_ALIVE_SECONDS = 75
+_OPEN_FILES = MAX_CONNECTIONS + 256
 
 
 @printable_output()
@@ -48,6 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:
         print(f"--port: cannot listen on {options.host}:{options.port} ({error.strerror})", file=sys.stderr)
         return 2
+    _allow_open_files()
     server = uvicorn.Server(
         uvicorn.Config(
             create_app(config),
@@ -74,6 +77,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     server.run(sockets=[listener])
     _LOGGER.info("ended; all accepted events are published")
     return 0 if server.started else 3
+
+
+def _allow_open_files() -> None:
+    """Raises the limit of open files, which is often 1,024, to what the connections need."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= _OPEN_FILES:
+        return
+    allowed = _OPEN_FILES if hard == resource.RLIM_INFINITY else min(_OPEN_FILES, hard)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (allowed, hard))
+    if allowed < _OPEN_FILES:
+        _LOGGER.warning("at most %d files may be open; the collector needs %d", allowed, _OPEN_FILES)
 
 
 def _config(options: argparse.Namespace) -> CollectorConfig:

@@ -23,6 +23,7 @@ from services.collector.cors import Cors
 from services.collector.errors import RefusedRequest
 from services.collector.intake import Intake
 from services.collector.keys import WriteKeys, basic_user
+from services.collector.memory_budget import MAX_PENDING_BYTES
 from services.collector.messages import PlanCheck
 from services.collector.metrics import Metrics
 from services.collector.publisher import PubSub, TopicPublisher
@@ -57,7 +58,7 @@ class CollectorConfig:
     """The URL that browsers use; None: the request's Host header."""
     trusted_proxies: int = 0
     """The number of trusted proxies in front."""
-    max_pending_bytes: int = 32 * 1024 * 1024
+    max_pending_bytes: int = MAX_PENDING_BYTES
     """The most bytes that may wait for Pub/Sub, per topic."""
     publish_seconds: float = 8.0
     """The time limit for Pub/Sub: SDKs wait 10 to 15 s."""
@@ -102,10 +103,10 @@ class _Service:
         self._config = config
         self._metrics = Metrics()
         write_keys = WriteKeys(config.settings.sources)
-        self._unknown_paths = UnknownPaths(lambda text: write_keys.source(text) is not None, time.monotonic)
+        self._unknown_paths = UnknownPaths(write_keys.is_known, time.monotonic)
 
     @asynccontextmanager
-    async def lifespan(self, app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(self, app: Starlette) -> AsyncIterator[dict[str, Any]]:
         """Connects to Pub/Sub; at the end publishes the waiting messages."""
         config = self._config
         self._pubsub = PubSub(config.publish_seconds)
@@ -124,8 +125,12 @@ class _Service:
             config.trusted_proxies,
             config.plan_check,
             config.ignored_ids,
+            max_pending_bytes=config.max_pending_bytes,
         )
-        yield
+        self._metrics.watch_memory(
+            lambda: self._intake.memory.held_bytes, lambda: self._intake.arriving.size_bytes
+        )
+        yield {"closed_connections": self._metrics.closed_connections}
         await events.flush()
         await dead_letters.flush()
         await self._pubsub.close()

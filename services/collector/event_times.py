@@ -9,7 +9,20 @@ from segmentation.events import MAX_AHEAD_MS
 from segmentation.timestamps import format_timestamp
 from services.collector.clock_correction import TOLERANCE_MS, clock_error_ms, corrected_ms
 from services.collector.device_times import DeviceTime, read_device_time
-from services.collector.fields import Fields, given
+from services.collector.fields import Fields, decode, given
+
+_ABSENT = msgspec.Raw()
+
+
+class _Times(msgspec.Struct, gc=False):
+    """The fields of an event that say when it happened; all others are skipped."""
+
+    timestamp: msgspec.Raw = _ABSENT
+    originalTimestamp: msgspec.Raw = _ABSENT
+    sentAt: msgspec.Raw = _ABSENT
+
+
+_times_decoder = msgspec.json.Decoder(_Times)
 
 
 class EventTime(NamedTuple):
@@ -25,6 +38,16 @@ class EventTime(NamedTuple):
     """What was wrong with the device's times: `zero_time`, `unreadable_sent_at`, `clock_error`, `ahead_of_sent_at`,
     `ahead_of_arrival` or `spelling`.
     """
+
+
+def time_fields(event: bytes) -> Fields | None:
+    """Returns the fields of an event that say when it happened; None if it is not an object."""
+    try:
+        times = decode(_times_decoder, event)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None
+    fields = ((name, getattr(times, name)) for name in _Times.__struct_fields__)
+    return {name: value for name, value in fields if value is not _ABSENT}
 
 
 class EventTimes:

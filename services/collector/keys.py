@@ -1,7 +1,6 @@
 """Write keys: reads them from requests, and finds their source."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import secrets
@@ -26,6 +25,10 @@ class WriteKeys:
         known = digest if digest in self._sources else self._no_digest
         return self._sources[digest] if hmac.compare_digest(known, digest) else None
 
+    def is_known(self, write_key: str) -> bool:
+        """Returns whether there is a source with this write key."""
+        return self.source(write_key) is not None
+
     def _digest(self, write_key: str) -> bytes:
         return hashlib.blake2b(write_key.encode(errors="replace"), key=self._secret, digest_size=32).digest()
 
@@ -40,7 +43,7 @@ def basic_user(authorization: str | None) -> str | None:
         return None
     try:
         user = base64.b64decode(encoded, validate=True).decode().partition(":")[0]
-    except (binascii.Error, UnicodeDecodeError):
+    except ValueError:  # broken base64, or not ASCII, or not UTF-8 in it
         return None
     return user or None
 

@@ -54,6 +54,13 @@ class Metrics:
             ["source", "repair"],
             registry=self._registry,
         )
+        self.closed_connections = Counter(
+            "collector_connections_closed",
+            "Connections that the collector closed, by reason: slow_head, large_head, crowded, pipelined or"
+            " unread_response.",
+            ["reason"],
+            registry=self._registry,
+        )
         self.request_seconds = Histogram(
             "collector_request_seconds",
             "Seconds from a request's arrival to its response, including the wait for Pub/Sub.",
@@ -69,6 +76,14 @@ class Metrics:
             registry=self._registry,
         )
         gauge.set_function(pending_bytes)
+
+    def watch_memory(self, held_bytes: Callable[[], int], arriving_bytes: Callable[[], int]) -> None:
+        """Adds gauges of the memory that requests take."""
+        for name, description, value in (
+            ("collector_held_memory_bytes", "Memory of requests whose events wait for Pub/Sub.", held_bytes),
+            ("collector_arriving_bytes", "Bytes of bodies that have not arrived whole.", arriving_bytes),
+        ):
+            Gauge(name, description, registry=self._registry).set_function(value)
 
     def exposition(self) -> bytes:
         """Returns all metrics in Prometheus's text format."""

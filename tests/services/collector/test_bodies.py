@@ -1,5 +1,6 @@
 import asyncio
 import gzip
+import tracemalloc
 import zlib
 
 import msgspec
@@ -11,11 +12,14 @@ from services.collector.bodies import (
     MAX_BODY_BYTES,
     MAX_EVENTS,
     BodyReader,
+    may_have_key,
     open_batch,
     open_object,
     unpacked,
 )
 from services.collector.errors import RefusedRequest
+from services.collector.memory_budget import ArrivingBodies
+from tests.services.collector.virtual_time import run
 
 EMPTY = gzip.compress(b"", mtime=0)
 
@@ -37,7 +41,7 @@ def receiver(*chunks, then_silent=False, then_gone=False):
 
 def read(*chunks, length=None, **ends):
     async def read():
-        return await BodyReader(receiver(*chunks, **ends)).read(length)
+        return unpacked(await BodyReader(receiver(*chunks, **ends)).read(length, ArrivingBodies()))
 
     return asyncio.run(read())
 
@@ -103,7 +107,7 @@ def test_a_body_that_says_that_it_is_too_large_is_not_read():
 
 
 def test_a_slow_sender_is_refused(monkeypatch):
-    monkeypatch.setattr(bodies, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(bodies, "GRACE_SECONDS", 0.01)
     assert refusal(read, b"{", then_silent=True) == (408, "too_slow")
 
 
@@ -127,12 +131,12 @@ def test_the_rest_of_a_refused_body_is_read_within_bounds(monkeypatch):
     assert asyncio.run(discarded(b"a", b"b")) == (3, True)
     monkeypatch.setattr(bodies, "_MAX_DISCARDED_BYTES", 10)
     assert asyncio.run(discarded(*[b"four"] * 100)) == (3, False)
-    monkeypatch.setattr(bodies, "READ_SECONDS", 0.01)
+    monkeypatch.setattr(bodies, "GRACE_SECONDS", 0.01)
     assert asyncio.run(discarded(b"a", then_silent=True)) == (1, False)
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{", b"nonsense", b'{"a":NaN}', b'{"a":1}x', b"\xff", b'{"a":01}', b'{"\xff":1}', b"\x00"]
+    "body", [b"", b"{", b"nonsense", b'{"a":NaN}', b'{"a":1}x', b"\xff", b'{"a":01}', b"\x00"]
 )
 def test_what_is_no_json_is_refused(body):
     assert refusal(open_object, body) == (400, "not_json")
@@ -153,10 +157,12 @@ def test_what_is_no_object_is_refused(body):
 
 
 def test_values_stay_the_bytes_that_came():
-    fields = open_object(b'{"a":1.0, "b": 123456789012345678901234567890, "a" : [ 1e400,"\\u00e9"] }')
+    fields = open_object(
+        b'{"context":1.0, "sentAt": 123456789012345678901234567890, "x": 1, "context" : [ 1e400,"\\u00e9"] }'
+    )
     assert {name: bytes(value) for name, value in fields.items()} == {
-        "a": b'[ 1e400,"\\u00e9"]',
-        "b": b"123456789012345678901234567890",
+        "context": b'[ 1e400,"\\u00e9"]',
+        "sentAt": b"123456789012345678901234567890",
     }
 
 
@@ -168,6 +174,66 @@ def test_half_an_emoji_spoils_no_batch():
 @pytest.mark.parametrize("batch", [None, b"null", b"{}", b'"text"', b"1"])
 def test_a_batch_is_a_list(batch):
     assert refusal(open_batch, batch and msgspec.Raw(batch)) == (400, "no_batch")
+
+
+def test_a_batch_of_half_emojis_alone_is_refused():
+    """Each is written out by a call of its own."""
+    body = b'{"batch":["' + b"\\ud83d" * 700_000 + b'"]}'
+    assert refusal(open_object, body) == (400, "not_json")
+    assert open_object(body[:240_000].rpartition(b"\\")[0] + b'"]}')["batch"]
+
+
+def test_elements_and_fields_that_nobody_looks_at_cost_no_memory():
+    """A million of them would take 150 MB."""
+    body = (
+        b'{"batch":[' + b"0," * 1_000_000 + b"0]," + b",".join(b'"%x":0' % i for i in range(100_000)) + b"}"
+    )
+    tracemalloc.start()
+    fields = open_object(body)
+    assert refusal(open_batch, fields["batch"]) == (413, "too_many_events")
+    peak_bytes = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert list(fields) == ["batch"]
+    assert peak_bytes < 1_000_000
+
+
+def test_a_key_is_found_without_opening_the_body():
+    known = {"web-key-1"}.__contains__
+    assert may_have_key(b'{"batch":[{"writeKey":"other-key"}],"writeKey" : "web-key-1"}', known)
+    assert not may_have_key(b'{"batch":[],"writeKey":"web-key-2"}', known)
+    assert not may_have_key(b"{}", known)
+    assert may_have_key(
+        b'{"batch":[' + b'{"writeKey":"other-key"},' * MAX_EVENTS + b'{}],"writeKey":"web-key-1"}', known
+    )
+
+
+def test_only_so_many_keys_are_tried():
+    tried = []
+    body = b",".join(b'"writeKey":"wrong-%d-key"' % number for number in range(100_000))
+    assert not may_have_key(body, tried.append)
+    assert len(tried) < 10
+
+
+def test_a_body_may_take_longer_as_long_as_it_comes_at_the_minimum_rate():
+    async def sent(every_seconds, size_bytes, chunks):
+        taken = []
+
+        async def receive():
+            await asyncio.sleep((len(taken) + 1) * every_seconds - asyncio.get_running_loop().time())
+            taken.append(size_bytes)
+            return {"type": "http.request", "body": b"x" * size_bytes, "more_body": len(taken) < chunks}
+
+        try:
+            return len(await BodyReader(receive).read(None, ArrivingBodies()))
+        except RefusedRequest as refused:
+            return refused.code, asyncio.get_running_loop().time()
+
+    assert run(sent(1, 24 * 1024, 200)) == 200 * 24 * 1024
+    assert run(sent(1, 1024, 10)) == 10 * 1024, "a small body may take its time"
+    assert run(sent(1, 1024, 200)) == ("too_slow", pytest.approx(bodies.GRACE_SECONDS))
+    burst = bodies.GRACE_SECONDS + bodies.WINDOW_SECONDS
+    assert run(sent(9, 1_000_000, 3))[0] == "too_slow", "what came early does not make up for a pause"
+    assert run(sent(9, 1_000_000, 3))[1] == pytest.approx(burst)
 
 
 def test_a_batch_has_no_more_than_so_many_events():

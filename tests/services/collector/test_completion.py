@@ -98,9 +98,12 @@ def test_the_fields_of_a_batch_are_not_copied_to_events_that_they_make_too_large
         assert "writeKey" not in payload
 
 
-def test_a_large_event_is_dead_lettered_with_the_fields_of_its_batch():
-    reason, payload = refused(of_size(MAX_SENT_BYTES + 1), context={"locale": "de"}, sentAt="noon")
-    assert (reason, payload["context"]["locale"], payload["sentAt"]) == ("too_large", "de", "noon")
+def test_an_event_that_is_too_large_is_dead_lettered_without_the_fields_of_its_batch():
+    reason, payload = refused(of_size(MAX_SENT_BYTES + 1), context={"locale": "de"}, integrations={"a": True})
+    assert reason == "too_large"
+    assert payload["context"] == {"ip": "203.0.113.77"}
+    assert "integrations" not in payload
+    assert {name: payload[name] for name in EVENT} == EVENT
 
 
 def test_traits_are_copied_out_of_the_context_if_there_is_room():

@@ -1,5 +1,6 @@
 import asyncio
 import base64
+import gzip
 import json
 from typing import Any
 
@@ -9,9 +10,16 @@ from starlette.requests import ClientDisconnect, Request
 
 from segmentation.identifiers import parse_ignored_ids
 from segmentation.timestamps import parse_timestamp
-from services.collector.bodies import MAX_BODY_BYTES, MAX_EVENTS, READ_SECONDS
+from services.collector import intake
+from services.collector.bodies import GRACE_SECONDS, MAX_BODY_BYTES, MAX_EVENTS, open_object
 from services.collector.errors import RefusedRequest, Unavailable
-from services.collector.intake import MAX_REQUESTS, Answer, Intake
+from services.collector.intake import Answer, Intake
+from services.collector.memory_budget import (
+    COPIES,
+    MAX_ARRIVING_BYTES,
+    MAX_PENDING_BYTES,
+    MEMORY_PER_PENDING_BYTE,
+)
 from services.collector.messages import PlanViolation, Refusal
 from services.collector.metrics import Metrics
 from services.collector.publisher import TopicPublisher
@@ -289,7 +297,8 @@ def test_where_one_topic_fails_the_other_is_waited_for() -> None:
         (None, None, WEB.write_key, None),
         (None, None, None, WEB.write_key),
         (WEB.write_key, "other", "other", "other"),
-        (None, WEB.write_key, "other", "other"),
+        (None, "other", WEB.write_key, "other"),
+        (None, "other", None, WEB.write_key),
         (None, None, WEB.write_key, "other"),
     ],
 )
@@ -338,7 +347,41 @@ def test_a_page_of_an_allowed_origin_is_taken() -> None:
 
 def test_a_wrong_key_is_refused_before_the_body_is_opened() -> None:
     assert Collector().refusal(request_of(b"{", key="wrong-key")).code == "bad_write_key"
-    assert Collector().refusal(request_of(b"{", key=None)).code == "not_json"
+    assert Collector().refusal(request_of(b"{", key=None)).code == "bad_write_key"
+    assert Collector().refusal(request_of(b'{"writeKey":"web-key-1"', key=None)).code == "not_json"
+
+
+@pytest.mark.parametrize(
+    "where", [{"key": "wrong-key"}, {"query": "writeKey=wrong-key"}, {"x_write_key": "wrong-key"}]
+)
+def test_a_wrong_key_in_the_head_is_refused_without_opening_or_keeping_the_body(
+    where: dict[str, str],
+) -> None:
+    collector = Collector()
+    sender = Sender(*[b"x" * 1000] * 3, then="silence")
+    refused = collector.refusal(request_of(sender=sender, **{"key": None, **where}))
+    assert (refused.status, refused.code) == (401, "bad_write_key")
+    assert collector.intake.arriving.size_bytes == 0
+
+
+@pytest.mark.parametrize("header", ["Basic \xe9", "Basic !", "Basic", "Basic =", "Basic \u00ff\u00fe"])
+def test_broken_basic_authentication_is_no_key(header: str) -> None:
+    request = request_of(batch(EVENT), key=None)
+    request.scope["headers"].append((b"authorization", header.encode("latin-1")))
+    refused = Collector().refusal(request)
+    assert (refused.status, refused.code) == (401, "bad_write_key")
+
+
+def test_a_key_is_looked_for_before_a_body_is_opened(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Opening 4.2 MB of escapes, which come as 6 kB of gzip, takes a hundred times longer."""
+    opened: list[bytes] = []
+    monkeypatch.setattr(intake, "open_object", lambda body: opened.append(body) or open_object(body))
+    escapes = gzip.compress(b'{"writeKey":"wrong-key-1","a":"' + b"\\ud800" * 700_000 + b'"}')
+    assert len(escapes) < 10_000
+    assert Collector().refusal(request_of(escapes, key=None)).code == "bad_write_key"
+    assert opened == []
+    assert Collector().take(request_of(batch(EVENT, writeKey=WEB.write_key), key=None)) == Answer(1, [])
+    assert len(opened) == 1
 
 
 @pytest.mark.parametrize(
@@ -365,7 +408,7 @@ def test_a_body_that_does_not_come_is_refused_and_the_connection_closed() -> Non
             await collector.intake.take(request_of(sender=Sender(b"{", then="silence")), None)
         assert (caught.value.status, caught.value.code) == (408, "too_slow")
         assert caught.value.closes_connection
-        assert asyncio.get_running_loop().time() == pytest.approx(READ_SECONDS)
+        assert asyncio.get_running_loop().time() == pytest.approx(GRACE_SECONDS)
 
     run(take(Collector()))
 
@@ -410,23 +453,90 @@ def test_each_event_of_a_batch_counts_for_the_rate_and_a_bad_one_too() -> None:
     assert refused.retry_after_seconds == 2, "two events are owed and one is asked for, at two a second"
 
 
-def test_only_so_many_requests_are_taken_at_a_time() -> None:
+def test_events_that_wait_for_pubsub_have_only_so_much_memory() -> None:
     async def take(collector: Collector) -> None:
-        takes = [
-            asyncio.create_task(collector.intake.take(request_of(batch(EVENT)), None))
-            for _ in range(MAX_REQUESTS)
-        ]
-        await others_have_run()
-        sender = Sender(json.dumps(batch(EVENT)).encode())
+        big = batch(*[{**EVENT, "properties": {"a": "x" * 20_000}}] * 100)
+        takes = []
+        while collector.intake.memory.held_bytes + 10_000_000 < MAX_PENDING_BYTES * MEMORY_PER_PENDING_BYTE:
+            takes.append(asyncio.create_task(collector.intake.take(request_of(big), None)))
+            await others_have_run()
+        assert len(takes) > 10
         with pytest.raises(Unavailable) as refused:
-            await collector.intake.take(request_of(sender=sender), None)
+            await collector.intake.take(request_of(batch(*big["batch"] * 2)), None)
         assert (refused.value.status, refused.value.code) == (503, "too_busy")
-        assert not sender.has_been_read
+        assert refused.value.retry_after_seconds
+        assert not refused.value.closes_connection
         collector.events.speaks.set()
-        assert await asyncio.gather(*takes) == [Answer(1, [])] * MAX_REQUESTS
-        assert await collector.intake.take(request_of(sender=sender), None) == Answer(1, [])
+        assert await asyncio.gather(*takes) == [Answer(100, [])] * len(takes)
+        assert collector.intake.memory.held_bytes == 0
+        assert await collector.intake.take(request_of(big), None) == Answer(100, [])
 
     run(take(Collector(FakePublisher(is_silent=True))))
+
+
+def test_a_request_holds_what_its_messages_take_and_no_more() -> None:
+    async def take(collector: Collector) -> None:
+        taking = asyncio.create_task(collector.intake.take(request_of(batch(EVENT, BAD)), None))
+        await others_have_run()
+        sent = collector.events.calls[0] + collector.dead_letters.calls[0]
+        assert collector.intake.memory.held_bytes >= COPIES * sum(map(len, sent))
+        assert collector.intake.memory.held_bytes < 2 * COPIES * (sum(map(len, sent)) + 200)
+        collector.events.speaks.set()
+        await taking
+        assert collector.intake.memory.held_bytes == 0
+
+    run(take(Collector(FakePublisher(is_silent=True))))
+
+
+@pytest.mark.parametrize("field", ["context", "integrations"])
+def test_what_a_batch_shares_is_bounded_before_anything_is_built(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A thousand bytes of gzip would become 100 MB of events, or 200 MB of dead letters."""
+    built: list[Any] = []
+    monkeypatch.setattr(intake, "to_messages", lambda *given: built.append(given))
+    body = gzip.compress(json.dumps(batch(*[{}] * MAX_EVENTS, **{field: {"a": '"' * 19_000}})).encode())
+    assert len(body) < 1_000
+    refused = Collector().refusal(request_of(body))
+    assert (refused.status, refused.code) == (413, "too_large")
+    assert "fewer events per batch" in refused.message
+    assert built == []
+
+
+def test_a_batch_may_share_what_sdks_share() -> None:
+    body = batch(*[EVENT] * MAX_EVENTS, context={"a": "x" * 3_000})
+    assert Collector().take(request_of(body)) == Answer(MAX_EVENTS, [])
+
+
+def test_a_batch_that_never_fits_is_not_sent_again() -> None:
+    body = batch(*[{**EVENT, "properties": {"a": "x" * 10_000}}] * 10)
+    refused = Collector(max_pending_bytes=50_000).refusal(request_of(body))
+    assert (refused.status, refused.code, refused.retry_after_seconds) == (413, "too_large", None)
+
+
+def test_bodies_that_do_not_end_take_nothing_from_those_that_do() -> None:
+    """More of them than there is room for, without a key, with a public one, and from one address."""
+
+    async def take(collector: Collector) -> None:
+        slow = [
+            asyncio.create_task(
+                collector.intake.take(
+                    request_of(sender=Sender(b"x" * 4_000_000, then="silence"), key=key), None
+                )
+            )
+            for key in (None, WEB.write_key) * 10
+        ]
+        await others_have_run()
+        assert 0 < collector.intake.arriving.size_bytes <= MAX_ARRIVING_BYTES
+        for key in (WEB.write_key, SERVER.write_key):
+            large = batch({**EVENT, "properties": {"a": "x" * 30_000}}, *[EVENT] * 1000)
+            assert await collector.intake.take(request_of(large, key=key), None) == Answer(1001, [])
+        ends = await asyncio.gather(*slow, return_exceptions=True)
+        assert {end.code for end in ends if isinstance(end, RefusedRequest)} == {"too_busy", "too_slow"}
+        assert len(ends) == 20
+        assert collector.intake.arriving.size_bytes == 0
+
+    run(take(Collector()))
 
 
 @pytest.mark.parametrize("end", ["refused", "gone", "failed", "cancelled"])
@@ -450,7 +560,8 @@ def test_every_end_of_a_request_makes_room_for_another(end: str) -> None:
         )
 
     async def end_many(collector: Collector) -> None:
-        for _ in range(MAX_REQUESTS + 1):
+        for _ in range(20):
             await end_one(collector)
+            assert collector.intake.memory.held_bytes == collector.intake.arriving.size_bytes == 0
 
     run(end_many(Collector(FakePublisher(UNAVAILABLE))))
