@@ -103,7 +103,8 @@ class Completion:
         return Completed(self._message(raw, position, fields, time, shared), problem, time.repairs)
 
     def _message(self, raw: bytes, position: int, own: Fields, time: EventTime, shared: _Shared) -> bytes:
-        fields: _Changed = {name: value for name, value in own.items() if name != "writeKey"}
+        fields: _Changed = own
+        fields.pop("writeKey", None)
         _drop_empty_lists(fields)
         if self._received.kind is not None:
             fields["type"] = self._received.kind

@@ -15,7 +15,7 @@ MAX_HEAD_BYTES = 16 * 1024
 """The size limit for the request line and headers."""
 MAX_HEADERS = 100
 """The most headers of a request: each takes some 150 bytes, however short it is."""
-MAX_CONNECTIONS = 2000
+MAX_CONNECTIONS = 1500
 """The most connections. Beyond it, the one that has waited longest for the rest of a request gives way."""
 MAX_BURST_BYTES = 16 * 1024 * 1024
 """The most bytes that are read before the application has looked at them."""

@@ -4,11 +4,11 @@ The reckoning for a container of 512 MiB, which tests/services/collector/test_me
 
 | what | MiB | bounded by |
 |---|---|---|
-| the process itself | 110 | |
-| connections with their heads, unread responses | 80 | `MAX_CONNECTIONS` and more in impatient_protocol.py |
+| the process itself | 95 | |
+| connections with their heads, unread responses | 75 | `MAX_CONNECTIONS` and more in impatient_protocol.py |
 | bytes that the application has not looked at | 16 | `MAX_BURST_BYTES` there |
-| bodies that have not arrived whole | 36 | `MAX_ARRIVING_BYTES`, and the growth of a bytearray |
-| the one request that is opened and built now | 100 | the limits of bodies.py; `MAX_COPIED_BYTES` in completion.py |
+| bodies that have not arrived whole | 54 | `MAX_ARRIVING_BYTES`, and the growth of a bytearray |
+| the one request that is opened and built now | 80 | the limits of bodies.py; `MAX_COPIED_BYTES` in completion.py |
 | events that wait for Pub/Sub | 160 | `MEMORY_PER_PENDING_BYTE` times `MAX_PENDING_BYTES` |
 """
 
@@ -17,9 +17,9 @@ from contextlib import contextmanager
 
 from services.collector.errors import RefusedRequest, Unavailable
 
-MAX_ARRIVING_BYTES = 32 * 1024 * 1024
+MAX_ARRIVING_BYTES = 48 * 1024 * 1024
 """The most bytes of bodies that have not arrived whole."""
-_SHARE_OF_ADDRESS = _SHARE_WITHOUT_KEY = 1 / 4
+_SHARE_OF_ADDRESS = _SHARE_WITHOUT_KEY = 1 / 3
 _SHARE_OF_SOURCE = 1 / 2
 MAX_PENDING_BYTES = 32 * 1024 * 1024
 """The most bytes that wait for Pub/Sub, per topic, unless --max_pending_bytes is given."""

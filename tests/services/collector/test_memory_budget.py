@@ -74,10 +74,10 @@ def test_the_oldest_body_gives_way():
 
 @pytest.mark.parametrize(
     "address, source, share",
-    [("same", None, 250), (None, None, 250), ("same", "web", 250), (None, "web", 500)],
+    [("same", None, 400), (None, None, 400), ("same", "web", 400), (None, "web", 600)],
 )
 def test_an_address_a_source_and_those_without_a_key_have_a_share(address, source, share):
-    arriving = Arriving(1000)
+    arriving = Arriving(1200)
     with arriving.stack:
         other = arriving.begin("other", source="server")
         other.add(bytes(200))
@@ -90,18 +90,18 @@ def test_an_address_a_source_and_those_without_a_key_have_a_share(address, sourc
 
 
 def test_a_body_that_finds_no_room_although_all_others_gave_way_is_refused():
-    arriving = Arriving(1000)
+    arriving = Arriving(900)
     with arriving.stack:
         body = arriving.begin("a")
-        body.add(bytes(200))
+        body.add(bytes(300))
         with pytest.raises(Unavailable):
-            body.add(bytes(100))
+            body.add(b"x")
         assert arriving.gave_way == ["a"]
     assert arriving.bodies.size_bytes == 0
 
 
 def test_a_body_without_bytes_makes_no_room_by_giving_way():
-    arriving = Arriving(1000)
+    arriving = Arriving(900)
     with arriving.stack:
         arriving.begin("empty", "one")
         arriving.begin("a", "one").add(bytes(200))
