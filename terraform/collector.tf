@@ -60,6 +60,7 @@ resource "google_cloud_run_v2_service" "collector" {
 
       resources {
         limits = {
+          # Twice the memory that the collector bounds itself to; services/collector/memory_budget.py has the reckoning.
           cpu    = "1"
           memory = "1Gi"
         }

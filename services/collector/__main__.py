@@ -150,7 +150,8 @@ def parser() -> argparse.ArgumentParser:
         type=int,
         default=CollectorConfig.max_pending_bytes,
         metavar="N",
-        help="The most bytes that may wait for Pub/Sub; more requests get 503. Default: 32 MiB",
+        help="The most bytes that may wait for Pub/Sub, per topic; more requests get 503. They take up to five times as"
+        " much memory. Default: 32 MiB, for a container of 512 MiB",
     )
     add(
         "--publish_seconds",
