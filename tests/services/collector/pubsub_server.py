@@ -13,7 +13,7 @@ _Request = PublishRequest.pb(PublishRequest()).__class__
 _Response = PublishResponse.pb(PublishResponse()).__class__
 
 
-class PubSubServer(grpc.GenericRpcHandler):  # type: ignore[misc]
+class PubSubServer(grpc.GenericRpcHandler):
     """Accepts messages while `speaks` is set; until then, whoever publishes waits."""
 
     def __init__(self) -> None:

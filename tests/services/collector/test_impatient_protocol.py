@@ -35,7 +35,7 @@ class FakeTransport(asyncio.Transport):
         super().__init__()
         self.written = b""
         self.closed_at: float | None = None
-        self.is_reading = True
+        self.reads = True
 
     def write(self, data: Any) -> None:
         self.written += data
@@ -50,10 +50,10 @@ class FakeTransport(asyncio.Transport):
         return self.closed_at is not None
 
     def pause_reading(self) -> None:
-        self.is_reading = False
+        self.reads = False
 
     def resume_reading(self) -> None:
-        self.is_reading = True
+        self.reads = True
 
 
 async def answer_at_once(scope: Scope, receive: Receive, send: Send) -> None:
@@ -371,13 +371,13 @@ def test_a_burst_is_read_no_faster_than_the_application_looks_at_it() -> None:
         chunk = bytes(256 * 1024)
         read_bytes = 0
         for connection in connections:
-            if connection.transport.is_reading:
+            if connection.transport.reads:
                 connection.protocol.data_received(chunk)
                 read_bytes += len(chunk)
         assert read_bytes <= MAX_BURST_BYTES + len(chunk)
-        assert not any(connection.transport.is_reading for connection in connections)
+        assert not any(connection.transport.reads for connection in connections)
         await others_have_run()
-        assert all(connection.transport.is_reading for connection in connections)
+        assert all(connection.transport.reads for connection in connections)
         assert [connection.closed_at for connection in connections] == [None] * 100
 
     played(play)
