@@ -151,7 +151,7 @@ def parser() -> argparse.ArgumentParser:
         default=CollectorConfig.max_pending_bytes,
         metavar="N",
         help="The most bytes that may wait for Pub/Sub, per topic; more requests get 503. They take up to five times as"
-        " much memory. Default: 32 MiB, for a container of 512 MiB",
+        " much memory. Default: 24 MiB, for a container of 512 MiB",
     )
     add(
         "--publish_seconds",

@@ -9,7 +9,7 @@ The reckoning for a container of 512 MiB, which tests/services/collector/test_me
 | bytes that the application has not looked at | 16 | `MAX_BURST_BYTES` there |
 | bodies that have not arrived whole | 54 | `MAX_ARRIVING_BYTES`, and the growth of a bytearray |
 | the one request that is opened and built now | 80 | the limits of bodies.py; `MAX_COPIED_BYTES` in completion.py |
-| events that wait for Pub/Sub | 160 | `MEMORY_PER_PENDING_BYTE` times `MAX_PENDING_BYTES` |
+| events that wait for Pub/Sub | 120 | `MEMORY_PER_PENDING_BYTE` times `MAX_PENDING_BYTES` |
 """
 
 from collections.abc import Callable, Hashable, Iterator
@@ -21,7 +21,7 @@ MAX_ARRIVING_BYTES = 48 * 1024 * 1024
 """The most bytes of bodies that have not arrived whole."""
 _SHARE_OF_ADDRESS = _SHARE_WITHOUT_KEY = 1 / 3
 _SHARE_OF_SOURCE = 1 / 2
-MAX_PENDING_BYTES = 32 * 1024 * 1024
+MAX_PENDING_BYTES = 24 * 1024 * 1024
 """The most bytes that wait for Pub/Sub, per topic, unless --max_pending_bytes is given."""
 COPIES = 4
 """A message waits for Pub/Sub as bytes, in protobuf, serialised, and in gRPC's buffer; measured: 4.0 to 4.3 times."""

@@ -361,7 +361,7 @@ def test_a_wrong_key_is_refused_before_the_body_is_opened() -> None:
     ],
 )
 def test_a_wrong_key_in_the_head_is_refused_without_opening_or_keeping_the_body(
-    where: dict[str, str],
+    key: str | None, query: str, headers: dict[str, str]
 ) -> None:
     collector = Collector()
     sender = Sender(*[b"x" * 1000] * 3, then="silence")
