@@ -20,7 +20,7 @@ from segmentation.identifiers import DEFAULT_IGNORED_IDS, IgnoredIds
 from services.collector.bodies import BodyReader
 from services.collector.browser_settings import rudderstack_source_config, segment_settings
 from services.collector.cors import Cors
-from services.collector.errors import RefusedRequest
+from services.collector.errors import RefusedRequest, free_frames
 from services.collector.intake import Intake
 from services.collector.keys import WriteKeys, basic_user
 from services.collector.memory_budget import MAX_PENDING_BYTES
@@ -218,6 +218,7 @@ def _allowed_by_any_source(settings: Settings) -> Callable[[str], bool]:
 
 async def _refused(request: Request, refused: Exception) -> Response:
     assert isinstance(refused, RefusedRequest)
+    free_frames(refused)
     headers = {}
     if refused.retry_after_seconds is not None:
         headers["Retry-After"] = str(refused.retry_after_seconds)

@@ -1,5 +1,7 @@
 """Errors that refuse a request: SDKs read the status, `code` and `message` of the JSON body, and Retry-After."""
 
+import traceback
+
 RETRY_AFTER_SECONDS = 2
 """The header Retry-After of a 503. SDKs add their own back-off."""
 
@@ -29,3 +31,13 @@ class Unavailable(RefusedRequest):
 
     def __init__(self, code: str, message: str) -> None:
         super().__init__(503, code, message, RETRY_AFTER_SECONDS)
+
+
+def free_frames(error: BaseException | None) -> None:
+    """Frees what the frames of a handled error hold, such as the messages of a request.
+
+    A frame that holds the error itself is a cycle, which the garbage collector would free much later.
+    """
+    while error is not None:
+        traceback.clear_frames(error.__traceback__)
+        error = error.__cause__ or error.__context__

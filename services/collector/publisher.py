@@ -18,7 +18,7 @@ from google.pubsub_v1 import PublisherAsyncClient
 from google.pubsub_v1.services.publisher.transports import PublisherGrpcAsyncIOTransport
 from google.pubsub_v1.types import PublishRequest, PubsubMessage
 
-from services.collector.errors import Unavailable
+from services.collector.errors import Unavailable, free_frames
 
 GATHER_SECONDS = 0.005
 """How long the first message of a publish call waits for more messages."""
@@ -101,6 +101,7 @@ class PubSub:
         except (exceptions.GoogleAPIError, GoogleAuthError, TimeoutError) as error:
             self.refusals += isinstance(error, _REFUSALS)
             cause = type(error).__name__
+            free_frames(error)  # google.api_core's retries hold the request in a cycle
             if not self._is_unavailable:
                 self._is_unavailable = True
                 _LOGGER.warning("Pub/Sub does not accept messages (%s); requests get 503", cause)
@@ -247,6 +248,7 @@ class TopicPublisher:
                 chunk.accepted.set_result(None)
             else:
                 chunk.accepted.set_exception(failure)
+        failure = None  # it holds this frame
 
 
 def _chunks(messages: list[bytes]) -> list[_Chunk]:
