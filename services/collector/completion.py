@@ -132,7 +132,7 @@ class Completion:
         self._complete_ip(context)
         if self._user_agent:
             context.setdefault("userAgent", self._user_agent)
-        if context:
+        if context or own:  # also an empty one: it replaces a context that had nothing but an address
             fields["context"] = context
 
     def _complete_ip(self, context: _Changed) -> None:

@@ -168,7 +168,7 @@ class Intake:
 
     def _address(self, request: Request) -> str | None:
         peer = request.client.host if request.client is not None else None
-        return client_address(peer, request.headers.get("x-forwarded-for"), self._trusted_proxies)
+        return client_address(peer, request.headers.getlist("x-forwarded-for"), self._trusted_proxies)
 
     def _limit_rate(self, source: Source, events: int) -> None:
         bucket = self._buckets.get(source.name)

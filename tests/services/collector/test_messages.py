@@ -65,6 +65,32 @@ def test_the_setting_holds_for_every_address(own, setting, kept):
     assert ("ip" in context) == (setting != "drop")
 
 
+@pytest.mark.parametrize("setting", ["truncate", "drop"])
+@pytest.mark.parametrize(
+    "address", ["203.0.113.77", "203.0.113.77:80", "[2001:db8:1:2::6]:443", "nobody", ["x"]]
+)
+@pytest.mark.parametrize("place", ["event", "batch"])
+def test_an_address_goes_also_if_it_is_all_that_the_context_has(setting, address, place):
+    context = {"context": {"ip": address}}
+    event, shared = ({**EVENT, **context}, {}) if place == "event" else (EVENT, context)
+    message = published(event, ip=None, ip_setting=setting, user_agent=None, **shared)
+    truncated = {
+        "203.0.113.77": "203.0.113.0",
+        "203.0.113.77:80": "203.0.113.0",
+        "[2001:db8:1:2::6]:443": "2001:db8:1::",
+    }
+    kept = truncated.get(str(address)) if setting == "truncate" else None
+    assert message.get("context", {}) == ({} if kept is None else {"ip": kept})
+
+
+@pytest.mark.parametrize("setting", ["truncate", "drop"])
+def test_a_dead_letter_has_no_more_of_an_address_than_an_event(setting):
+    event = {**without(EVENT, "event"), "context": {"ip": "203.0.113.77:80"}}
+    (dead_letter,) = messages(event, ip=None, ip_setting=setting, user_agent=None).dead_letters
+    assert b"missing_event" in dead_letter
+    assert b"203.0.113.77" not in dead_letter
+
+
 def test_a_client_cannot_say_when_its_event_was_received():
     assert (
         published({**EVENT, "receivedAt": "1999-01-01T00:00:00Z"})["receivedAt"] == "2026-03-02T12:00:00.000Z"
