@@ -85,7 +85,8 @@ def test_an_interrupted_run_leaves_nothing(
     run.send_signal(number)
     assert run.stderr is not None
     assert b"Traceback" not in run.stderr.read()
-    assert run.wait() == status
+    # Python 3.11 can abort at its very end, after all is removed, while a thread of Beam's or gRPC's is within C++
+    assert run.wait() in (status, -signal.SIGABRT)
     assert kinds_in(tmp_path / "out") == []
     assert kinds_in(temporary) == []
 
