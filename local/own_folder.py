@@ -4,7 +4,6 @@ import contextlib
 import fcntl
 import os
 import re
-import shutil
 import stat
 from collections.abc import Iterable
 from pathlib import Path
@@ -39,7 +38,7 @@ class OwnFolder:
       path: the folder, which is created if needed.
       command: the command that writes to it, such as `make live`.
       results: what the names of the command's files look like.
-      temporary: what the names of folders look like that an interrupted run leaves.
+      temporary: what the names of folders look like that an interrupted run leaves; they are nobody else's files.
       is_default: whether it is the command's default folder. Earlier versions wrote there without a mark, so it is
         taken if it has nothing else than results.
       inputs: files and folders that the command reads, of which no result may be one.
@@ -100,11 +99,6 @@ class OwnFolder:
             if self._is_file(name):
                 os.unlink(name, dir_fd=self._descriptor)
 
-    def delete_temporary(self) -> None:
-        """Deletes the folders that an interrupted run has left. A link to a folder is none."""
-        for name in filter(self._temporary.fullmatch, os.listdir(self._descriptor)):
-            shutil.rmtree(name, ignore_errors=True, dir_fd=self._descriptor)
-
     def _lock(self) -> None:
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -114,10 +108,10 @@ class OwnFolder:
     def _check(self) -> None:
         """Checks that the folder is the command's own, or can become so."""
         at, parent = os.lstat(self.path), os.stat(self.path.absolute().parent)
-        is_place_for_all = (
+        is_for_all = (
             parent.st_mode & stat.S_ISVTX
-        )  # such as /tmp, where anyone can have put a folder or a link
-        if is_place_for_all and at.st_uid != os.geteuid():
+        )  # such as /tmp: anyone can have put a folder or a link there
+        if is_for_all and at.st_uid != os.geteuid():
             raise FolderError(f"the folder {self._shown} belongs to another user")
         names = sorted(set(os.listdir(self._descriptor)) - {_DRAFT})
         known = (self._results, self._temporary)

@@ -7,6 +7,7 @@ is abandoned.
 import contextlib
 import fcntl
 import os
+import re
 import shutil
 import threading
 
@@ -41,15 +42,20 @@ def make_draft_folder(path: str) -> None:
                     os.close(descriptor)
 
 
-def remove_draft_folders(folder: str, prefix: str) -> None:
-    """Removes the folders in a folder whose names begin with a prefix, with all that is in them."""
-    for path in _folders(folder, prefix):
+def remove_draft_folders(folder: str, names: re.Pattern[str]) -> None:
+    """Removes the folders in a folder whose names match, with all that is in them. A link to a folder is none."""
+    for path in _folders(folder, names):
         shutil.rmtree(path, ignore_errors=True)
 
 
-def remove_abandoned_folders(folder: str, prefix: str) -> None:
-    """Removes those of these folders that no living process has locked."""
-    for path in _folders(folder, prefix):
+def remove_abandoned_folders(folder: str, names: re.Pattern[str]) -> None:
+    """Removes those of these folders that no living process has locked.
+
+    Args:
+      folder: where they are.
+      names: what the whole names look like of folders that this project makes, so that nobody else's is removed.
+    """
+    for path in _folders(folder, names):
         try:
             descriptor = os.open(path, _OPEN)
         except OSError:
@@ -63,10 +69,12 @@ def remove_abandoned_folders(folder: str, prefix: str) -> None:
             os.close(descriptor)
 
 
-def _folders(folder: str, prefix: str) -> list[str]:
+def _folders(folder: str, names: re.Pattern[str]) -> list[str]:
     try:
         return [
-            entry.path for entry in os.scandir(folder) if entry.name.startswith(prefix) and entry.is_dir()
+            entry.path
+            for entry in os.scandir(folder)
+            if names.fullmatch(entry.name) and entry.is_dir(follow_symlinks=False)
         ]
     except OSError:  # there is no such folder, so there is nothing in it
         return []

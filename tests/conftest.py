@@ -3,6 +3,7 @@
 import contextlib
 import gc
 import os
+import re
 import signal
 import tempfile
 import uuid
@@ -80,12 +81,12 @@ def _give_temporary_folder() -> None:
     """Gives this process and those that it starts a folder for temporary files, which Beam does not always remove."""
     parent = tempfile.gettempdir()
     os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", parent)  # where pytest keeps the folders of tests
-    remove_abandoned_folders(parent, TEMPORARY_PREFIX)
+    remove_abandoned_folders(parent, re.compile(TEMPORARY_PREFIX + "[0-9a-f]{8}"))
     name = TEMPORARY_PREFIX + uuid.uuid4().hex[:8]
     tempfile.tempdir = os.environ["TMPDIR"] = os.path.join(parent, name)
     make_draft_folder(tempfile.tempdir)
     # When multiprocessing has removed its own folder from it, which has the priority -100.
-    Finalize(None, remove_draft_folders, (parent, name), exitpriority=-200)
+    Finalize(None, remove_draft_folders, (parent, re.compile(name)), exitpriority=-200)
 
 
 def pytest_collection_finish() -> None:

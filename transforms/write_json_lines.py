@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import os
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -51,11 +52,16 @@ def draft_folders(prefix: str, run: str) -> Iterator[None]:
         yield
         return
     folder, name = os.path.split(os.path.abspath(prefix))
-    remove_abandoned_folders(folder, f"beam-temp-{name}-")
+    remove_abandoned_folders(folder, _draft_names(name, r"\d+"))
     try:
         yield
     finally:
-        remove_draft_folders(folder, f"beam-temp-{name}-{run}-")
+        remove_draft_folders(folder, _draft_names(name, re.escape(run)))
+
+
+def _draft_names(name: str, run: str) -> re.Pattern[str]:
+    """Returns what Beam calls the folders of a prefix's unfinished files; their names end in a UUID."""
+    return re.compile(rf"beam-temp-{re.escape(name)}-{run}-[0-9a-f]{{32}}")
 
 
 class _WritePrivateText(beam.io.WriteToText):

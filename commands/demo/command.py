@@ -27,7 +27,7 @@ OUTPUT = ROOT / "build" / "run"
 _NUMBERS = "numbers.json"
 _RESULTS = re.compile(rf"(history|dead-letters)-\d+-\d{{5}}-of-\d{{5}}\.jsonl|{re.escape(_NUMBERS)}")
 _UNFINISHED = re.compile(r"beam-temp-(history|dead-letters)-\d+-[0-9a-f]{32}")
-"""Beam's temporary folders, which an interrupted run leaves."""
+"""Beam's temporary folders, which a killed run leaves, and the job of the next one removes."""
 
 
 @printable_output()
@@ -86,7 +86,6 @@ def run_sample(log: str, events: Path, definitions: Path, folder: Path) -> Sampl
             run(flags)
         seconds = time.perf_counter() - began
         own.delete(old)
-        own.delete_temporary()
         history, dead_letters = (
             [folder / name for name in own.results() if name.startswith(f"{kind}-")]
             for kind in ("history", "dead-letters")

@@ -1,6 +1,7 @@
 """Folders of unfinished files: those of killed processes go, those of living ones stay."""
 
 import os
+import re
 import stat
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import pytest
 
 from stores.draft_folders import make_draft_folder, remove_abandoned_folders, remove_draft_folders
 
+DRAFTS = re.compile(r"draft-\d+(-\w)?")
 MAKES_ONE = (
     "import sys\n"
     "from stores.draft_folders import make_draft_folder\n"
@@ -29,29 +31,30 @@ def test_a_folder_without_a_living_process_is_removed_with_what_is_in_it(tmp_pat
     with subprocess.Popen(argv, cwd=os.getcwd(), stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"made\n"
-        remove_abandoned_folders(str(tmp_path), "draft-")
+        remove_abandoned_folders(str(tmp_path), DRAFTS)
         assert left(tmp_path) == {"draft-1"}
         process.kill()
     assert left(tmp_path / "draft-1") == {"part"}
-    remove_abandoned_folders(str(tmp_path), "draft-")
+    remove_abandoned_folders(str(tmp_path), DRAFTS)
     assert left(tmp_path) == set()
 
 
-def test_only_folders_of_the_prefix_are_removed(tmp_path: Path) -> None:
-    for name in ("draft-1", "drafts", "other"):
+def test_only_folders_of_these_names_are_removed(tmp_path: Path) -> None:
+    for name in ("draft-1", "drafts", "draft-mine", "my-draft-1", "other"):
         (tmp_path / name).mkdir()
-    (tmp_path / "draft-file").touch()
-    remove_abandoned_folders(str(tmp_path), "draft-")
-    assert left(tmp_path) == {"drafts", "other", "draft-file"}
+    (tmp_path / "draft-2").touch()
+    (tmp_path / "draft-3").symlink_to("other")
+    remove_abandoned_folders(str(tmp_path), DRAFTS)
+    assert left(tmp_path) == {"drafts", "draft-mine", "my-draft-1", "other", "draft-2", "draft-3"}
 
 
 def test_ones_own_are_removed_although_they_are_locked(tmp_path: Path) -> None:
     for name in ("draft-1-a", "draft-1-b", "draft-2-a"):
         make_draft_folder(str(tmp_path / name))
         assert stat.S_IMODE((tmp_path / name).stat().st_mode) == 0o700
-    remove_abandoned_folders(str(tmp_path), "draft-")
+    remove_abandoned_folders(str(tmp_path), DRAFTS)
     assert len(left(tmp_path)) == 3
-    remove_draft_folders(str(tmp_path), "draft-1-")
+    remove_draft_folders(str(tmp_path), re.compile("draft-1-."))
     assert left(tmp_path) == {"draft-2-a"}
 
 
@@ -60,10 +63,10 @@ def test_a_removed_folder_costs_no_descriptor(tmp_path: Path) -> None:
     make_draft_folder(str(tmp_path / "draft-0"))
     before = len(list(descriptors.iterdir()))
     for number in range(1, 20):
-        remove_draft_folders(str(tmp_path), "draft-")
+        remove_draft_folders(str(tmp_path), DRAFTS)
         make_draft_folder(str(tmp_path / f"draft-{number}"))
     assert len(list(descriptors.iterdir())) == before
-    remove_draft_folders(str(tmp_path), "draft-")
+    remove_draft_folders(str(tmp_path), DRAFTS)
 
 
 def test_one_that_is_removed_before_it_is_locked_is_made_again(
@@ -76,15 +79,15 @@ def test_one_that_is_removed_before_it_is_locked_is_made_again(
         mkdir(name, mode)
         made.append(name)
         if len(made) == 1:
-            remove_abandoned_folders(str(tmp_path), "draft")
+            remove_abandoned_folders(str(tmp_path), re.compile("draft"))
 
     monkeypatch.setattr(os, "mkdir", mkdir_and_be_found)
     make_draft_folder(path)
     assert made == [path, path]
-    remove_abandoned_folders(str(tmp_path), "draft")
+    remove_abandoned_folders(str(tmp_path), re.compile("draft"))
     assert left(tmp_path) == {"draft"}
 
 
 def test_a_folder_that_does_not_exist_has_none(tmp_path: Path) -> None:
-    remove_abandoned_folders(str(tmp_path / "absent"), "draft-")
-    remove_draft_folders(str(tmp_path / "absent"), "draft-")
+    remove_abandoned_folders(str(tmp_path / "absent"), DRAFTS)
+    remove_draft_folders(str(tmp_path / "absent"), DRAFTS)

@@ -6,7 +6,8 @@ import pytest
 
 from local.own_folder import MARKER, FolderError
 from services.live import output_folder as module
-from services.live.output_folder import output_folder
+from services.live.output_folder import PROGRAMS, output_folder
+from services.live.system import LiveFiles, LivePorts, LiveSystem
 
 WRITTEN = {"history.jsonl", "dead-letters.jsonl", "status.json", "status.json.new"} | {
     f"{name}.log" for name in ("emulator", "redis", "job", "collector", "replay", "supervisord")
@@ -40,3 +41,12 @@ def test_only_the_default_folder_of_an_earlier_version_is_taken(
         assert set(folder.results()) == WRITTEN
     with pytest.raises(FolderError):
         output_folder(tmp_path / "other").__enter__()
+
+
+def test_the_log_of_each_program_is_a_result(tmp_path: Path) -> None:
+    files = LiveFiles(segments=tmp_path, tracking_plan=tmp_path, settings=tmp_path, output=tmp_path / "out")
+    system = LiveSystem(files, LivePorts(1, 2, 3), log_replay=["views"])
+    with system.folder as folder:
+        for name in system.programs._programs:
+            system.programs.log(name).touch()
+        assert set(folder.results()) == {f"{name}.log" for name in PROGRAMS}
