@@ -10,6 +10,7 @@ from apache_beam.transforms.util import ReshufflePerKey
 from apache_beam.utils.windowed_value import WindowedValue
 
 from segmentation.memberships import Snapshot
+from segmentation.profile.versions import replaces
 from stores.redis.access import RedisTarget
 from stores.segments.writer import DEFAULT_IDLE_TTL_MS, SegmentStore
 from transforms.shards import shard_of
@@ -76,7 +77,7 @@ class _KeepNewestFn(beam.DoFn):
         window: Any = beam.DoFn.WindowParam,
     ) -> Iterator[WindowedValue]:
         known = self._newest.get(snapshot.profile_id)
-        if known is None or snapshot.version > known.value[1].version:
+        if known is None or replaces(snapshot.version, known.value[1].version):
             keyed = shard_of(snapshot.profile_id), snapshot
             self._newest[snapshot.profile_id] = WindowedValue(keyed, timestamp, (window,))
         if len(self._newest) >= _MAX_KEPT_PROFILES:

@@ -11,6 +11,7 @@ from segmentation.memories.memory import Memory, MemoryKind
 from segmentation.profile.futures import ProfileFutures
 from segmentation.profile.instants import ProfileInstants, decided
 from segmentation.profile.state import Member, State, memory_of
+from segmentation.profile.versions import next_version
 from segmentation.rules.compiled import Rules, Segment
 from segmentation.timestamps import MAX_MS, NEVER, optional
 
@@ -163,7 +164,7 @@ class Decisions:
         trigger: Trigger,
     ) -> None:
         state = self.state
-        state.version += 1
+        state.version = next_version(state.version)
         at_ms = state.profile_time_ms
         cause, message_id = trigger.cause, trigger.message_id
         self.changes.append(

@@ -17,11 +17,11 @@ from segmentation.profile import state as states
 from segmentation.profile.decisions import Decisions
 from segmentation.profile.size import most_growth_bytes, shrink
 from segmentation.profile.state import MAX_STATE_BYTES, State
+from segmentation.profile.versions import first_version, next_version
 from segmentation.rules.compiled import Rules
 from segmentation.rules.expectations import SkippedValue
 from segmentation.timestamps import MAX_MS, NEVER
 
-VERSIONS_PER_MS = 4096
 DEFAULT_PROFILE_TTL_MS = 400 * 86_400_000
 _RULES = Trigger("rules")
 _FORGOTTEN = Trigger("forgotten")
@@ -220,7 +220,7 @@ class Profile:
         changes, snapshot = decisions.changes, None
         if changes or self._snapshot_differs or decisions.snapshot_differs:
             if not changes or state.version != changes[-1].profile_version:
-                state.version += 1
+                state.version = next_version(state.version)
             snapshot = self._snapshot()
             state.was_served = not (snapshot.is_empty or snapshot.deleted) or state.was_served
             self._snapshot_differs = decisions.snapshot_differs = False
@@ -261,7 +261,7 @@ class Profile:
 
     def _fresh_state(self) -> State:
         return State(
-            self._now_ms * VERSIONS_PER_MS,
+            first_version(self._now_ms),
             -NEVER,
             -NEVER,
             self.rules.version,

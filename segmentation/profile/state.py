@@ -32,7 +32,7 @@ class State(msgspec.Struct, array_like=True, gc=False):
     """Everything that is stored about one profile. Fields can be added at the end, but never moved or removed."""
 
     version: int
-    """The version of the last change or snapshot. It starts at the processing time of creation × 4096."""
+    """The version of the last change or snapshot. It starts at the `first_version` of its creation."""
     profile_time_ms: int
     """The profile time: the latest event time or timer that was processed; it never goes back."""
     last_event_ms: int

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from segmentation.memberships import Change, Snapshot
+from segmentation.profile.versions import LAST_VERSION, replaces
 from stores.redis.access import RedisTarget, access_to
 from stores.redis.scripts import Call, ScriptRunner
 from stores.redis.scripts import SegmentStoreError as SegmentStoreError
@@ -15,17 +16,17 @@ DEFAULT_CHANGES_MAX_LENGTH = 1_000_000
 DELETED_TTL_MS = 3_600_000
 """How long the version of a profile without a key is kept, so that a stale write cannot restore the key."""
 DEFAULT_IDLE_TTL_MS = 7 * 86_400_000
-VERSION_LIMIT = 2**53
-"""Lua and JavaScript compare numbers exactly only below this."""
 _TTL_LIMIT_MS = 2**53
 
 # A full Redis rejects only the first write of a script. HSET comes first, so no profile is half replaced.
 # A removal begins with DEL, which a full Redis accepts because it frees memory.
 # The arguments: the version, the TTL, '1' if only a key that exists is replaced, then fields and values; none: remove.
-_PUT_PROFILE = """
+_PUT_PROFILE = (
+    f"local LAST_VERSION = {LAST_VERSION}"
+    + """
 local stored = tonumber(redis.call('HGET', KEYS[1], 'version'))
 local version = tonumber(ARGV[1])
-if stored and version == stored then return 0 end
+if stored and version == stored and version < LAST_VERSION then return 0 end
 if stored and version < stored then return -1 end
 if not stored and ARGV[3] == '1' then return 2 end
 if #ARGV == 3 then redis.call('DEL', KEYS[1]) end
@@ -41,6 +42,7 @@ end
 redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
+)
 _WRITTEN, _REPEATED, _STALE, _SKIPPED = 1, 0, -1, 2
 
 _ADD_CHANGES = """
@@ -115,6 +117,7 @@ class SegmentStore:
     def write_snapshots(self, snapshots: Iterable[Snapshot]) -> WriteResult:
         """Replaces each profile with its newest snapshot, if its version is higher than the stored version.
 
+        At `LAST_VERSION`, which has no successor, a snapshot replaces one of the same version.
         Of a profile that is deleted or says nothing, only `version` is kept, for an hour. If no earlier snapshot of it
         said anything either, a key that does not exist is not created.
 
@@ -141,7 +144,7 @@ class SegmentStore:
         return self._scripts.run(_ADD_CHANGES, [(changes_key(self._key_prefix), arguments)])[0]
 
     def _put_profile(self, snapshot: Snapshot) -> Call:
-        if not 0 <= snapshot.version < VERSION_LIMIT:
+        if not 0 <= snapshot.version <= LAST_VERSION:
             raise ValueError(f"a snapshot's version must be in [0, 2^53), got {snapshot.version}")
         key = profile_key(self._key_prefix, snapshot.profile_id)
         if snapshot.deleted or snapshot.is_empty:
@@ -155,6 +158,6 @@ def _newest(snapshots: Iterable[Snapshot]) -> Iterable[Snapshot]:
     newest: dict[str, Snapshot] = {}
     for snapshot in snapshots:
         known = newest.get(snapshot.profile_id)
-        if known is None or snapshot.version > known.version:
+        if known is None or replaces(snapshot.version, known.version):
             newest[snapshot.profile_id] = snapshot
     return newest.values()

@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from segmentation.memberships import Membership
+from segmentation.profile.versions import LAST_VERSION
 from stores.redis.access import RedisTarget
 from stores.segments.writer import SegmentStore, SegmentStoreError, WriteResult
 from tests.stores.samples import (
@@ -93,6 +94,13 @@ class TestSnapshot:
         assert store.write_snapshots([snapshot(2**53 - 2)]).stale == 1
         with pytest.raises(ValueError, match="version must be in"):
             store.write_snapshots([snapshot(2**53)])
+
+    def test_at_the_last_version_each_snapshot_is_written(self, store, redis_client):
+        for plan in ("silver", "gold"):
+            written = snapshot(LAST_VERSION, traits={"plan": plan})
+            assert store.write_snapshots([snapshot(LAST_VERSION), written]).accepted == 1
+            assert json.loads(redis_client.hget(KEY, "traits")) == {"plan": plan}
+        assert store.write_snapshots([snapshot(LAST_VERSION - 1)]).stale == 1
 
     def test_one_profile_does_not_hide_another(self, store, redis_client):
         ids = ["a", "A", "a b", "a:b", "a\n", "ä", "{a}", "\ud800", "?", "\ufffd", ""]
@@ -257,7 +265,8 @@ def test_any_order_and_any_repeats_end_with_the_newest(store, redis_client, batc
         assert sum(result) == len({one.profile_id for one in batch})
         for one in batch:
             known = newest.get(one.profile_id)
-            if known is None or one.version > known.version:  # of equal versions the first stays
+            # of equal versions the first stays, except of the last one, which has no successor
+            if known is None or one.version > known.version or one.version == known.version == LAST_VERSION:
                 newest[one.profile_id] = one
     assert {key.removeprefix("segments:profile:") for key in redis_client.keys()} == newest.keys()
     for profile_id, one in newest.items():
