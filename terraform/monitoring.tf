@@ -14,6 +14,7 @@ locals {
   exit_lag_seconds = "(${local.waited} - ${local.waited0}) / ignoring (metric_name) (${local.exits} - ${local.exits} offset 10m) / 1000"
 
   stale_writes    = "sum(delta(${local.job_counter}{${local.job_label},metric_name=\"redis_writes_stale\"}[10m]))"
+  taken_over      = "sum(delta(${local.job_counter}{${local.job_label},metric_name=\"redis_writes_taken_over\"}[10m]))"
   accepted_writes = "sum(delta(${local.job_counter}{${local.job_label},metric_name=\"redis_writes_accepted\"}[10m]))"
   refused_rows    = "sum(delta(${local.job_counter}{${local.job_label},metric_name=\"rows_refused\"}[10m]))"
   stale_ratio     = "${local.stale_writes} / (${local.stale_writes} + ${local.accepted_writes})"
@@ -92,6 +93,12 @@ locals {
       summary  = "Redis holds newer profiles than the job writes, in more than ${var.alert_thresholds.stale_write_ratio * 100} % of writes: are there two writers?"
       severity = "ERROR"
       query    = "${local.stale_ratio} > ${var.alert_thresholds.stale_write_ratio}"
+      minutes  = 5
+    }
+    profiles-taken-over = {
+      summary  = "Another job or run has written profiles of this job under the same prefix; Redis refuses the job's newer snapshots of them."
+      severity = "ERROR"
+      query    = "${local.taken_over} > 0"
       minutes  = 5
     }
     redis-evictions = {

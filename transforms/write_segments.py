@@ -10,14 +10,23 @@ from apache_beam.transforms.util import ReshufflePerKey
 from apache_beam.utils.windowed_value import WindowedValue
 
 from segmentation.memberships import Snapshot
-from segmentation.profile.versions import replaces
+from segmentation.profile.versions import LAST_VERSION, replaces
 from stores.redis.access import RedisTarget
 from stores.segments.writer import DEFAULT_IDLE_TTL_MS, SegmentStore
+from transforms.rare_errors import RareError
 from transforms.shards import shard_of
 from transforms.write_batches import WriteBatchesFn
 
 _MAX_KEPT_PROFILES = 10_000
 """The most snapshots that are kept in memory, because a bounded run can be one large bundle."""
+_TAKEN_OVER = RareError(
+    "%d snapshots were refused, because another writer has taken over their profiles: two jobs or runs use one key"
+    " prefix; docs/redis.md, “Two writers of one prefix”, has the fix"
+)
+_LAST_VERSIONS = RareError(
+    "%d snapshots have the last version, 2^53 - 1, so that Redis keeps the one that arrives last: is this machine's"
+    " clock right?"
+)
 
 
 @dataclasses.dataclass
@@ -26,7 +35,8 @@ class WriteSegments(beam.PTransform):
 
     At least once and idempotent: a snapshot is written only if its version is higher than the stored version, and a
     retried bundle writes the same snapshots, because they come through a shuffle. Snapshots can arrive in any order.
-    Time and watermarks have no effect.
+    Time and watermarks have no effect. A stale snapshot of a profile that another writer has taken over is also counted
+    as `redis_writes_taken_over`, and logged as an error once a minute.
 
     A bundle fails, and the runner retries it, if Redis stays full or unreachable.
 
@@ -92,6 +102,9 @@ class _WriteSnapshotsFn(WriteBatchesFn):
     def write(self, store: SegmentStore, batch: list[Snapshot]) -> None:
         result = store.write_snapshots(batch)
         self.metrics.count("redis_writes_accepted", result.accepted)
-        self.metrics.count("redis_writes_stale", result.stale)
+        self.metrics.count("redis_writes_stale", result.stale + result.taken_over)
+        self.metrics.count("redis_writes_taken_over", result.taken_over)
         self.metrics.count("redis_writes_repeated", result.repeated)
         self.metrics.count("redis_writes_skipped", result.skipped)
+        _TAKEN_OVER.met(result.taken_over)
+        _LAST_VERSIONS.met(sum(snapshot.version == LAST_VERSION for snapshot in batch))

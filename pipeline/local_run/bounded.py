@@ -12,7 +12,7 @@ from types import FrameType
 from typing import NoReturn
 
 from pipeline.config import Files, Log, SegmentationConfig
-from pipeline.local_run.counts import dead_letters_by_reason, event_counts, profile_counts
+from pipeline.local_run.counts import dead_letters_by_reason, event_counts, profile_counts, write_counts
 from pipeline.local_run.progress import progress
 from segmentation.events import DEFAULT_LIMITS, EventLimits, InvalidEvent, parse_event
 from segmentation.printable import printable
@@ -80,7 +80,7 @@ def summary(config: SegmentationConfig, log: Log, counts: Mapping[str, int], sec
       seconds: how long it ran.
     """
     yield f"{_named(log.paths)}, as of {format_timestamp(log.as_of_ms)}"
-    counted = [*event_counts(counts), *profile_counts(counts)]
+    counted = [*event_counts(counts), *profile_counts(counts), *write_counts(counts)]
     width = max(len(f"{number:,}") for _, number, _ in counted)
     for name, number, remark in counted:
         yield f"  {name:<16}  {number:>{width},}  {remark}".rstrip()

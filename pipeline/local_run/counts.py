@@ -91,6 +91,23 @@ def profile_counts(counts: Mapping[str, int]) -> list[ReportLine]:
     return lines
 
 
+def write_counts(counts: Mapping[str, int]) -> list[ReportLine]:
+    """Returns the writes to Redis that were refused, if there were any.
+
+    Args:
+      counts: the job's counters by name.
+    """
+    lines = []
+    if stale := counts.get("redis_writes_stale"):
+        lines.append(
+            ReportLine("stale writes", stale, "were refused: Redis has a newer version of the profile")
+        )
+    if taken_over := counts.get("redis_writes_taken_over"):
+        remark = "of the stale writes, are of profiles that another job or run has taken over: docs/redis.md"
+        lines.append(ReportLine("taken over", taken_over, remark))
+    return lines
+
+
 def skipped_values(counts: Mapping[str, int]) -> list[ReportLine]:
     """Returns the values that conditions skipped, by definition and path, the most frequent first.
 

@@ -12,6 +12,7 @@ from segmentation.control import CONTROL_ATTRIBUTE
 from segmentation.messages import Message
 from stores.private_files import replace_private
 from transforms.read_events import to_message
+from transforms.step_metrics import total_counts
 
 STATUS_VARIABLE = "LIVE_STATUS_FILE"
 """An environment variable: the path of the status file. Without it, none is written."""
@@ -64,10 +65,12 @@ def write_status() -> None:
     name = os.environ.get(STATUS_VARIABLE)
     if not name:
         return
-    decided = _decided
+    decided, counts = _decided, total_counts()
     status = {
         "events_decided": decided.events,
         "newest_publish_time_ms": decided.newest_publish_time_ms,
+        "stale_writes": counts.get("redis_writes_stale", 0),
+        "taken_over_writes": counts.get("redis_writes_taken_over", 0),
     }
     path = Path(name)
     try:

@@ -17,7 +17,7 @@ from apache_beam.runners.runner import PipelineResult
 
 from pipeline.config import SegmentationConfig, Subscription
 from pipeline.graph import READ_EVENTS, build
-from pipeline.local_run.counts import profile_counts
+from pipeline.local_run.counts import profile_counts, write_counts
 from pipeline.local_run.gated_subscription import ReadGatedSubscription
 from pipeline.local_run.heartbeat import Heartbeat
 from pipeline.local_run.job_status import note_decided, reset_status, write_status
@@ -146,7 +146,7 @@ def summary(counts: dict[str, int], observations: dict[str, Observed]) -> str:
         f"{counts.get('events_repeated', 0)} repeated",
         f"{dead_letters} dead letters",
         f"{counts.get('heartbeats', 0)} heartbeats",
-        *(f"{count.number} {count.name}" for count in profile_counts(counts)),
+        *(f"{count.number} {count.name}" for count in (*profile_counts(counts), *write_counts(counts))),
     ]
     for name in ("event_lag_ms", "exit_lag_ms"):
         observed = observations.get(name)

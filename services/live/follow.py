@@ -15,6 +15,7 @@ from services.live.backlog import Backlog, BehindLines, Waiting
 from services.live.news import Changes, DeadLetters, dead_letter_line
 from services.live.output_folder import DEAD_LETTERS
 from services.live.screen import Screen
+from services.live.stale_writes import StaleWriteLines
 from services.live.stop_signals import Stop
 from services.live.system import DEAD_LETTERS_SUBSCRIPTION, LiveSystem
 from stores.json_lines import append_lines
@@ -38,6 +39,7 @@ class Follower:
         self._dead_letters_file = system.folder.path / DEAD_LETTERS
         self._backlog = Backlog(system.url, system.status_file)
         self._behind = BehindLines()
+        self._stale_writes = StaleWriteLines(system.status_file)
         self._replay_lines = 0
         self.waiting: Waiting | None = None
         """What the job had not decided when that was last read."""
@@ -80,6 +82,7 @@ class Follower:
         self.waiting = self._backlog.read()
         if self.waiting is not None:
             self._show(self._behind.lines(self.waiting))
+        self._show(self._stale_writes.lines())
 
     def _show_news(self, wait_ms: int) -> bool:
         """Shows new changes and dead letters; returns whether there were any."""

@@ -20,7 +20,7 @@ CHANGE_WORDS = 14
 
 
 def snapshot_fields(snapshot: Snapshot) -> Fields:
-    """Returns the fields of a profile's hash, except `version`."""
+    """Returns the fields of a profile's hash, except `version`. The last one is `processed_at`."""
     segments = {
         name: {"entered_at": _timestamp(held.entered_at_ms), "expires_at": _expiry(held.expires_at_ms)}
         for name, held in snapshot.segments.items()

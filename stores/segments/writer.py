@@ -21,13 +21,19 @@ _TTL_LIMIT_MS = 2**53
 # A full Redis rejects only the first write of a script. HSET comes first, so no profile is half replaced.
 # A removal begins with DEL, which a full Redis accepts because it frees memory.
 # The arguments: the version, the TTL, '1' if only a key that exists is replaced, then fields and values; none: remove.
+# The last value is `processed_at`. One writer's versions grow with it, so a stale snapshot processed later than
+# the stored one shows that another writer stored that. Timestamps have one width, so they compare as text.
 _PUT_PROFILE = (
     f"local LAST_VERSION = {LAST_VERSION}"
     + """
 local stored = tonumber(redis.call('HGET', KEYS[1], 'version'))
 local version = tonumber(ARGV[1])
 if stored and version == stored and version < LAST_VERSION then return 0 end
-if stored and version < stored then return -1 end
+if stored and version < stored then
+  local processed_at = redis.call('HGET', KEYS[1], 'processed_at')
+  if processed_at and #ARGV > 3 and ARGV[#ARGV] > processed_at then return -2 end
+  return -1
+end
 if not stored and ARGV[3] == '1' then return 2 end
 if #ARGV == 3 then redis.call('DEL', KEYS[1]) end
 local written = {'version', ARGV[1], unpack(ARGV, 4)}
@@ -43,7 +49,7 @@ redis.call('PEXPIRE', KEYS[1], ARGV[2])
 return 1
 """
 )
-_WRITTEN, _REPEATED, _STALE, _SKIPPED = 1, 0, -1, 2
+_WRITTEN, _REPEATED, _STALE, _TAKEN_OVER, _SKIPPED = 1, 0, -1, -2, 2
 
 _ADD_CHANGES = """
 local words = tonumber(ARGV[3])
@@ -65,6 +71,9 @@ class WriteResult(NamedTuple):
     """Profiles with the same version in Redis, because the write was retried."""
     skipped: int = 0
     """Profiles that say nothing and have no key in Redis."""
+    taken_over: int = 0
+    """Profiles with a newer version in Redis that was processed before the refused one, so that another writer has
+    taken them over. They are not among `stale`."""
 
 
 class SegmentStore:
@@ -126,7 +135,8 @@ class SegmentStore:
         """
         calls = [self._put_profile(snapshot) for snapshot in _newest(snapshots)]
         replies = self._scripts.run(_PUT_PROFILE, calls)
-        return WriteResult(*(replies.count(reply) for reply in (_WRITTEN, _STALE, _REPEATED, _SKIPPED)))
+        kinds = _WRITTEN, _STALE, _REPEATED, _SKIPPED, _TAKEN_OVER
+        return WriteResult(*(replies.count(kind) for kind in kinds))
 
     def append_changes(self, changes: Iterable[Change]) -> int:
         """Appends the changes to the stream, all or none, and returns their number.

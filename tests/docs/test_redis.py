@@ -12,6 +12,8 @@ from benchmarks.results import load
 from pipeline.options import SegmentationOptions
 from segmentation.durations import parse_duration
 from segmentation.memberships import Membership
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile, open_profile
+from segmentation.timestamps import format_timestamp
 from stores.redis.access import RedisAccess, RedisTarget
 from stores.redis.client import FAULTS
 from stores.redis.scripts import ScriptRunner
@@ -20,14 +22,17 @@ from stores.segments.writer import (
     DEFAULT_IDLE_TTL_MS,
     DELETED_TTL_MS,
     SegmentStore,
+    WriteResult,
 )
+from tests.segmentation.folding import event_of, rules_of
 from tests.stores.redis.test_auth import LEAST
-from tests.stores.samples import DAY_MS, NOON_MS, change, empty, snapshot
+from tests.stores.samples import DAY_MS, HOUR_MS, NOON_MS, change, empty, snapshot
 
 TEXT = Path("docs/redis.md").read_text()
 ERRORS = re.findall(
     r"^\| `([^`]+)` \| (.+?) \| (yes|no|with the secret|over TCP) \| (.+?) \|$", TEXT, re.MULTILINE
 )
+COUNTING = rules_of({"version": 1, "measures": {"count": {"event": "A", "within": "30d", "count": {}}}})
 SECRET = "projects/shop/secrets/redis/versions/latest"
 
 
@@ -93,6 +98,68 @@ def test_the_example_reads_what_the_job_writes(store: SegmentStore, redis_client
     store.write_snapshots([empty(2)])
     assert redis_client.hgetall("segments:profile:alice") == {"version": "2"}
     assert segments_of(redis_client, "alice") == []
+
+
+class Writer:
+    """A job or a run: its state of one profile, and its writes."""
+
+    def __init__(self, store: SegmentStore, created_ms: int) -> None:
+        self.store = store
+        self.profile = Profile("alice", COUNTING, DEFAULT_PROFILE_TTL_MS, None, created_ms)
+        self.events = 0
+
+    def write(self, now_ms: int) -> WriteResult:
+        """Counts one more event, and writes the profile."""
+        self.events += 1
+        reopened = open_profile("alice", COUNTING, DEFAULT_PROFILE_TTL_MS, self.profile.encode(), now_ms)
+        self.profile = reopened if self.events > 1 else self.profile
+        message = {"type": "track", "event": "A", "userId": "alice", "messageId": f"m{self.events}"}
+        event = event_of(message | {"timestamp": format_timestamp(NOON_MS + self.events)})
+        snapshot = self.profile.apply(event).snapshot
+        assert snapshot is not None
+        return self.store.write_snapshots([snapshot])
+
+
+WRITTEN, TAKEN_OVER = WriteResult(1, 0), WriteResult(0, 0, taken_over=1)
+
+
+@pytest.fixture
+def running(store: SegmentStore, redis_client: redis.Redis) -> Writer:
+    """A running job that has written a profile, whose Redis then was emptied."""
+    job = Writer(store, NOON_MS)
+    assert [job.write(NOON_MS), job.write(NOON_MS + 1000)] == [WRITTEN, WRITTEN]
+    redis_client.flushall()
+    return job
+
+
+def test_an_emptied_redis_fills_again_as_profiles_change(running: Writer, redis_client: redis.Redis) -> None:
+    assert running.write(NOON_MS + DAY_MS) == WRITTEN
+    assert redis_client.hget("segments:profile:alice", "measures") == '{"count":3}'
+
+
+def test_a_new_job_after_the_running_one_stays_the_writer(running: Writer, store: SegmentStore) -> None:
+    new = Writer(store, NOON_MS + HOUR_MS)
+    assert {new.write(NOON_MS + HOUR_MS + number) for number in range(5)} == {WRITTEN}
+
+
+def test_a_run_beside_the_running_job_takes_its_profiles_over_until_they_are_deleted(
+    running: Writer, store: SegmentStore, redis_client: redis.Redis
+) -> None:
+    run_ms = NOON_MS + HOUR_MS
+    assert Writer(store, run_ms).write(run_ms) == WRITTEN
+    assert [running.write(run_ms + after_ms) for after_ms in (1, DAY_MS)] == [TAKEN_OVER, TAKEN_OVER]
+    assert redis_client.hget("segments:profile:alice", "measures") == '{"count":1}'
+    (command,) = re.findall(r"^ +redis-cli -u URL (--scan --pattern '(.+?)') \| .* del$", TEXT, re.MULTILINE)
+    redis_client.delete(*redis_client.scan_iter(command[1]))
+    assert running.write(run_ms + DAY_MS + 1) == WRITTEN
+    assert redis_client.hget("segments:profile:alice", "measures") == '{"count":5}'
+
+
+def test_the_younger_of_two_writers_needs_nothing(running: Writer, store: SegmentStore) -> None:
+    new = Writer(store, NOON_MS + HOUR_MS)
+    for number in range(5):
+        assert new.write(NOON_MS + HOUR_MS + 10 * number) == WRITTEN
+        assert running.write(NOON_MS + HOUR_MS + 10 * number + 1) == TAKEN_OVER
 
 
 def test_the_memory_of_visitors_is_what_was_measured() -> None:

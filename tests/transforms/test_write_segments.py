@@ -14,7 +14,9 @@ from apache_beam.typehints.decorators import TypeCheckError
 from local.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Change, Snapshot
 from stores.redis.access import RedisTarget
+from transforms import write_segments as write_segments_module
 from transforms.coders import MsgspecCoder
+from transforms.rare_errors import RareError
 from transforms.shards import SHARDS, shard_of
 from transforms.write_changes import WriteChanges
 from transforms.write_segments import WriteSegments
@@ -131,6 +133,29 @@ class TestWriteSegments:
         assert metrics["redis_writes_accepted"] == 0
         assert metrics["redis_writes_repeated"] == 5
         assert metrics["redis_writes_stale"] == 5
+
+    def test_profiles_of_another_writer_are_counted_and_logged_once_without_their_ids(
+        self, runner, redis_url, redis_client, caplog, monkeypatch
+    ):
+        message = write_segments_module._TAKEN_OVER._message
+        monkeypatch.setattr(write_segments_module, "_TAKEN_OVER", RareError(message, lambda: 0.0))
+        run(runner, [snapshot("alice", 5), snapshot("bob", 5)], write_segments(redis_url))
+        later = [Snapshot(profile_id, 4, "rules", 0, 1) for profile_id in ("alice", "bob")]
+        metrics = metrics_of(run(runner, later, write_segments(redis_url, max_batch_size=1)))
+        assert metrics["redis_writes_stale"] == metrics["redis_writes_taken_over"] == 2
+        (logged,) = [record for record in caplog.records if record.name == "transforms.rare_errors"]
+        assert logged.levelname == "ERROR"
+        assert logged.getMessage().startswith(
+            "1 snapshots were refused, because another writer has taken over"
+        )
+        assert not any(profile_id in logged.getMessage() for profile_id in ("alice", "bob"))
+
+    def test_the_last_version_of_all_is_logged(self, runner, redis_url, redis_client, caplog, monkeypatch):
+        message = write_segments_module._LAST_VERSIONS._message
+        monkeypatch.setattr(write_segments_module, "_LAST_VERSIONS", RareError(message, lambda: 0.0))
+        run(runner, [snapshot("alice", 2**53 - 1), snapshot("bob", 1)], write_segments(redis_url))
+        (logged,) = [record for record in caplog.records if record.name == "transforms.rare_errors"]
+        assert logged.getMessage().startswith("1 snapshots have the last version, 2^53 - 1")
 
     def test_a_small_batch_size_leaves_nothing_behind(self, runner, redis_url, redis_client):
         elements = [snapshot(str(number), 1) for number in range(100)]

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import redis
 
 from pipeline.config import Files, Log, SegmentationConfig, Table
 from pipeline.local_run import bounded
@@ -220,6 +221,20 @@ def test_several_files_of_an_output_are_named_by_their_pattern(runs: Runs) -> No
     assert len(files) > 1
     run = files[0].name.split("-")[1]
     assert f"  history           {runs.folder}/out/history-{run}-*.jsonl ({len(files)} files)" in summary
+
+
+def test_writes_that_redis_refused_are_in_the_summary(runs: Runs, redis_client: redis.Redis) -> None:
+    log = runs.keep("log.jsonl", LINES)
+    assert "stale writes" not in numbers(runs.run(log)[1])
+    for user, processed_at in (("u0", "2026-03-01T00:00:00.000Z"), ("u1", "2999-01-01T00:00:00.000Z")):
+        redis_client.hset(
+            f"segments:profile:{user}", mapping={"version": 2**53 - 1, "processed_at": processed_at}
+        )
+    _, summary, _ = runs.run(log)
+    assert {name: numbers(summary)[name] for name in ("stale writes", "taken over")} == {
+        "stale writes": 2,
+        "taken over": 1,
+    }
 
 
 def test_outputs_elsewhere_are_named() -> None:

@@ -9,6 +9,7 @@ from apache_beam.io.gcp.pubsub import PubsubMessage
 from pipeline.local_run.job_status import note_decided, reset_status, to_counted_message, write_status
 from segmentation.control import CONTROL_ATTRIBUTE, HEARTBEAT
 from transforms.read_events import to_message
+from transforms.step_metrics import StepMetrics, reset_totals
 
 
 def pulled(at_ms: int, **attributes: str) -> PubsubMessage:
@@ -23,17 +24,32 @@ def status(tmp_path, monkeypatch):
     reset_status()
 
 
+def decided(status: dict[str, int | None]) -> tuple[int | None, int | None]:
+    return status["events_decided"], status["newest_publish_time_ms"]
+
+
 def test_messages_are_decided_when_all_that_were_pulled_have_passed(status):
-    assert status() == {"events_decided": 0, "newest_publish_time_ms": None}
+    assert decided(status()) == (0, None)
     assert to_counted_message(pulled(2000)) == to_message(pulled(2000))
     to_counted_message(pulled(1000))
     to_counted_message(pulled(1500, **{CONTROL_ATTRIBUTE: HEARTBEAT}))
-    assert status() == {"events_decided": 0, "newest_publish_time_ms": None}
+    assert decided(status()) == (0, None)
     note_decided()
-    assert status() == {"events_decided": 2, "newest_publish_time_ms": 2000}
+    assert decided(status()) == (2, 2000)
     to_counted_message(pulled(3000, **{CONTROL_ATTRIBUTE: HEARTBEAT}))
     note_decided()
-    assert status() == {"events_decided": 2, "newest_publish_time_ms": 3000}
+    assert decided(status()) == (2, 3000)
+
+
+def test_writes_that_redis_refused_are_in_the_status(status):
+    reset_totals()
+    assert (status()["stale_writes"], status()["taken_over_writes"]) == (0, 0)
+    metrics = StepMetrics("WriteSegments")
+    metrics.count("redis_writes_stale", 3)
+    metrics.count("redis_writes_taken_over", 2)
+    metrics.flush()
+    assert (status()["stale_writes"], status()["taken_over_writes"]) == (3, 2)
+    reset_totals()
 
 
 def test_a_status_file_that_cannot_be_written_is_one_warning(status, monkeypatch, tmp_path, caplog):

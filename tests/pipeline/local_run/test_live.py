@@ -32,6 +32,13 @@ def test_a_summary_holds_what_was_counted_and_nobody():
     )
 
 
+def test_a_summary_holds_the_writes_that_redis_refused():
+    assert "stale" not in summary({"redis_writes_stale": 0, "redis_writes_taken_over": 0}, {})
+    assert summary({"redis_writes_stale": 1}, {}).endswith("0 corrections, 1 stale writes")
+    both = {"redis_writes_stale": 12, "redis_writes_taken_over": 11}
+    assert summary(both, {}).endswith("0 corrections, 12 stale writes, 11 taken over")
+
+
 def test_the_gate_stops_nobody_until_it_is_closed():
     gate = Gate()
     gate.check()

@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -101,6 +102,26 @@ class TestSnapshot:
             assert store.write_snapshots([snapshot(LAST_VERSION), written]).accepted == 1
             assert json.loads(redis_client.hget(KEY, "traits")) == {"plan": plan}
         assert store.write_snapshots([snapshot(LAST_VERSION - 1)]).stale == 1
+
+    def test_a_stale_one_that_was_processed_later_shows_another_writer(self, store, redis_client):
+        store.write_snapshots([snapshot(5)])
+        before = redis_client.hgetall(KEY)
+        for later_ms, result in (
+            (-1, WriteResult(0, stale=1)),
+            (0, WriteResult(0, stale=1)),
+            (1, WriteResult(0, stale=0, taken_over=1)),
+            (HOUR_MS, WriteResult(0, stale=0, taken_over=1)),
+        ):
+            one = msgspec.structs.replace(snapshot(4), processed_at_ms=snapshot(5).processed_at_ms + later_ms)
+            assert store.write_snapshots([one]) == result
+        assert redis_client.hgetall(KEY) == before
+
+    def test_without_the_time_of_either_a_stale_one_is_only_stale(self, store):
+        store.write_snapshots([snapshot(5), deleted(5, "bob")])
+        later_ms = NOON_MS + HOUR_MS
+        for one in (deleted(4), snapshot(4, "bob")):
+            result = store.write_snapshots([msgspec.structs.replace(one, processed_at_ms=later_ms)])
+            assert result == WriteResult(0, stale=1)
 
     def test_one_profile_does_not_hide_another(self, store, redis_client):
         ids = ["a", "A", "a b", "a:b", "a\n", "ä", "{a}", "\ud800", "?", "\ufffd", ""]
