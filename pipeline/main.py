@@ -25,8 +25,9 @@ from pipeline.local_run.live import run_live
 from pipeline.local_run.progress import progress
 from pipeline.local_run.timer_holds import timers_hold_watermarks
 from pipeline.options import LocalRunOptions, SegmentationOptions
-from stores.clock import system_clock_ms
+from stores.clock import ClockError, system_clock_ms
 from stores.terminal import log_to_stderr, printable_output
+from transforms.clock_checks import redis_clock_check
 from transforms.coders import PLUGIN
 from transforms.step_metrics import total_counts
 
@@ -176,7 +177,8 @@ def _parser(options_classes: Sequence[Any]) -> "_Parser":
 def _check_redis(config: SegmentationConfig) -> None:
     try:
         check_answer(config.redis)
-    except RedisFlagsError as error:
+        redis_clock_check(config.redis).check()
+    except (RedisFlagsError, ClockError) as error:
         raise ConfigError(str(error)) from None
 
 

@@ -15,6 +15,7 @@ from segmentation.messages import Message
 from segmentation.tracking_plan.load import load_tracking_plan
 from segmentation.tracking_plan.plan import TrackingPlan, format_violations
 from stores.clock import Clock, system_clock_ms
+from transforms.clock_checks import check_publish_time
 from transforms.step_metrics import StepMetrics
 
 _LOGGER = logging.getLogger(__name__)
@@ -39,6 +40,8 @@ class ParseEvents(beam.PTransform):
     is counted and emitted, as its `on_violation` requires. Counts `events_read`, `events_parsed`, `events_flagged`,
     `events_after_as_of`, `events_far_before_as_of`, `ids_ignored`, `heartbeats` and, by reason,
     `events_dead_lettered_REASON`.
+
+    A bundle fails, and the runner retries it, if a message was published more than five minutes after `clock`'s time.
 
     Args:
       as_of_ms: the as-of instant of a bounded run; None in a live run.
@@ -83,6 +86,8 @@ class _ParseEventsFn(beam.DoFn):
     ) -> Iterator[Event | beam.pvalue.TaggedOutput[Literal["dead_letters"], DeadLetter]]:
         metrics = self._metrics
         metrics.count("events_read")
+        if message.publish_time_ms is not None:
+            check_publish_time(self._clock(), message.publish_time_ms)
         self._lines += 1
         if self._as_of_ms is not None and self._lines % PROGRESS_LINES == 0:
             _LOGGER.info("%s lines read", f"{self._lines:,}")

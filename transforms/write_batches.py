@@ -25,7 +25,7 @@ class WriteBatchesFn(beam.DoFn):
     """
 
     def __init__(self, name: str, target: RedisTarget, max_batch_size: int, **store_options: Any) -> None:
-        self._target = target
+        self.target = target
         self._max_batch_size = max_batch_size
         self._store_options = store_options
         self._name = name
@@ -36,7 +36,7 @@ class WriteBatchesFn(beam.DoFn):
         raise NotImplementedError
 
     def setup(self) -> None:
-        self._store = SegmentStore(self._target, on_throttled=self._throttling.count, **self._store_options)
+        self._store = SegmentStore(self.target, on_throttled=self._throttling.count, **self._store_options)
 
     def start_bundle(self) -> None:
         self._batch: list[Any] = []

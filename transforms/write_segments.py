@@ -13,6 +13,7 @@ from segmentation.memberships import Snapshot
 from segmentation.profile.versions import LAST_VERSION, replaces
 from stores.redis.access import RedisTarget
 from stores.segments.writer import DEFAULT_IDLE_TTL_MS, SegmentStore
+from transforms.clock_checks import redis_clock_check
 from transforms.rare_errors import RareError
 from transforms.shards import shard_of
 from transforms.write_batches import WriteBatchesFn
@@ -38,7 +39,8 @@ class WriteSegments(beam.PTransform):
     Time and watermarks have no effect. A stale snapshot of a profile that another writer has taken over is also counted
     as `redis_writes_taken_over`, and logged as an error once a minute.
 
-    A bundle fails, and the runner retries it, if Redis stays full or unreachable.
+    A bundle fails, and the runner retries it, if Redis stays full or unreachable, or if this machine's clock is more
+    than five minutes ahead of Redis's.
 
     Args:
       target: the address of Redis and the names of its secrets.
@@ -100,6 +102,7 @@ class _KeepNewestFn(beam.DoFn):
 
 class _WriteSnapshotsFn(WriteBatchesFn):
     def write(self, store: SegmentStore, batch: list[Snapshot]) -> None:
+        redis_clock_check(self.target).check()
         result = store.write_snapshots(batch)
         self.metrics.count("redis_writes_accepted", result.accepted)
         self.metrics.count("redis_writes_stale", result.stale + result.taken_over)

@@ -14,6 +14,7 @@ from segmentation.durations import parse_duration
 from segmentation.memberships import Membership
 from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, Profile, open_profile
 from segmentation.timestamps import format_timestamp
+from stores.clock import MAX_CLOCK_ERROR_MS, ClockError, require_not_ahead, require_not_behind
 from stores.redis.access import RedisAccess, RedisTarget
 from stores.redis.client import FAULTS
 from stores.redis.scripts import ScriptRunner
@@ -27,6 +28,7 @@ from stores.segments.writer import (
 from tests.segmentation.folding import event_of, rules_of
 from tests.stores.redis.test_auth import LEAST
 from tests.stores.samples import DAY_MS, HOUR_MS, NOON_MS, change, empty, snapshot
+from transforms.clock_checks import PAUSE_SECONDS
 
 TEXT = Path("docs/redis.md").read_text()
 ERRORS = re.findall(
@@ -160,6 +162,20 @@ def test_the_younger_of_two_writers_needs_nothing(running: Writer, store: Segmen
     for number in range(5):
         assert new.write(NOON_MS + HOUR_MS + 10 * number) == WRITTEN
         assert running.write(NOON_MS + HOUR_MS + 10 * number + 1) == TAKEN_OVER
+
+
+def test_the_messages_about_clocks() -> None:
+    hour_ms = 61 * 60_000
+    with pytest.raises(ClockError) as behind:
+        require_not_behind(NOON_MS, NOON_MS + hour_ms)
+    with pytest.raises(ClockError) as ahead:
+        require_not_ahead(hour_ms, None, NOON_MS)
+    documented = re.findall(r"^\| (this machine's clock .+?) \|", TEXT, re.MULTILINE)
+    assert len(documented) == 2
+    for text, error in zip(documented, (behind, ahead), strict=True):
+        assert str(error.value).startswith(text)
+    assert MAX_CLOCK_ERROR_MS == 5 * 60_000
+    assert PAUSE_SECONDS == 600
 
 
 def test_the_memory_of_visitors_is_what_was_measured() -> None:

@@ -75,6 +75,15 @@ def published(seconds: float, at_seconds: float, **attributes: str) -> Message:
     return Message(payload(seconds, "Product Viewed"), START_MS + round(1000 * at_seconds), attributes)
 
 
+@pytest.mark.parametrize("attributes", [{}, {"control": "heartbeat"}], ids=["event", "heartbeat"])
+def test_on_a_machine_whose_clock_is_behind_no_message_is_taken(attributes: dict[str, str]) -> None:
+    message = Message(payload(0, "Product Viewed"), NOW_MS + 3_660_000, attributes)
+    with pytest.raises(Exception, match="this machine's clock is at least 61 minutes behind Pub/Sub's"):
+        parsed(message)
+    taken = parsed(message, clock=lambda: NOW_MS + 3_600_000)
+    assert len(taken.events) == (0 if attributes else 1)
+
+
 # Events and dead letters
 
 

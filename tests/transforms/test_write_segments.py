@@ -13,8 +13,10 @@ from apache_beam.typehints.decorators import TypeCheckError
 
 from local.embedded_redis import EmbeddedRedis
 from segmentation.memberships import Change, Snapshot
+from stores.clock import system_clock_ms
 from stores.redis.access import RedisTarget
 from transforms import write_segments as write_segments_module
+from transforms.clock_checks import RedisClockCheck
 from transforms.coders import MsgspecCoder
 from transforms.rare_errors import RareError
 from transforms.shards import SHARDS, shard_of
@@ -186,6 +188,15 @@ class TestWriteSegments:
         step = write_segments(stopped_server.url, sleep=give_up_waiting)
         with pytest.raises(Exception, match="check that the Redis URL leads to a running Redis"):
             run(runner, [snapshot("alice", 1)], step)
+
+    def test_on_a_machine_whose_clock_is_ahead_nothing_is_written(
+        self, runner, redis_url, redis_client, monkeypatch
+    ):
+        ahead = RedisClockCheck(RedisTarget(redis_url), lambda: system_clock_ms() + HOUR_MS, lambda: None)
+        monkeypatch.setattr(write_segments_module, "redis_clock_check", lambda target: ahead)
+        with pytest.raises(Exception, match="clock is at least (59|60) minutes ahead of Redis's"):
+            run(runner, [snapshot("alice", 1)], write_segments(redis_url))
+        assert redis_client.dbsize() == 0
 
     def test_no_elements_need_no_server(self, runner, stopped_server):
         run(runner, [], beam.Filter(bool).with_output_types(Snapshot) | write_segments(stopped_server.url))

@@ -14,11 +14,13 @@ from pipeline.flags.forms import ConfigError
 from pipeline.flags.redis import RedisFlagsError, check_answer, redis_target, with_flag
 from pipeline.main import main, parse_options
 from pipeline.options import SegmentationOptions
+from stores.clock import system_clock_ms
 from stores.redis.access import RedisTarget
 from stores.redis.client import FAULTS
 from tests.events import START_MS, payload
 from tests.stores.redis.cluster import running_cluster
 from tests.stores.secret_manager import PASSWORD_SECRET, FakeSecretManager
+from transforms.clock_checks import RedisClockCheck
 
 AUTH, CA = "projects/shop/secrets/redis/versions/latest", "projects/shop/secrets/redis-ca/versions/2"
 RULES = (
@@ -204,6 +206,18 @@ def test_a_secret_opens_redis(tmp_path: Path) -> None:
 def test_a_cluster_answers(tmp_path: Path) -> None:
     with running_cluster(tmp_path, 1) as nodes:
         check_answer(RedisTarget(nodes[0].url))
+
+
+def test_a_clock_far_ahead_of_redis_is_refused(
+    flags: list[str], redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    ahead = RedisClockCheck(RedisTarget(redis_url), lambda: system_clock_ms() + 3_660_000, lambda: None)
+    monkeypatch.setattr("pipeline.main.redis_clock_check", lambda target: ahead)
+    assert main([*flags, f"--redis_url={redis_url}"]) == 2
+    assert (
+        "segments run: this machine's clock is at least 61 minutes ahead of Redis's"
+        in capsys.readouterr().err
+    )
 
 
 def test_other_runners_are_not_asked(

@@ -8,11 +8,14 @@ import redis
 from google.api_core import exceptions
 
 from local.embedded_redis import EmbeddedRedis
+from stores.clock import MAX_CLOCK_ERROR_MS, system_clock_ms
 from stores.redis.access import RedisTarget, access_to
+from stores.redis.server_clock import clock_ahead_ms
 from stores.segments.writer import SegmentStore, SegmentStoreError
 from tests.stores.redis.relay import Relay
 from tests.stores.samples import DAY_MS, KEY, change, no_sleep, snapshot
 from tests.stores.secret_manager import PASSWORD_SECRET, FakeSecretManager
+from transforms.clock_checks import RedisClockCheck
 
 LEAST = [
     "+eval",
@@ -26,6 +29,7 @@ LEAST = [
     "+xadd",
     "+pexpire",
     "+ping",
+    "+time",
     "+client|setname",
     "+select",
     "+cluster",
@@ -158,6 +162,16 @@ class TestUser:
         assert len(admin.hgetall(KEY)) == 9
         assert store_of(url).write_snapshots([snapshot(2, deleted=True)]).accepted == 1
         assert admin.hgetall(KEY) == {"version": "2"}
+
+    def test_without_the_right_to_the_time_writes_go_on(self, url, admin, caplog):
+        admin.execute_command("ACL", "SETUSER", "writer", "-time")
+        RedisClockCheck(RedisTarget(url)).check()
+        (warning,) = caplog.messages
+        assert warning.startswith("this machine's clock is not compared with Redis's: NOPERM")
+        write_both(store_of(url), 1)
+
+    def test_the_time_can_be_asked(self, url):
+        assert abs(clock_ahead_ms(access_to(RedisTarget(url)), system_clock_ms)) < MAX_CLOCK_ERROR_MS
 
     def test_of_the_url_with_the_password_of_a_secret(self, url, admin, manager):
         manager.held[PASSWORD_SECRET] = b"simsim"

@@ -7,7 +7,9 @@ from urllib.parse import urlsplit
 import pytest
 from redis.cluster import RedisCluster
 
+from stores.clock import MAX_CLOCK_ERROR_MS, system_clock_ms
 from stores.redis.access import RedisTarget, access_to
+from stores.redis.server_clock import clock_ahead_ms
 from stores.segments.writer import SegmentStore, SegmentStoreError, WriteResult
 from tests.stores.redis.certificates import Authority
 from tests.stores.redis.cluster import await_whole, join, running_cluster, running_node
@@ -73,6 +75,7 @@ class TestTwoNodes:
         store = store_of(target, sleep=pauses.append)
         assert not isinstance(access_to(target).client(), RedisCluster)
         assert store.write_snapshots(batch_of(1)) == WriteResult(accepted=PROFILES, stale=0)
+        assert abs(clock_ahead_ms(access_to(target), system_clock_ms)) < MAX_CLOCK_ERROR_MS
         assert isinstance(access_to(target).client(), RedisCluster)
         assert len(pauses) == 1, "only to find out that it is a cluster"
         assert versions_in(nodes) == all_at(1)
