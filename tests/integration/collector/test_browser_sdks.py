@@ -2,13 +2,14 @@
 
 import json
 import re
+import signal
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Request
 
 from segmentation.events import parse_event
 from stores.tracking_plan import read_tracking_plan
@@ -143,13 +144,25 @@ def leave(opened: Visit, sdk: str) -> None:
     opened.page.wait_for_url("about:blank")
 
 
-def test_what_analytics_js_is_told_when_the_page_is_left_arrives(
+def is_track(request: Request) -> bool:
+    return request.method == "POST" and request.post_data_json["type"] == "track"
+
+
+def test_a_request_of_analytics_js_ends_although_the_page_is_left(
     visit: Callable[..., Visit], page_collector: CollectorProcess
 ) -> None:
+    """The collector stands still until the page is gone, so no answer can come before."""
     user = new_user()
     opened = visit("analytics.js", page_collector.url)
     opened.call("identify", user)
-    leave(opened, "analytics.js")
+    events_of(page_collector, user, {"identify"})
+    page_collector.signal(signal.SIGSTOP)
+    try:
+        with opened.page.expect_request(is_track):
+            opened.call("track", "Product Clicked", PRODUCT)
+        opened.page.goto("about:blank")
+    finally:
+        page_collector.signal(signal.SIGCONT)
     assert events_of(page_collector, user, {"track"})["track"]["event"] == "Product Clicked"
 
 
