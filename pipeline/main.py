@@ -35,6 +35,8 @@ LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner
 """The full name is needed: plain DirectRunner downloads another runner if it has a network."""
 _LOCAL_NAMES = ("directrunner", "direct", "bundlebaseddirectrunner", LOCAL_RUNNER.lower())
 _HELP_BEAM = "--help_beam"
+_IN_A_STEP = " [while running '"
+"""Beam writes it, and the step's label, behind the message of what a step raised."""
 _USAGE = (
     "segments run --events=FILE_OR_GLOB --segments=FILE --redis_url=URL\n"
     "                    --history_path=PREFIX --dead_letter_path=PREFIX [more flags]"
@@ -45,7 +47,8 @@ _USAGE = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job and returns the exit status: 2 if a flag, a file or a definition is wrong, otherwise 0.
 
-    A bounded run on the local runner prints a summary, and returns 1 if most lines became dead letters.
+    On the local runner the status is 1 if a step failed four times, as on a full disk. A bounded run there prints a
+    summary, and returns 1 if most lines became dead letters.
     """
     log_to_stderr("%(levelname)s %(message)s")
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
@@ -59,6 +62,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     except ConfigError as error:
         print(f"segments run: {error}", file=sys.stderr)
         return 2
+    except Exception as error:
+        if _IN_A_STEP not in str(error):
+            raise
+        print(f"segments run: the run failed: {error}", file=sys.stderr)  # Beam has logged the traceback
+        return 1
     if job.is_local and job.reports_skipped:
         print("\n".join(skipped_report(total_counts())))
     return status

@@ -268,6 +268,20 @@ def test_a_damaged_gz_is_one_message_and_status_2(flags: list[str], tmp_path: Pa
     assert list(tmp_path.glob("history*")) == []
 
 
+def test_a_full_disk_ends_the_run_with_status_1_and_names_the_step(flags: list[str], tmp_path: Path) -> None:
+    """A file that may have no more than 1 KiB fails as one on a full disk does."""
+    users = [payload(second, "Order Completed", user=f"u{second}") for second in range(60)]
+    (tmp_path / "log.jsonl").write_bytes(b"\n".join(users))
+    run = ["bash", "-c", 'ulimit -f 1 && exec "$@"', "bash", sys.executable, "-m", "pipeline.main", *flags]
+    done = subprocess.run(run, cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+    last = done.stderr.splitlines()[-1]
+    assert last.startswith(
+        "segments run: the run failed: OSError: [Errno 27] File too large [while running 'Write"
+    )
+    assert list(tmp_path.glob("history*")) == []
+
+
 def test_a_run_prints_no_password(flags: list[str], tmp_path: Path) -> None:
     with EmbeddedRedis(tmp_path / "redis", password="sesame") as server:
         right = program(*flags, f"--redis_url={server.url}")
