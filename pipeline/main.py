@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions, SetupOptions, StandardOptions
 from apache_beam.runners.runner import PipelineResult
+from google.api_core.exceptions import GoogleAPICallError
 
 from pipeline.config import Log, SegmentationConfig, Subscription, Table, Topic
 from pipeline.flags.cloud import CloudFlagsError, check_credentials, check_locations
@@ -47,8 +48,8 @@ _USAGE = (
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the job and returns the exit status: 2 if a flag, a file or a definition is wrong, otherwise 0.
 
-    On the local runner the status is 1 if a step failed four times, as on a full disk. A bounded run there prints a
-    summary, and returns 1 if most lines became dead letters.
+    On the local runner the status is 1 if a step or a pull failed four times, as on a full disk. A bounded run there
+    prints a summary, and returns 1 if most lines became dead letters.
     """
     log_to_stderr("%(levelname)s %(message)s")
     logging.getLogger("apache_beam").setLevel(logging.WARNING)
@@ -63,7 +64,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"segments run: {error}", file=sys.stderr)
         return 2
     except Exception as error:
-        if _IN_A_STEP not in str(error):
+        if _IN_A_STEP not in str(error) and not isinstance(error, GoogleAPICallError):
             raise
         print(f"segments run: the run failed: {error}", file=sys.stderr)  # Beam has logged the traceback
         return 1

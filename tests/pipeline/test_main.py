@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
     WorkerOptions,
 )
+from google.api_core.exceptions import NotFound
 
 from local.embedded_redis import EmbeddedRedis
 from pipeline.flags.forms import ConfigError
@@ -280,6 +282,28 @@ def test_a_full_disk_ends_the_run_with_status_1_and_names_the_step(flags: list[s
         "segments run: the run failed: OSError: [Errno 27] File too large [while running 'Write"
     )
     assert list(tmp_path.glob("history*")) == []
+
+
+def test_what_pubsub_refuses_amid_a_run_ends_it_with_status_1(
+    flags: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such as a pull from a subscription that was deleted; any other error keeps its traceback."""
+
+    def run_that_raises(error: Exception) -> Callable[..., Any]:
+        def run(*arguments: Any) -> Any:
+            raise error
+
+        return run
+
+    monkeypatch.setattr(beam.Pipeline, "run", run_that_raises(NotFound("Subscription does not exist")))
+    assert main(flags) == 1
+    assert (
+        capsys.readouterr().err.splitlines()[-1]
+        == "segments run: the run failed: 404 Subscription does not exist"
+    )
+    monkeypatch.setattr(beam.Pipeline, "run", run_that_raises(ValueError("a fault of ours")))
+    with pytest.raises(ValueError, match="a fault of ours"):
+        main(flags)
 
 
 def test_a_run_prints_no_password(flags: list[str], tmp_path: Path) -> None:
