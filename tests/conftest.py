@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 import redis
+from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
 from local.embedded_redis import EmbeddedRedis
@@ -57,6 +58,9 @@ def pytest_xdist_auto_num_workers() -> int:
 
 def pytest_configure(config: pytest.Config) -> None:
     config.stash[MEASURED] = {}
+    # `make test` depends on the code alone; only `make test-long` looks at other examples in each run
+    settings.register_profile("live-segments", derandomize=config.option.markexpr != "long", deadline=None)
+    settings.load_profile("live-segments")
     if not hasattr(config, "workerinput"):
         _give_temporary_folder()
     # As in pyproject.toml, for the programs that tests start: some of them must write nothing else to stderr.

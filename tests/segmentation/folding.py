@@ -21,10 +21,9 @@ NOW_MS = 1_800_000_000_000
 
 
 def examples(count: int) -> settings:
-    """Returns settings for random examples, which differ in each run; a failure prints how to reproduce it."""
+    """Returns settings for random examples; a failure prints how to reproduce it."""
     return settings(
         max_examples=count,
-        derandomize=False,
         print_blob=True,
         deadline=None,
         suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.filter_too_much],
