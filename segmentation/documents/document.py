@@ -34,6 +34,10 @@ _WORDS: dict[str, Any] = {
 }
 
 
+class TooManyValues(Problems):
+    """A document has more than `MAX_VALUES` values, with those that aliases repeat."""
+
+
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
     """Leaves plain scalars unresolved, because PyYAML would resolve them by YAML 1.1, where `on` is true."""
 
@@ -52,6 +56,8 @@ class Document:
         reader = _Reader()
         self.value = None if root is None else reader.read(root, ())
         self.problems = reader.problems
+        self.values = reader.values
+        """The number of values, with those that aliases repeat."""
 
     def line(self, path: Path) -> int:
         """Returns the line of the value at a path, or of its nearest parent if there is no such value."""
@@ -151,13 +157,13 @@ def _not_yaml(error: yaml.YAMLError) -> Problem:
 class _Reader:
     def __init__(self) -> None:
         self.problems: list[Problem] = []
-        self._values = 0
+        self.values = 0
 
     def read(self, node: yaml.Node, path: Path) -> Any:
-        self._values += 1
-        if self._values > MAX_VALUES:
+        self.values += 1
+        if self.values > MAX_VALUES:
             found = f"more than {MAX_VALUES} values, with those that aliases repeat"
-            raise Problems([*self.problems, Problem(_line(node), (), found, "use fewer aliases")])
+            raise TooManyValues([*self.problems, Problem(_line(node), (), found, "use fewer aliases")])
         if len(path) > MAX_DEPTH:  # an alias can refer to a value that contains it
             raise Problems([*self.problems, _too_deep(node)])
         if node.tag != _PLAIN and node.tag not in _HARMLESS_TAGS:

@@ -2,27 +2,38 @@
 
 import difflib
 from collections.abc import Iterator, Mapping
-from typing import Any, NamedTuple, get_args
+from functools import lru_cache
+from typing import Any, get_args
 
 import jsonschema_rs
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
-from segmentation.documents.document import Document, Path, read_document
+from segmentation.documents.document import MAX_VALUES, Document, Path, TooManyValues, read_document
 from segmentation.documents.problems import Problem, Problems, format_list, format_value, nearest
 from segmentation.printable import printable
 from segmentation.tracking_plan.plan import MASK, OnViolation, PlannedEvent, TrackingPlan
+from segmentation.tracking_plan.schemas import (
+    DIALECT,
+    PlanFile,
+    Schemas,
+    numbers_out_of_json,
+    refused_keywords,
+)
+from segmentation.tracking_plan.unique_items import UniqueItems
+from segmentation.tracking_plan.work import PATTERN_BYTES_PER_CHECK, WorkBound, WorkError
 
 SHARED_PREFIX = "_"
 """Prefix of the names of files that have no event, only definitions that several events use."""
 _BASE = "plan:/"
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
-_PATTERNS = jsonschema_rs.RegexOptions(size_limit=1024 * 1024, dfa_size_limit=1024 * 1024)
+_MAX_MESSAGE_CHARACTERS = 200
+_MAX_PATTERN_BYTES = 1024 * 1024
+_PATTERNS = jsonschema_rs.RegexOptions(size_limit=_MAX_PATTERN_BYTES, dfa_size_limit=_MAX_PATTERN_BYTES)
 """Patterns match in linear time and have a bounded size, so no message can make one run for long."""
 _STRICT_DIALECT = {
-    "$schema": _DIALECT,
+    "$schema": DIALECT,
     "$id": "urn:live-segments:strict-json-schema",
     "$dynamicAnchor": "meta",
-    "$ref": _DIALECT,
+    "$ref": DIALECT,
     "unevaluatedProperties": False,
 }
 """JSON Schema that rejects unknown keywords, because a misspelt keyword would otherwise be ignored."""
@@ -92,24 +103,11 @@ _KEYWORDS = frozenset(
     ]
 )
 _KEYS = ("event", "description", "on_violation", "schema")
-_VALUES = ("const", "default", "enum", "examples")
-"""Keywords with a plain value, in which `$ref` is an ordinary key."""
-_NO_TARGET = ("its target is not in this plan", "expected #/$defs/NAME, or _shared.yaml#/$defs/NAME")
 _TYPES = ("array", "boolean", "integer", "null", "number", "object", "string")
 
 
 class TrackingPlanError(ValueError):
     """The plan has mistakes. Each line of the message names the file, the line, the mistake and the fix."""
-
-
-class _File(NamedTuple):
-    """One file of the plan, parsed."""
-
-    name: str
-    document: Document
-    schema: Any
-    schema_path: Path
-    """The path of the schema in the document."""
 
 
 def load_tracking_plan(texts: Mapping[str, str]) -> TrackingPlan:
@@ -122,7 +120,7 @@ def load_tracking_plan(texts: Mapping[str, str]) -> TrackingPlan:
       TrackingPlanError: with all mistakes in the files.
     """
     mistakes: list[str] = []
-    files = [file for name, text in sorted(texts.items()) if (file := _read(name, text, mistakes))]
+    files = _read_all(texts, mistakes)
     planned = {} if mistakes else _compile_all(files, mistakes)
     if not planned and not mistakes:
         mistakes.append("no file names an event: add one, with event:, on_violation: and schema:")
@@ -131,16 +129,48 @@ def load_tracking_plan(texts: Mapping[str, str]) -> TrackingPlan:
     return TrackingPlan(planned)
 
 
-def _compile_all(files: list[_File], mistakes: list[str]) -> dict[str, PlannedEvent]:
+def _read_all(texts: Mapping[str, str], mistakes: list[str]) -> list[PlanFile]:
+    """Returns the files without a mistake. Reads no further than `MAX_VALUES` values, which aliases can repeat."""
+    files: list[PlanFile] = []
+    values = 0
+    for name, text in sorted(texts.items()):
+        try:
+            document = read_document(text)
+            values += document.values
+            if values > MAX_VALUES:
+                found = (
+                    f"more than {MAX_VALUES} values in the plan up to here, with those that aliases repeat"
+                )
+                raise TooManyValues([Problem(1, (), found, "use fewer aliases")])
+            files.append(_file(name, document))
+        except Problems as problems:
+            mistakes += _format(name, problems)
+            if isinstance(problems, TooManyValues):
+                break
+    return files
+
+
+def _file(name: str, document: Document) -> PlanFile:
+    is_shared = name.startswith(SHARED_PREFIX)
+    problems = [*document.problems, *(() if is_shared else _mistakes_around(document))]
+    if not problems:
+        path: Path = () if is_shared else ("schema",)
+        file = PlanFile(name, document, document.value_at(path), path)
+        problems += _mistakes_in_schema(file)
+        if not problems:
+            return file
+    raise Problems(problems)
+
+
+def _compile_all(files: list[PlanFile], mistakes: list[str]) -> dict[str, PlannedEvent]:
     """Returns each event's part of the plan. Files can refer to each other."""
-    for file in files:
-        for path, reference in _references(file.schema, file.schema_path):
-            target = reference.partition("#")[0]
-            if target and target not in {other.name for other in files}:
-                mistakes += _format(file.name, Problems([_problem(file.document, path, *_NO_TARGET)]))
+    schemas = Schemas(files)
+    for name, problem in schemas.without_target():
+        mistakes += _format(name, Problems([problem]))
     if mistakes:
         return {}
     registry = jsonschema_rs.Registry([(_BASE + file.name, file.schema) for file in files])
+    work = WorkBound(schemas, _pattern_bytes)
     planned: dict[str, PlannedEvent] = {}
     owners: dict[str, str] = {}
     for file in files:
@@ -155,26 +185,16 @@ def _compile_all(files: list[_File], mistakes: list[str]) -> dict[str, PlannedEv
                 fix = "keep one file for each event"
                 raise Problems([_problem(file.document, ("event",), found, fix)])
             owners[event] = file.name
-            planned[event] = PlannedEvent(value["on_violation"], validator.is_valid, validator.iter_errors)
+            applied = work.applied(schemas.roots[file.name])
+            planned[event] = PlannedEvent(
+                value["on_violation"], validator.is_valid, validator.iter_errors, applied
+            )
         except Problems as problems:
             mistakes += _format(file.name, problems)
+        except WorkError as error:
+            mistakes += _format(error.file, Problems([error.problem]))
+    mistakes[:] = dict.fromkeys(mistakes)  # several events can need the same shared schema
     return planned
-
-
-def _read(name: str, text: str, mistakes: list[str]) -> _File | None:
-    try:
-        document = read_document(text)
-        is_shared = name.startswith(SHARED_PREFIX)
-        problems = [*document.problems, *(() if is_shared else _mistakes_around(document))]
-        if not problems:
-            path: Path = () if is_shared else ("schema",)
-            problems += _mistakes_in_schema(document, path)
-            if not problems:
-                return _File(name, document, document.value_at(path), path)
-        raise Problems(problems)
-    except Problems as found:
-        mistakes += _format(name, found)
-        return None
 
 
 def _format(name: str, problems: Problems) -> list[str]:
@@ -213,31 +233,37 @@ def _mistakes_around(document: Document) -> Iterator[Problem]:
         yield _problem(document, ("schema",), f"found {format_value(value.get('schema'))}", fix)
 
 
-def _mistakes_in_schema(document: Document, path: Path) -> list[Problem]:
-    """Returns the mistakes that JSON Schema reports; if there are none, the unknown keywords."""
-    schema = document.value_at(path)
-    if not isinstance(schema, dict):
-        return [_problem(document, path, "the file is not a mapping", "begin with $defs:")]
-    refused = list(_DIALECT_VALIDATOR.iter_errors(schema))
+def _mistakes_in_schema(file: PlanFile) -> list[Problem]:
+    """Returns the mistakes that JSON Schema reports; if there are none, what this plan does not take."""
+    if not isinstance(file.schema, dict):
+        return [file.problem((), "the file is not a mapping", "begin with $defs:")]
+    refused = list(numbers_out_of_json(file))
     if not refused:
-        return [
-            problem
-            for error in _STRICT_VALIDATOR.iter_errors(schema)
-            for problem in _unknown_keywords(document, path, error)
-        ]
-    return [_mistake(document, path, error) for error in refused]
+        refused = [_mistake(file, error) for error in _DIALECT_VALIDATOR.iter_errors(file.schema)]
+    if refused:
+        return refused
+    unknown = (
+        problem
+        for error in _STRICT_VALIDATOR.iter_errors(file.schema)
+        for problem in _unknown_keywords(file, error)
+    )
+    return [*unknown, *refused_keywords(file)]
 
 
-def _mistake(document: Document, path: Path, error: ValidationError) -> Problem:
-    place = (*path, *error.instance_path)
+def _mistake(file: PlanFile, error: ValidationError) -> Problem:
+    place = tuple(error.instance_path)
     if place and place[-1] == "type":
-        return _problem(
-            document, place, f"found {format_value(error.instance)}", f"expected {format_list(_TYPES)}"
-        )
-    return _problem(document, place, error.message)
+        return file.problem(place, f"found {format_value(error.instance)}", f"expected {format_list(_TYPES)}")
+    return file.problem(place, _shortened(error.message))
 
 
-def _unknown_keywords(document: Document, path: Path, error: ValidationError) -> Iterator[Problem]:
+def _shortened(message: str) -> str:
+    """Returns a message of the validator without the middle of a long value in it."""
+    half = _MAX_MESSAGE_CHARACTERS // 2
+    return message if len(message) <= 2 * half else f"{message[:half]}...{message[-half:]}"
+
+
+def _unknown_keywords(file: PlanFile, error: ValidationError) -> Iterator[Problem]:
     kind = error.kind
     # Every parent of an unknown keyword is also reported as unevaluated, but with known keywords only.
     if isinstance(kind, ValidationErrorKind.UnevaluatedProperties):
@@ -245,13 +271,13 @@ def _unknown_keywords(document: Document, path: Path, error: ValidationError) ->
             if keyword not in _KEYWORDS:
                 close = difflib.get_close_matches(keyword, _KEYWORDS, n=1)
                 fix = f"did you mean {close[0]!r}?" if close else "expected a keyword of JSON Schema 2020-12"
-                place = (*path, *error.instance_path, keyword)
-                yield _problem(document, place, f"unknown keyword {format_value(keyword)}", fix)
+                place = (*error.instance_path, keyword)
+                yield file.problem(place, f"unknown keyword {format_value(keyword)}", fix)
 
 
-def _compile(file: _File, registry: jsonschema_rs.Registry) -> Draft202012Validator:
+def _compile(file: PlanFile, registry: jsonschema_rs.Registry) -> Draft202012Validator:
     try:
-        validator = Draft202012Validator(
+        return Draft202012Validator(
             file.schema,
             base_uri=_BASE + file.name,
             registry=registry,
@@ -260,53 +286,42 @@ def _compile(file: _File, registry: jsonschema_rs.Registry) -> Draft202012Valida
             pattern_options=_PATTERNS,
             validate_formats=True,
             ignore_unknown_formats=False,
+            keywords={"uniqueItems": UniqueItems},
         )
     except ValidationError as error:
-        place = (*file.schema_path, *error.instance_path)
-        if isinstance(error.kind, ValidationErrorKind.Referencing):
-            place = (*file.schema_path, *_unresolved(file, registry))
-        raise Problems([_problem(file.document, place, *_uncompiled(error))]) from None
-    return validator
+        raise Problems([file.problem(tuple(error.instance_path), *_uncompiled(error))]) from None
 
 
 def _uncompiled(error: ValidationError) -> tuple[str, str]:
     """Returns the mistake and the fix for a schema that is valid but cannot be compiled."""
     kind: Any = error.kind
     match kind:
-        case ValidationErrorKind.Referencing():
-            return _NO_TARGET
         case ValidationErrorKind.Format(format="regex") | ValidationErrorKind.PropertyNames():
             return (
                 "an unsupported pattern",
                 "expected no look-around, no back-reference, few repetitions",
             )
         case _:
-            return error.message, "use one that JSON Schema 2020-12 names, or leave it out"
+            return _shortened(error.message), "use one that JSON Schema 2020-12 names, or leave it out"
 
 
-def _unresolved(file: _File, registry: jsonschema_rs.Registry) -> Path:
-    """Returns the path of the first `$ref` without a target."""
-    resolver = registry.resolver(_BASE + file.name)
-    for path, reference in _references(file.schema, ()):
+@lru_cache(maxsize=1024)
+def _pattern_bytes(pattern: str) -> int:
+    """Returns the size of a compiled pattern, rounded up to a power of two; 0 if it is too small to count."""
+    size = PATTERN_BYTES_PER_CHECK // 2
+    while size < _MAX_PATTERN_BYTES:
+        options = jsonschema_rs.RegexOptions(size_limit=size)
         try:
-            resolver.lookup(reference)
-        except jsonschema_rs.ReferencingError:
-            return path
-    return ()
-
-
-def _references(value: Any, path: Path) -> Iterator[tuple[Path, str]]:
-    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
-    for key, part in parts:
-        if key == "$ref" and isinstance(part, str):
-            yield (*path, key), part
-        if key not in _VALUES:
-            yield from _references(part, (*path, key))
+            Draft202012Validator({"pattern": pattern}, pattern_options=options)
+            break
+        except ValidationError:
+            size *= 2
+    return size
 
 
 def _validator(schema: dict[str, Any]) -> Draft202012Validator:
     return Draft202012Validator(schema, offline=True, validate_formats=True, pattern_options=_PATTERNS)
 
 
-_DIALECT_VALIDATOR = _validator({"$ref": _DIALECT})
+_DIALECT_VALIDATOR = _validator({"$ref": DIALECT})
 _STRICT_VALIDATOR = _validator(_STRICT_DIALECT)

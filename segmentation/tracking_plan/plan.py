@@ -7,10 +7,15 @@ from typing import Any, Literal, NamedTuple
 from jsonschema_rs import ValidationError, ValidationErrorKind
 
 from segmentation.documents.problems import format_list, format_path
+from segmentation.tracking_plan.work import AppliedSchemas
 
 OnViolation = Literal["reject", "flag"]
 MAX_VIOLATIONS = 20
 """The most violations that are reported of one message."""
+MAX_LIST_BYTES = 32 * 1024 * 1024
+"""The most memory for the violations of one message, before the first are taken; see `_is_listable`."""
+MAX_LISTED_DEPTH = 200
+"""The deepest that a message can nest for its violations to be listed; the validator copies no deeper values."""
 MASK = "the value"
 """Replaces the field's value in messages of the validator, because messages never contain user data."""
 
@@ -27,12 +32,17 @@ class Violation(NamedTuple):
         return f"{self.path}: {self.message}" if self.path else self.message
 
 
+_UNLISTED = Violation("", "violates the plan; it nests too deeply, or repeats too much, to list where")
+
+
 class PlannedEvent(NamedTuple):
     """The plan of one event."""
 
     on_violation: OnViolation
     is_valid: Callable[[dict[str, Any]], bool]
     iter_errors: Callable[[dict[str, Any]], Iterator[ValidationError]]
+    applied: AppliedSchemas
+    """The schemas that apply to the message and its parts."""
 
 
 class TrackingPlan:
@@ -65,6 +75,8 @@ class TrackingPlan:
     def violations(self, name: str, message: dict[str, Any]) -> tuple[Violation, ...]:
         """Returns the first `MAX_VIOLATIONS` violations of a message.
 
+        There is one that names no field if the message nests too deeply or is too large to list them.
+
         Args:
           name: the event's name.
           message: the whole message, parsed by `parse_event_and_message`, so without lone surrogates.
@@ -72,6 +84,8 @@ class TrackingPlan:
         planned = self._events.get(name)
         if planned is None or planned.is_valid(message):
             return ()
+        if not _is_listable(message, planned.applied):
+            return (_UNLISTED,)
         errors = itertools.islice(planned.iter_errors(message), MAX_VIOLATIONS)
         return tuple(_violation(error) for error in errors)
 
@@ -79,6 +93,42 @@ class TrackingPlan:
 def format_violations(violations: Sequence[Violation]) -> str:
     """Returns the violations on one line, for the message of a dead letter."""
     return "; ".join(map(str, violations))
+
+
+_BYTES_PER_VALUE = 64
+_BYTES_PER_SEGMENT = 160
+"""The memory of a value besides its text, and of each part of the three paths of a violation."""
+
+
+def _is_listable(message: dict[str, Any], applied: AppliedSchemas) -> bool:
+    """Returns whether the validator can list the violations of a message within its limits.
+
+    It finds all of them at once, each with a copy of the violating value. A list of 10,000 violations deep inside a
+    message, or of a hundred in each of many levels, would take gigabytes, and a copy of a very deep value fails.
+    This counts what they could take if each schema found all the violations that it can.
+    """
+    total = 0
+    # A value, what applies to it, its level, the segments of its path, and how many violations contain a copy of it
+    waiting: list[tuple[Any, AppliedSchemas | None, int, int, int]] = [(message, applied, 1, 0, 0)]
+    while waiting:
+        value, schemas, level, segments, copies = waiting.pop()
+        if schemas is not None:
+            segments += 1 + schemas.depth
+            copies += schemas.errors
+            total += schemas.errors * segments * _BYTES_PER_SEGMENT + schemas.value_bytes
+        total += copies * (_BYTES_PER_VALUE + (len(value) if isinstance(value, str) else 0))
+        if total > MAX_LIST_BYTES or level > MAX_LISTED_DEPTH:
+            return False
+        if isinstance(value, dict):
+            for key, part in value.items():
+                total += copies * (_BYTES_PER_VALUE + len(key))
+                below = None if schemas is None else schemas.named.get(key, schemas.other)
+                waiting.append((part, below, level + 1, segments, copies))
+        elif isinstance(value, list):
+            for index, part in enumerate(value):
+                below = None if schemas is None else schemas.item(index)
+                waiting.append((part, below, level + 1, segments, copies))
+    return True
 
 
 def _violation(error: ValidationError) -> Violation:

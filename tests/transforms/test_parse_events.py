@@ -257,6 +257,16 @@ def test_an_event_that_the_plan_rejects_is_a_dead_letter_that_says_where_and_not
     assert found.counts == {"events_read": 2, "events_dead_lettered_tracking_plan": 2}
 
 
+def test_a_value_that_nests_deeply_violates_the_plan_like_any_other() -> None:
+    """The validator fails on a copy of a value that nests more than 255 levels."""
+    deep = payload(1, "Order Completed", total="x").replace(b'"x"', b"[" * 400 + b"]" * 400)
+    found = parsed(deep, payload(2, "Order Completed", total=5), tracking_plan=PLAN)
+    assert [letter.payload for letter in found.dead_letters] == [deep]
+    assert found.counts == {
+        "events_read": 2, "events_parsed": 1, "events_dead_lettered_tracking_plan": 1,
+    }  # fmt: skip
+
+
 def test_an_event_that_the_plan_flags_passes_and_is_counted() -> None:
     flagged = payload(1, "Product Viewed", price="5")
     found = parsed(flagged, tracking_plan=PLAN)

@@ -9,7 +9,7 @@ import pytest
 
 from segmentation.events import MAX_DEPTH, parse_event
 from segmentation.tracking_plan.load import load_tracking_plan
-from segmentation.tracking_plan.plan import MAX_VIOLATIONS, TrackingPlan, format_violations
+from segmentation.tracking_plan.plan import MAX_LISTED_DEPTH, MAX_VIOLATIONS, TrackingPlan, format_violations
 from tests.events import message, payload
 
 SECRET = "ada@example.com"
@@ -162,6 +162,109 @@ def test_takes_the_deepest_event_and_a_schema_that_refers_to_itself():
     event = parse_event(json.dumps(body).encode())
     text = 'event: A\non_violation: flag\nschema: {properties: {properties: {$ref: "#"}, x: {$ref: "#"}}}\n'
     assert load_tracking_plan({"a.yaml": text}).violations("A", event.message) == ()
+
+
+UNLISTED = ["violates the plan; it nests too deeply, or repeats too much, to list where"]
+TREE = "{$anchor: x, required: [z], properties: {a: {$ref: '#x'}, products: {items: {type: string}}}}"
+
+
+@pytest.mark.parametrize(
+    "schema",
+    [
+        "{required: [order_id]}",
+        "{type: string}",
+        "{not: {}}",
+        "{additionalProperties: false}",
+        "{const: {a: 1}}",
+        TREE,
+    ],
+)
+def test_the_deepest_event_can_violate_the_plan(schema: str):
+    """The validator fails on a copy of a value that nests more than 255 levels."""
+    for levels in (MAX_DEPTH - 2, 255, MAX_LISTED_DEPTH):
+        deep: Any = 1
+        for level in range(levels):
+            deep = [deep] if level % 2 else {"a": deep}
+        event = parse_event(json.dumps({**message(0, "A"), "properties": {"a": deep}}).encode())
+        violations = plan_of(schema).violations("A", event.message)
+        assert [str(violation) for violation in violations] == UNLISTED
+    assert broken(schema, a={"a": [{"a": 1}]}) not in ([], UNLISTED)
+
+
+def test_violations_that_would_take_much_memory_are_not_listed():
+    many = f"{{required: {[f'k{number}' for number in range(5000)]}}}"
+    assert broken(many, x="x" * 40_000) == UNLISTED
+    assert len(broken(many, x="x")) == MAX_VIOLATIONS
+    options = f"{{properties: {{x: {{items: {{enum: {[f'k{number}' for number in range(900)]}}}}}}}}}"
+    assert broken(options, x=[1] * 10_000) == UNLISTED
+    assert len(broken(options, x=[1] * 50)) == MAX_VIOLATIONS
+    paths = "{$anchor: x, properties: {a: {$ref: '#x'}, x: {items: {type: string}}}}"
+    deep: dict[str, Any] = {"x": [1] * 10_000}
+    assert len(broken(paths, **deep)) == MAX_VIOLATIONS
+    for _ in range(MAX_LISTED_DEPTH - 5):
+        deep = {"a": deep}
+    assert broken(paths, **deep) == UNLISTED
+
+
+@pytest.mark.parametrize("on_violation", ["reject", "flag"])
+def test_a_large_event_has_its_violations_listed(on_violation: str):
+    product = (
+        "{properties: {sku: {type: string}, price: {type: number, minimum: 0}, currency: {enum: [EUR, USD]}}}"
+    )
+    plan = plan_of(f"{{properties: {{products: {{items: {product}}}}}}}", on_violation)
+    products = [{"sku": 1, "price": "x", "currency": "XXX"}] * 500
+    violations = plan.violations("A", message(0, "A", products=products))
+    assert len(violations) == MAX_VIOLATIONS
+    assert str(violations[0]).startswith("properties.products[0].")
+
+
+@pytest.mark.parametrize(
+    "items, unique",
+    [
+        ([], True),
+        ([1], True),
+        ([1, 1], False),
+        ([1, 1.0], False),
+        ([0, -0.0], False),
+        ([10**22, 1e22], False),
+        ([1, True, "1", None, [1], {"1": 1}], True),
+        ([0, False, ""], True),
+        ([["a", 1.0, "1.0"], ["a", 1, "1.0"]], False),
+        ([["a", 1.0, "1.0"], ["a", 1, "1"]], True),
+        ([{"a": 1, "b": 2.50}, {"b": 2.5, "a": 1}], False),
+        ([{"a": 1}, {"a": 2}], True),
+        ([float("inf"), float("inf")], False),
+        ([float("inf"), float("-inf")], True),
+        (["ä", "\u00e4"], False),
+    ],
+)
+def test_equal_items(items: list[Any], unique: bool):
+    expected = [] if unique else ["properties.x: has equal items"]
+    assert broken("{properties: {x: {uniqueItems: true}}}", x=items) == expected
+    assert broken("{properties: {x: {uniqueItems: false}}}", x=items) == []
+
+
+def test_equal_items_of_any_depth():
+    deep: Any = 1
+    for _ in range(MAX_DEPTH - 4):
+        deep = [deep]
+    schema = "{properties: {x: {uniqueItems: true}}}"
+    assert broken(schema, x=[deep, [deep]]) == []
+    assert broken(schema, x=[deep, deep]) == UNLISTED
+
+
+def test_long_integers_are_not_compared_in_pairs(monkeypatch: pytest.MonkeyPatch):
+    """They are one double, so that a hash of it would compare each with all others."""
+    identified = []
+
+    def identity(item: Any) -> str:
+        identified.append(item)
+        return str(item)
+
+    monkeypatch.setattr("segmentation.tracking_plan.unique_items._identity", identity)
+    items = [10**22 + number for number in range(2000)]
+    assert broken("{properties: {x: {uniqueItems: true}}}", x=items) == []
+    assert identified == items
 
 
 def test_a_pattern_cannot_run_on():
