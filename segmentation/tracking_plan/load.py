@@ -3,13 +3,15 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
+from itertools import chain, groupby
+from operator import itemgetter
 from typing import Any, get_args
 
 import jsonschema_rs
 from jsonschema_rs import Draft202012Validator, ValidationError, ValidationErrorKind
 
 from segmentation.documents.document import MAX_VALUES, Document, Path, TooManyValues, read_document
-from segmentation.documents.problems import Problem, Problems, format_list, format_value, nearest
+from segmentation.documents.problems import Problem, Problems, enough, format_list, format_value, nearest
 from segmentation.printable import printable
 from segmentation.tracking_plan.plan import MASK, OnViolation, PlannedEvent, TrackingPlan
 from segmentation.tracking_plan.schemas import (
@@ -165,8 +167,8 @@ def _file(name: str, document: Document) -> PlanFile:
 def _compile_all(files: list[PlanFile], mistakes: list[str]) -> dict[str, PlannedEvent]:
     """Returns each event's part of the plan. Files can refer to each other."""
     schemas = Schemas(files)
-    for name, problem in schemas.without_target():
-        mistakes += _format(name, Problems([problem]))
+    for name, dangling in groupby(schemas.without_target(), key=itemgetter(0)):
+        mistakes += _format(name, Problems(enough(problem for _, problem in dangling)))
     if mistakes:
         return {}
     registry = jsonschema_rs.Registry([(_BASE + file.name, file.schema) for file in files])
@@ -237,7 +239,7 @@ def _mistakes_in_schema(file: PlanFile) -> list[Problem]:
     """Returns the mistakes that JSON Schema reports; if there are none, what this plan does not take."""
     if not isinstance(file.schema, dict):
         return [file.problem((), "the file is not a mapping", "begin with $defs:")]
-    refused = list(numbers_out_of_json(file))
+    refused = enough(numbers_out_of_json(file))
     if not refused:
         refused = [_mistake(file, error) for error in _DIALECT_VALIDATOR.iter_errors(file.schema)]
     if refused:
@@ -247,7 +249,7 @@ def _mistakes_in_schema(file: PlanFile) -> list[Problem]:
         for error in _STRICT_VALIDATOR.iter_errors(file.schema)
         for problem in _unknown_keywords(file, error)
     )
-    return [*unknown, *refused_keywords(file)]
+    return enough(chain(unknown, refused_keywords(file)))
 
 
 def _mistake(file: PlanFile, error: ValidationError) -> Problem:
