@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from itertools import compress, groupby, pairwise
 
 from segmentation.conditions.tree import Future, Leaf
 from segmentation.matching.predicates import Predicate, tolerance
@@ -35,43 +35,37 @@ class CountLeaf(Leaf):
     def __init__(self, key: int, kind: Count | Distinct, passes: Predicate) -> None:
         assert kind.limit is not None
         self._window_ms = kind.window_ms
+        self._limit = kind.limit
         self._passes = [passes(count) for count in range(kind.limit + 1)]
-        # for each count, the nearest smaller count with the other verdict; -1 if there is none
-        self._next_count = [-1]
-        for less, (holds, next_holds) in enumerate(pairwise(self._passes)):
-            self._next_count.append(self._next_count[less] if holds == next_holds else less)
+        # for each count from the limit down to 1, whether the next smaller count has the other verdict
+        self._differs = [less != more for less, more in pairwise(self._passes)][::-1]
         super().__init__(key, kind)
 
     def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
+        window_ms = self._window_ms
         times = memory[0]
-        expired_ms = t_ms - self._window_ms
+        if times and times[0] <= t_ms - window_ms:
+            times = times[bisect_right(times, t_ms - window_ms) :]
         count = len(times)
-        if times and times[0] <= expired_ms:
-            count -= bisect_right(times, expired_ms)
-        holds = then_holds = self._passes[count]
-        changes: list[int] = []
-        while (next_count := self._next_count[count]) >= 0:
-            expiring_ms = times[-next_count - 1]
-            count = next_count
-            while count and times[-count] == expiring_ms:  # rows that share a timestamp expire together
-                count -= 1
-            if self._passes[count] != then_holds:
-                then_holds = not then_holds
-                changes.append(expiring_ms + self._window_ms)
-        return holds, changes
+        differs = self._differs[self._limit - count :]
+        changes = [expiring_ms + window_ms for expiring_ms in compress(times, differs)]
+        if len(set(changes)) < len(changes):
+            # rows that share a timestamp expire together, so that an even number of changes is none
+            changes = [change for change, same in groupby(changes) if len(list(same)) & 1]
+        return self._passes[count], changes
 
 
 class SequenceLeaf(Leaf):
     """A test of whether the events contain the sequence."""
 
     def __init__(self, key: int, kind: EventSequence) -> None:
-        self._spans = kind.spans
+        self._changes = kind.changes
         super().__init__(key, kind)
 
     def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
-        edges = [edge_ms for span in self._spans(memory) for edge_ms in span]
-        passed = bisect_right(edges, t_ms)
-        return passed & 1 == 1, edges[passed:]
+        changes = self._changes(memory)
+        passed = bisect_right(changes, t_ms)
+        return passed & 1 == 1, changes[passed:]
 
 
 class TraitLeaf(Leaf):

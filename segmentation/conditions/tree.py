@@ -77,9 +77,9 @@ class All:
         return (True, until_true) if until_false == -NEVER else (False, until_false)
 
     def future(self, futures: Futures) -> Future:
-        return _future_of_several(
-            [inner.future(futures) for inner in self._conditions], len(self._conditions)
-        )
+        opposites = [Not(inner).future(futures) for inner in self._conditions]
+        holds, changes = _future_of_any(opposites)
+        return not holds, changes
 
 
 class Any_:
@@ -101,7 +101,7 @@ class Any_:
         return (False, until_false) if until_true == -NEVER else (True, until_true)
 
     def future(self, futures: Futures) -> Future:
-        return _future_of_several([inner.future(futures) for inner in self._conditions], 1)
+        return _future_of_any([inner.future(futures) for inner in self._conditions])
 
 
 class Not:
@@ -157,24 +157,27 @@ class Leaf:
         raise NotImplementedError
 
 
-def _future_of_several(futures: list[Future], needed: int) -> Future:
-    """Returns the future of a condition that is true while at least `needed` of several are."""
-    holding = sum(holds for holds, _ in futures)
-    # integers, which sort faster than tuples: the instant, and in the lowest bit whether a condition becomes true
-    steps = sorted(
-        change << 1 | (holds ^ (number & 1 == 0))
-        for holds, changes in futures
-        for number, change in enumerate(changes)
-    )
-    holds = now_holds = holding >= needed
-    changes: list[int] = []
-    for step in steps:
-        holding += 1 if step & 1 else -1
-        if (holding >= needed) != now_holds:
-            now_holds = not now_holds
-            change = step >> 1
-            if changes and changes[-1] == change:
-                changes.pop()  # what becomes false and true again in one instant does not change
-            else:
-                changes.append(change)
+def _future_of_any(futures: list[Future]) -> Future:
+    """Returns the future of a condition that is true while at least one of several is.
+
+    Each condition is true in intervals. At an instant, all of them are false if as many intervals have ended as have
+    begun. That is so from the n-th end on, until the begin after the first n. The conditions share two sorted lists,
+    because a profile can have very many intervals.
+    """
+    begins: list[int] = []
+    ends: list[int] = []
+    for holds, changes in futures:
+        if holds:
+            begins.append(-NEVER)
+        begins += changes[holds::2]
+        ends += changes[not holds :: 2]
+    begins.sort()
+    ends.sort()
+    holds = begins[:1] == [-NEVER]
+    changes = [] if holds else begins[:1]
+    changes += [
+        edge for end, begin in zip(ends, begins[1:], strict=False) if end < begin for edge in (end, begin)
+    ]
+    if len(ends) == len(begins):
+        changes += ends[-1:]
     return holds, changes

@@ -15,9 +15,6 @@ from segmentation.memories.memory import Dropped, Memory, MemoryKind
 from segmentation.memories.rows import MAX_EVENTS, MAX_ROWS
 from segmentation.timestamps import NEVER
 
-Span = tuple[int, int]
-"""[begin, end) in Unix milliseconds."""
-
 
 class Part(msgspec.Struct, frozen=True):
     """A step or an entry of `then_not`."""
@@ -111,48 +108,59 @@ class Sequence(MemoryKind):
     def shrink(self, memory: Memory) -> Dropped:
         return rows.drop_older_instants(max(memory, key=lambda columns: len(columns[0])))
 
-    def spans(self, memory: Memory) -> list[Span]:
-        """Returns the spans in which the sequence is true if no further event comes, disjoint and ascending."""
+    def changes(self, memory: Memory) -> list[int]:
+        """Returns the instants at which the sequence becomes true, and false again, if no further event comes.
+
+        They ascend, and it is false before the first one.
+        """
         for index in self._step_indexes:
             if not memory[index][0]:
                 return []
-        if not self._shares:
-            spans = self._instance_spans([columns[0] for columns in memory])
-        else:
-            by_value = [_times_by_value(columns) for columns in memory]
-            complete = set(by_value[0]).intersection(*by_value[1 : len(self._steps)])
-            spans = [
-                span
-                for value in complete
-                for span in self._instance_spans([times.get(value, []) for times in by_value])
-            ]
-        return _union(spans)
+        ends, starts, values = self._chains(memory)
+        then_not = [
+            (entry, _times_by_value(columns))
+            for entry, columns in zip(self._then_not, memory[len(self._steps) :], strict=True)
+            if columns[0]
+        ]
+        changes: list[int] = []
+        latest_ms = -NEVER
+        for end_ms, start_ms, value in zip(ends, starts, values, strict=True):
+            until_ms = start_ms + self.window_ms
+            if then_not:
+                until_ms = _until(end_ms, until_ms, value, then_not)
+            begin_ms = end_ms + self._wait_ms
+            if begin_ms >= until_ms:
+                continue
+            if begin_ms > latest_ms:
+                changes += (begin_ms, until_ms)
+                latest_ms = until_ms
+            elif until_ms > latest_ms:
+                changes[-1] = latest_ms = until_ms
+        return changes
 
-    def _instance_spans(self, times: list[list[int]]) -> list[Span]:
-        ends, starts = self._chains(times)
-        then_not = [(entry, times[len(self._steps) + i]) for i, entry in enumerate(self._then_not)]
-        spans = []
-        for end_ms, start_ms in zip(ends, starts, strict=True):
-            until_ms = _until(end_ms, start_ms + self.window_ms, then_not)
-            if end_ms + self._wait_ms < until_ms:
-                spans.append((end_ms + self._wait_ms, until_ms))
-        return spans
+    def _chains(self, memory: Memory) -> tuple[list[int], list[int], list[Any]]:
+        """Returns the times at which the last step happened, ascending, with two more lists of the same length.
 
-    def _chains(self, times: list[list[int]]) -> tuple[list[int], list[int]]:
-        """Returns the times at which the last step happened, and for each the latest possible time of the first.
-
-        An event extends only the chain that ended last before it, because that chain also started last.
+        These are the latest possible times of the first step, and the shared values. An event extends only the chain
+        of its value that ended last before it, because that chain also started last.
         """
-        ends = starts = times[0]
-        for step, step_times in zip(self._steps[1:], times[1:], strict=False):
-            next_ends, next_starts = [], []
-            for time_ms in step_times:
-                previous = bisect_left(ends, time_ms) - 1
-                if previous >= 0 and time_ms - ends[previous] <= step.max_gap_ms:
+        ends, values = _times_and_values(memory[0])
+        starts = ends
+        for step, columns in zip(self._steps[1:], memory[1:], strict=False):
+            next_ends, next_starts, next_values = [], [], []
+            latest: dict[Any, int] = {}
+            chain, chains = 0, len(ends)
+            for time_ms, value in zip(*_times_and_values(columns), strict=True):
+                while chain < chains and ends[chain] < time_ms:
+                    latest[values[chain]] = chain
+                    chain += 1
+                previous = latest.get(value)
+                if previous is not None and time_ms - ends[previous] <= step.max_gap_ms:
                     next_ends.append(time_ms)
                     next_starts.append(starts[previous])
-            ends, starts = next_ends, next_starts
-        return ends, starts
+                    next_values.append(value)
+            ends, starts, values = next_ends, next_starts, next_values
+        return ends, starts, values
 
 
 def _bounded(columns: Memory) -> Dropped:
@@ -173,16 +181,26 @@ def _insert_values(columns: Memory, time_ms: int, values: set[Any]) -> None:
     known[after:after] = values
 
 
+def _times_and_values(columns: Memory) -> tuple[list[int], list[Any]]:
+    """Returns the columns of a part; without `same`, all events share the value None."""
+    times = columns[0]
+    return times, columns[1] if len(columns) > 1 else [None] * len(times)
+
+
 def _times_by_value(columns: Memory) -> dict[Any, list[int]]:
+    times, values = _times_and_values(columns)
     by_value: dict[Any, list[int]] = {}
-    for time_ms, value in zip(*columns, strict=True):
+    for time_ms, value in zip(times, values, strict=True):
         by_value.setdefault(value, []).append(time_ms)
     return by_value
 
 
-def _until(end_ms: int, until_ms: int, then_not: list[tuple[ThenNot, list[int]]]) -> int:
+def _until(
+    end_ms: int, until_ms: int, value: Any, then_not: list[tuple[ThenNot, dict[Any, list[int]]]]
+) -> int:
     """Returns the end of an instance that was completed at `end_ms`; `end_ms` if a `then_not` prevents it."""
-    for entry, times in then_not:
+    for entry, times_by_value in then_not:
+        times = times_by_value.get(value, ())
         following = bisect_right(times, end_ms)
         if following == len(times):
             continue
@@ -192,13 +210,3 @@ def _until(end_ms: int, until_ms: int, then_not: list[tuple[ThenNot, list[int]]]
         if entry.lasting:
             until_ms = min(until_ms, match_ms)
     return until_ms
-
-
-def _union(spans: list[Span]) -> list[Span]:
-    union: list[Span] = []
-    for begin_ms, end_ms in sorted(spans):
-        if union and begin_ms <= union[-1][1]:
-            union[-1] = (union[-1][0], max(union[-1][1], end_ms))
-        else:
-            union.append((begin_ms, end_ms))
-    return union

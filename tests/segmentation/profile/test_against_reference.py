@@ -281,11 +281,10 @@ def assert_alike(kind: MemoryKind, memory: Memory, expected: Memory, t_ms: int) 
         for (_, value), (_, expected_value) in zip(got, due, strict=True):
             assert_same_value(value, expected_value)
     elif isinstance(kind, Sequence):
-        got_spans, due_spans = (
-            [(max(start_ms, t_ms), end_ms) for start_ms, end_ms in kind.spans(one) if end_ms > t_ms]
-            for one in (memory, expected)
+        got_changes, due_changes = (
+            [change_ms for change_ms in kind.changes(one) if change_ms > t_ms] for one in (memory, expected)
         )
-        assert got_spans == due_spans
+        assert got_changes == due_changes
     elif isinstance(kind, Score):
         assert bool(memory[1:]) == bool(expected[1:])
         if memory[1:]:
