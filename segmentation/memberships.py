@@ -1,7 +1,7 @@
 """The results of evaluating a profile: membership changes and snapshots."""
 
 import hashlib
-import json
+from json.encoder import encode_basestring_ascii as _as_json
 from typing import Any, Literal
 
 import msgspec
@@ -97,5 +97,10 @@ def change_id(
     segment_version: str,
 ) -> str:
     """Returns the id of a change; recomputing the change gives the same id."""
-    identity = json.dumps([profile_id, segment, change, event_time_ms, message_id, segment_version])
+    # the text that json.dumps makes of a list of these, which would take as long as the rest of a change
+    message = "null" if message_id is None else _as_json(message_id)
+    identity = (
+        f"[{_as_json(profile_id)}, {_as_json(segment)}, {_as_json(change)}, {event_time_ms}, "
+        f"{message}, {_as_json(segment_version)}]"
+    )
     return hashlib.sha256(identity.encode()).hexdigest()[:32]

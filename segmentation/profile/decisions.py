@@ -73,21 +73,35 @@ class Decisions:
         if affected:
             self.decide(affected, trigger)
 
-    def decide_due(self, trigger: Trigger) -> None:
-        """Decides what is due at the profile time, if only time has passed.
+    def decide_due(self, until_ms: int, trigger: Trigger) -> None:
+        """Decides what is due until an instant, each at its own time, which becomes the profile time.
 
-        The deadline of every segment is exact, so that no other segment is affected.
+        Only time passes, and the deadline of every segment is exact, so that no other segment is affected.
         """
-        self._update_expired(set())
-        state = self.state
-        due = [name for name, member in state.members.items() if member.leaves_at_ms <= state.profile_time_ms]
-        due += [
-            name for name, entered_at_ms in state.pending.items() if entered_at_ms <= state.profile_time_ms
+        state, rules = self.state, self.rules
+        due = [
+            (member.leaves_at_ms, rules.segment_by_name[name].index)
+            for name, member in state.members.items()
+            if member.leaves_at_ms <= until_ms
         ]
-        segments = [self.rules.segment_by_name[name] for name in due]
-        instants = ProfileInstants(state, self.rules, self._futures)
-        for segment in sorted(segments, key=lambda segment: segment.index):
+        due += [
+            (entered_at_ms, rules.segment_by_name[name].index)
+            for name, entered_at_ms in state.pending.items()
+            if entered_at_ms <= until_ms
+        ]
+        heapq.heapify(due)  # by index within an instant: each segment after those that it refers to
+        instants = ProfileInstants(state, rules, self._futures)
+        while due:
+            at_ms, index = heapq.heappop(due)
+            if at_ms > state.profile_time_ms:
+                state.profile_time_ms = at_ms
+                instants = ProfileInstants(state, rules, self._futures)
+            segment = rules.segments[index]
             self._decide_one(segment, instants, trigger)
+            next_ms = decided(state, segment)[1]
+            if next_ms <= until_ms:
+                heapq.heappush(due, (next_ms, index))
+        self._update_expired(set())
 
     def decide(self, affected: set[int], trigger: Trigger) -> None:
         """Decides the affected segments, each after the segments that it refers to."""

@@ -11,7 +11,7 @@ class ProfileInstants:
     """The verdicts of one profile, now and later. They are cached, so nothing is evaluated twice for an instant."""
 
     def __init__(self, state: State, rules: Rules, futures: ProfileFutures) -> None:
-        self.now = _Now(state, rules)
+        self.now = _Now(state, rules, futures)
         self._segments = rules.segments
         self._futures = futures
         self._later: dict[int, _Later] = {}
@@ -49,14 +49,18 @@ def decided(state: State, segment: Segment) -> Verdict:
 
 
 class _Now:
-    """The verdicts at the profile time, which are in the state."""
+    """The verdicts at the profile time, which are in the state, or are computed if those in the state have expired."""
 
-    def __init__(self, state: State, rules: Rules) -> None:
+    def __init__(self, state: State, rules: Rules, futures: ProfileFutures) -> None:
         self._state = state
         self._segments = rules.segments
+        self._futures = futures
 
     def leaf(self, leaf: Leaf) -> Verdict:
-        return self._state.verdicts.get(leaf.key) or leaf.when_empty
+        verdict = self._state.verdicts.get(leaf.key) or leaf.when_empty
+        if verdict[1] <= self._state.profile_time_ms:
+            verdict = self._futures.leaf_at(leaf, self._state.profile_time_ms)
+        return verdict
 
     def segment(self, index: int) -> Verdict:
         return decided(self._state, self._segments[index])

@@ -108,11 +108,13 @@ class Profile:
 
     def _run_to(self, t_ms: int) -> None:
         while (deadline_ms := self.state.deadline_ms) <= t_ms:
-            if deadline_ms == self._forgotten_at_ms():
+            forgotten_at_ms = self._forgotten_at_ms()
+            if deadline_ms == forgotten_at_ms:
                 self._forget(deadline_ms)
                 return
             self.state.profile_time_ms = deadline_ms
-            self._decisions.decide_due(TIME)
+            # with a shorter TTL than before, the deadline can be later than the instant of forgetting
+            self._decisions.decide_due(max(deadline_ms, min(t_ms, forgotten_at_ms - 1)), TIME)
             self._set_deadline()
 
     def _set_deadline(self) -> None:

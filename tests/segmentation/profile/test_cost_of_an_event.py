@@ -8,7 +8,11 @@ from typing import Any
 import pytest
 
 from benchmarks.worst_event import Content, apply, chain, pairs_of_events, probes, rule_sets, state_after
+from segmentation.conditions.tree import Leaf
+from segmentation.memories.memory import Memory
+from segmentation.profile.decisions import Decisions
 from segmentation.profile.futures import ProfileFutures
+from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS, open_profile
 from tests.events import START_MS
 from tests.segmentation.folding import rules_of
 from tests.segmentation.pictures import at, folded
@@ -21,6 +25,7 @@ MOST_LINES_PER_PAIR = {
     "a sequence with `then_not`, and not another": 50,
     "the same, with `same` over lists": 120,
     "a sequence broken by `for`": 25,
+    "a count that flaps, and not another": 100,
     "64 counts that flap": 140,
 }
 """The most lines that an event takes for each pair of events before it, by the name of the rules.
@@ -84,6 +89,33 @@ def test_an_event_takes_few_lines_for_each_event_before_it(name: str) -> None:
 
 def test_an_event_takes_lines_that_are_linear_in_a_chain_of_segments() -> None:
     assert_linear(lines_of_probes(chain(25), PAIRS), lines_of_probes(chain(100), PAIRS))
+
+
+def test_time_takes_lines_that_are_linear_in_the_segments_that_end() -> None:
+    def lines(segments: int) -> dict[str, int]:
+        ends = {f"s{n}": {"when": {"event": "View", "within": f"{n + 1}m"}} for n in range(segments)}
+        return lines_of_probes({"version": 1, "segments": ends}, 1)
+
+    assert_linear(lines(100), lines(400))
+
+
+def test_time_updates_the_verdict_of_a_leaf_once_and_not_at_each_change_of_a_segment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rules = rules_of(rule_sets(4 * PAIRS)["64 counts that flap"])
+    encoded = state_after(rules, list(pairs_of_events(4 * PAIRS, 1000)))
+    updated: list[int] = []
+    update_verdict = Decisions.update_verdict
+
+    def counted(self: Decisions, leaf: Leaf, memory: Memory | None, affected: set[int]) -> None:
+        updated.append(leaf.key)
+        update_verdict(self, leaf, memory, affected)
+
+    monkeypatch.setattr(Decisions, "update_verdict", counted)
+    profile = open_profile("ada", rules, DEFAULT_PROFILE_TTL_MS, encoded, 0)
+    outcome = profile.advance(profile.state.profile_time_ms + DEFAULT_PROFILE_TTL_MS - 1)
+    assert len(outcome.changes) > 10
+    assert len(updated) == len(set(updated)) == 64
 
 
 def test_an_event_with_an_early_change_computes_no_future_of_a_segment(
