@@ -1,12 +1,13 @@
 """The leaves of conditions. Each tests one memory, and its deadline is exact."""
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import compress, groupby, pairwise
 
 from segmentation.conditions.tree import Future, Leaf
 from segmentation.matching.predicates import Predicate, tolerance
-from segmentation.memories.measures import Count, Distinct, Measure, coalesced
+from segmentation.memories.measures import Count, Distinct, Measure
+from segmentation.memories.measures.measure import Timeline
 from segmentation.memories.memory import Memory
 from segmentation.memories.scores import Score
 from segmentation.memories.sequences import Sequence as EventSequence
@@ -23,10 +24,7 @@ class MeasureLeaf(Leaf):
         super().__init__(key, kind)
 
     def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
-        timeline = coalesced(self._timeline(memory, t_ms))
-        holds = self._passes(next(timeline)[1])
-        tested = ((instant_ms, self._passes(value)) for instant_ms, value in timeline if instant_ms < NEVER)
-        return holds, _changes(holds, tested)
+        return _future_of_test(self._passes, self._timeline(memory, t_ms))
 
 
 class CountLeaf(Leaf):
@@ -91,18 +89,19 @@ class ScoreLeaf(Leaf):
     def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
         if len(memory) < 2:
             return self._passes(0.0), ()
-        value_at = self._score.value_at
-        holds = self._passes(value_at(memory, t_ms))
-        crossings = self._score.crossings(memory, t_ms, self._bounds)
-        tested = ((instant_ms, self._passes(value_at(memory, instant_ms))) for instant_ms in crossings)
-        return holds, _changes(holds, tested)
+        return _future_of_test(self._passes, self._score.timeline(memory, t_ms, self._bounds))
 
 
-def _changes(holds: bool, tested: Iterable[tuple[int, bool]]) -> list[int]:
-    """Returns the instants at which a test that is `holds` before them changes, of instants and what it is then."""
+def _future_of_test(passes: Predicate, timeline: Timeline) -> Future:
+    """Returns the future of a test of a value."""
+    holds = then_holds = passes(next(timeline)[1])
     changes: list[int] = []
-    for instant_ms, then_holds in tested:
-        if then_holds != holds:
-            holds = then_holds
+    for instant_ms, value in timeline:
+        if passes(value) == then_holds or instant_ms >= NEVER:
+            continue
+        then_holds = not then_holds
+        if changes and changes[-1] == instant_ms:
+            changes.pop()  # the last value of an instant counts: rows that share a timestamp expire together
+        else:
             changes.append(instant_ms)
-    return changes
+    return holds, changes

@@ -1,7 +1,7 @@
 """Scores: sums of points that events earn, optionally with a half-life."""
 
-from collections.abc import Callable, Sequence
-from math import fsum, isfinite, log2
+from collections.abc import Callable, Iterator, Sequence
+from math import fsum, inf, log2
 from typing import Any
 
 from segmentation.events import Event
@@ -73,9 +73,9 @@ class Score(MemoryKind):
         """Returns the score and the instant at which it has this value; None if no event has earned points."""
         return (fsum(memory[1:]), memory[0]) if len(memory) > 1 else None
 
-    def crossings(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> list[int]:
-        """Returns ascending instants after t that include each one at which the score crosses one of the bounds."""
-        return []
+    def timeline(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> Iterator[tuple[int, float]]:
+        """Yields pairs (instant, value) from t on; they include each instant at which it crosses one of the bounds."""
+        yield t_ms, self.value_at(memory, t_ms)
 
 
 class DecayingScore(Score):
@@ -112,12 +112,10 @@ class DecayingScore(Score):
     def public_value(self, memory: Memory) -> tuple[float, int] | None:
         return (memory[1], memory[0]) if memory else None
 
-    def crossings(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> list[int]:
+    def timeline(self, memory: Memory, t_ms: int, bounds: Sequence[float]) -> Iterator[tuple[int, float]]:
         at_ms, value = memory
-        instants: set[int] = set()
-        for bound in bounds:
-            ratio = value / bound if bound else 0.0
-            if ratio >= 1.0 and isfinite(ratio):
-                crossing = at_ms + int(self.half_life_ms * log2(ratio))
-                instants.update(range(crossing - 1, crossing + 3))
-        return sorted(instant for instant in instants if instant > t_ms)
+        ratios = [value / bound for bound in bounds if bound]
+        crossings = {at_ms + int(self.half_life_ms * log2(ratio)) for ratio in ratios if 1.0 <= ratio < inf}
+        near = {crossing + nudge for crossing in crossings for nudge in (-1, 0, 1, 2)}
+        for instant_ms in (t_ms, *sorted(instant_ms for instant_ms in near if instant_ms > t_ms)):
+            yield instant_ms, self.value_at(memory, instant_ms)

@@ -27,8 +27,9 @@ class First(Windowed):
         first = self._first_row(memory, t_ms)
         instant = t_ms
         while first < len(times):
-            after = bisect_right(times, times[first])
-            earliest = min(range(first, after), key=message_ids.__getitem__)
+            after = bisect_right(times, times[first], first)
+            several = after - first > 1
+            earliest = min(range(first, after), key=message_ids.__getitem__) if several else first
             yield instant, values[earliest]
             instant = times[first] + self.window_ms
             first = after

@@ -1,6 +1,7 @@
 """The measures `sum` and `average`."""
 
 from collections.abc import Iterator
+from itertools import accumulate
 from math import fsum
 from typing import Any
 
@@ -56,11 +57,10 @@ def _sums_after(sums: list[float], first: int) -> Iterator[float]:
     # the rest backwards from the end, as integers over a common denominator
     ratios = [value.as_integer_ratio() for value in sums[first + few :]]
     scale = max((denominator for _, denominator in ratios), default=1)
-    total, totals = 0, []
-    for numerator, denominator in reversed(ratios):
-        totals.append(total / scale)
-        total += numerator * (scale // denominator)
-    yield from reversed(totals)
+    numerators = (numerator * (scale // denominator) for numerator, denominator in reversed(ratios))
+    totals = list(accumulate(numerators, initial=0))
+    for total in reversed(totals[:-1]):
+        yield total / scale
 
 
 class SumEver(Measure):

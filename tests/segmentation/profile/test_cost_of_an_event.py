@@ -26,6 +26,7 @@ MOST_LINES_PER_PAIR = {
     "the same, with `same` over lists": 120,
     "a sequence broken by `for`": 25,
     "a count that flaps, and not another": 100,
+    "measures with `where`": 55,
     "64 counts that flap": 140,
 }
 """The most lines that an event takes for each pair of events before it, by the name of the rules.
