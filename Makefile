@@ -15,7 +15,7 @@ unexport PYTHONDONTWRITEBYTECODE
 export PYTHONPYCACHEPREFIX := $(CURDIR)/.venv/pycache
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run live test test-long coverage lint checkov format check bench lock clean
+.PHONY: help setup run live test test-long coverage mutants lint checkov format check bench lock clean
 .PHONY: infrastructure image template deploy validate replace update drain replay destroy
 
 help: ## Print this list
@@ -41,6 +41,9 @@ coverage: $(READY) ## Run the tests, and list the lines and branches that no tes
 	$(BIN)/coverage run -m pytest -n $(WORKERS) -m "not long" $(ARGS)
 	$(BIN)/coverage combine --quiet
 	$(BIN)/coverage report
+
+mutants: $(READY) ## Change the code in one place at a time, and list the changes that no test notices (ARGS=FOLDER)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 lint: $(READY) ## Check style, types and the direction of imports; changes nothing
 	$(BIN)/ruff check
