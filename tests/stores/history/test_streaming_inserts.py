@@ -1,7 +1,13 @@
 """Which errors of BigQuery are transient, so that the rows are sent again."""
 
 import pytest
-from google.api_core.exceptions import Forbidden, InternalServerError, NotFound, TooManyRequests
+from google.api_core.exceptions import (
+    Forbidden,
+    InternalServerError,
+    NotFound,
+    TooManyRequests,
+    from_http_status,
+)
 from google.auth.exceptions import DefaultCredentialsError, RefreshError, TransportError
 
 from stores.history.streaming_inserts import _is_transient
@@ -16,6 +22,9 @@ def forbidden(reason: str) -> Forbidden:
     [
         InternalServerError("x"),
         TooManyRequests("x"),
+        from_http_status(408, "the request took too long"),
+        from_http_status(500, "x"),
+        from_http_status(599, "x"),
         forbidden("rateLimitExceeded"),
         forbidden("quotaExceeded"),
         ConnectionResetError(),
@@ -32,6 +41,7 @@ def test_is_transient(error: Exception) -> None:
     "error",
     [
         NotFound("no such table"),
+        from_http_status(499, "x"),
         forbidden("accessDenied"),
         DefaultCredentialsError("none"),
         RefreshError("revoked", retryable=False),

@@ -157,6 +157,12 @@ class TestFault:
         error.__context__ = ssl.SSLCertVerificationError("self-signed certificate")
         assert fault(error) is FAULTS["CERTIFICATE"]
 
+    @pytest.mark.parametrize("number, code", [(62, "HOSTNAME"), (64, "HOSTNAME"), (63, "CERTIFICATE")])
+    def test_a_certificate_of_another_host_is_told_from_an_invalid_one(self, number, code):
+        error = ssl.SSLCertVerificationError("certificate verify failed")
+        error.verify_code = number
+        assert fault(error) is FAULTS[code]
+
     def test_no_text_names_a_flag(self):
         assert [found.code for found in FAULTS.values() if "--" in found.check] == []
 
