@@ -4,7 +4,8 @@
 
 First, the tests run once under coverage, which tells which lines each test reaches. Then each mutant, written into a
 copy of the sources, meets the tests that reach its line, the fastest first, in a forked process that has imported what
-takes long. Lines that run at import, such as constants, are reached by every test that reaches their file.
+takes long. A constant meets the tests that reach a line with its name, and other code that runs at import those that
+reach its file.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import multiprocessing
 import multiprocessing.connection
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -70,9 +72,19 @@ class Reached:
         """Returns the tests that can notice a mutant, the fastest first."""
         lines = self.reach.get(mutant.path, {})
         names = {name for line in mutant.lines for name in lines.get(str(line), ())}
-        if mutant.at_import:
+        if mutant.constant:
+            names.update(self._users(mutant.constant))
+        if mutant.at_import and not names:
             names.update(*lines.values())
         return sorted(names & self.seconds.keys(), key=lambda name: (self.seconds[name], name))
+
+    def _users(self, constant: str) -> Iterator[str]:
+        """Yields the tests that reach a line with the name of a constant."""
+        named = re.compile(rf"\b{constant}\b")
+        for path, lines in self.reach.items():
+            for number, line in enumerate((ROOT / path).read_text().splitlines(), start=1):
+                if named.search(line):
+                    yield from lines.get(str(number), ())
 
 
 class Recorder:
@@ -257,6 +269,7 @@ def interval(killed: int, total: int) -> tuple[float, float]:
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__.splitlines()[0])
     parser.add_argument("room", help="a folder or a file, such as segmentation/memories")
+    parser.add_argument("--constants", action="store_true", help="only the constants of modules")
     parser.add_argument("--sample", type=int, default=60, help="so many mutants, at random (60)")
     parser.add_argument("--seed", type=int, default=1, help="of the sample (1)")
     parser.add_argument("--processes", type=int, default=2, help="so many at a time (2)")
@@ -270,6 +283,8 @@ def main() -> None:
     mutants = [
         mutant for path in paths for mutant in mutants_of(path.read_text(), str(path.relative_to(ROOT)))
     ]
+    if options.constants:
+        mutants = [mutant for mutant in mutants if mutant.constant]
     sample = random.Random(options.seed).sample(mutants, min(options.sample, len(mutants)))
     trees = [
         FOLDER / f"tree-{options.room.replace('/', '-')}-{number}" for number in range(options.processes)
@@ -281,8 +296,7 @@ def main() -> None:
     counts: Counter[str] = Counter()
     for mutant, outcome in run(sample, trees, reached(trees[0], tests_of(options.room))):
         counts[outcome] += 1
-        if outcome != "killed":
-            print(f"{outcome}: {mutant}", flush=True)
+        print(f"{outcome}: {mutant}", flush=True)
     least, most = interval(counts["killed"], len(sample))
     print(
         f"{options.room}: {len(sample)} of {len(mutants)} mutants, {counts['killed']} killed, "

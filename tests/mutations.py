@@ -43,6 +43,8 @@ class Mutant:
     after: str
     source: str
     at_import: bool
+    constant: str
+    """The name that a module gives to a value with the change; empty if the change is elsewhere."""
 
     def __str__(self) -> str:
         return f"{self.path}:{self.lines.start}: {self.before} -> {self.after}"
@@ -54,8 +56,10 @@ def mutants_of(source: str, path: str) -> list[Mutant]:
     starts = [0]
     for line in lines:
         starts.append(starts[-1] + len(line))
+    module = ast.parse(source)
+    constants = _constants(module)
     found = []
-    for node, changed, at_import in _changes(ast.parse(source), at_import=True):
+    for node, changed, at_import in _changes(module, at_import=True):
         begin = starts[node.lineno - 1] + node.col_offset
         end = starts[(node.end_lineno or 0) - 1] + (node.end_col_offset or 0)
         raw = source.encode()
@@ -64,8 +68,19 @@ def mutants_of(source: str, path: str) -> list[Mutant]:
         mutated = (raw[:begin] + written.encode() + raw[end:]).decode()
         before = " ".join(raw[begin:end].decode().split())
         span = range(node.lineno, (node.end_lineno or node.lineno) + 1)
-        found.append(Mutant(path, span, before, after, mutated, at_import))
+        found.append(Mutant(path, span, before, after, mutated, at_import, constants.get(node.lineno, "")))
     return found
+
+
+def _constants(module: ast.Module) -> dict[int, str]:
+    """Returns the lines of a module that assign to a name, with the name."""
+    names = {}
+    for statement in module.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                last = statement.end_lineno or statement.lineno
+                names.update(dict.fromkeys(range(statement.lineno, last + 1), name))
+    return names
 
 
 Change = tuple[ast.expr | ast.stmt, ast.expr | ast.stmt, bool]
