@@ -340,3 +340,37 @@ def test_a_bounded_run_logs_its_progress(
         keyed = beam.Create([(one.profile_id, one) for one in log])
         _ = pipeline | keyed | UpdateProfiles(RULES, as_of_ms=START_MS + 10_000)
     assert [record.getMessage() for record in caplog.records] == ["2 events decided", "4 events decided"]
+
+
+def test_the_event_lag_is_of_live_events() -> None:
+    run_script(
+        [0, event(10, "$page"), event(30, "$page"), 31],
+        [],
+        clock_at(70),
+    )
+    assert total_observations()["event_lag_ms"] == Observed(2, 100_000, 40_000, 60_000)
+
+
+def test_a_bounded_run_has_no_lags() -> None:
+    reset_totals()
+    with BeamPipeline(runner=LOCAL_RUNNER) as pipeline:
+        keyed = beam.Create([("u1", event(1, "Product Viewed"))])
+        _ = pipeline | keyed | UpdateProfiles(RULES, as_of_ms=START_MS + 10**6, clock=clock_at(10**6))
+    assert total_observations().keys() == {"state_bytes"}
+
+
+def test_an_id_that_occurs_again_with_another_content_is_counted() -> None:
+    counts = run_script(
+        [0, event(1, "$page", message_id="m"), event(1, "$page", message_id="m", path="/"), 2],
+        [],
+        clock_at(3),
+    )
+    assert (counts["events_repeated"], counts["events_repeated_differing"]) == (1, 1)
+
+
+def test_a_value_that_a_definition_cannot_use_is_counted_with_its_place() -> None:
+    reset_totals()
+    with BeamPipeline(runner=LOCAL_RUNNER) as pipeline:
+        keyed = beam.Create([("u1", event(1, "Order Completed", total="twelve"))])
+        _ = pipeline | keyed | UpdateProfiles(RULES, as_of_ms=START_MS + 10_000)
+    assert total_counts()["values_skipped:no_number:measures.spent:properties.total"] == 1
