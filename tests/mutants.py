@@ -4,11 +4,12 @@
 
 First, the tests run once under coverage, which tells which lines each test reaches. Then each mutant, written into a
 copy of the sources, meets the tests that reach its line, the fastest first, in a forked process that has imported what
-takes long. A constant meets the tests that reach a line with its name, and other code that runs at import those that
-reach its file.
+takes long. A constant meets the tests that name it and those that reach a line with its name, and other code that
+runs at import those that reach its file.
 """
 
 import argparse
+import functools
 import hashlib
 import json
 import math
@@ -37,6 +38,7 @@ from tests.mutations import Mutant, mutants_of
 ROOT = Path.cwd()
 FOLDER = ROOT / ".venv" / "mutants"
 PACKAGES = ("segmentation", "stores", "transforms", "services/collector")
+OF_ALL = ("tests/test_numbers.py", "tests/docs")
 PRELOADED = (
     "apache_beam",
     "duckdb",
@@ -55,10 +57,10 @@ Reach = dict[str, dict[str, list[str]]]
 
 
 def tests_of(room: str) -> tuple[str, ...]:
-    """Returns the folders of the tests that a mutant of a room meets."""
+    """Returns the tests that a mutant of a room meets: those of its package, and of others that look at it."""
     package = next(package for package in PACKAGES if room.startswith(package))
-    # What the stores write to BigQuery, tests of the steps see.
-    return ("tests/stores", "tests/transforms") if package == "stores" else (f"tests/{package}",)
+    others = ("tests/transforms",) if package == "stores" else ()  # they see what BigQuery gets
+    return (f"tests/{package}", *others, *(one for one in OF_ALL if (ROOT / one).exists()))
 
 
 @dataclass
@@ -74,6 +76,7 @@ class Reached:
         names = {name for line in mutant.lines for name in lines.get(str(line), ())}
         if mutant.constant:
             names.update(self._users(mutant.constant))
+            names.update(name for name in self.seconds if mutant.constant in _text(name.split("::")[0]))
         if mutant.at_import and not names:
             names.update(*lines.values())
         return sorted(names & self.seconds.keys(), key=lambda name: (self.seconds[name], name))
@@ -82,9 +85,14 @@ class Reached:
         """Yields the tests that reach a line with the name of a constant."""
         named = re.compile(rf"\b{constant}\b")
         for path, lines in self.reach.items():
-            for number, line in enumerate((ROOT / path).read_text().splitlines(), start=1):
+            for number, line in enumerate(_text(path).splitlines(), start=1):
                 if named.search(line):
                     yield from lines.get(str(number), ())
+
+
+@functools.cache
+def _text(path: str) -> str:
+    return (ROOT / path).read_text()
 
 
 class Recorder:
@@ -187,7 +195,8 @@ def reached(tree: Path, folders: Sequence[str]) -> Reached:
 
 def digest_of(tree: Path, places: Sequence[str]) -> str:
     digest = hashlib.sha256()
-    for path in sorted(path for place in places for path in (tree / place).rglob("*") if path.is_file()):
+    files = (path for place in places for path in (tree / place, *(tree / place).rglob("*")))
+    for path in sorted(path for path in files if path.is_file()):
         digest.update(path.read_bytes())
     return digest.hexdigest()[:12]
 

@@ -98,6 +98,8 @@ def _changes(node: ast.AST, at_import: bool) -> Iterator[Change]:
         yield condition, ast.UnaryOp(ast.Not(), condition), at_import
     if isinstance(node, (ast.JoinedStr, ast.Raise)):
         return
+    if isinstance(node, ast.keyword) and node.arg == "strict":  # of `zip`: an assertion
+        return
     for name, value in ast.iter_fields(node):
         if name in ("annotation", "returns", "decorator_list"):
             continue
