@@ -119,3 +119,34 @@ def test_an_outcome_has_the_skipped_values_of_its_event_only():
     assert value.owner.startswith("segments.")
     assert fold.apply(at(1, "Order Completed", total=500)).skipped_values == []
     assert fold.advance(fold.profile.state.profile_time_ms + 1).skipped_values == ()
+
+
+def test_the_steps_of_a_sequence_and_what_earns_points_have_tests_too():
+    rules = rules_of(
+        {
+            "version": 1,
+            "scores": {
+                "s": {"earn": [{"event": "A", "where": {"properties.a": {"at_least": 1}}, "points": 1}]}
+            },
+            "segments": {
+                "t": {
+                    "when": {
+                        "all": [
+                            {
+                                "sequence": [{"event": "A", "where": {"properties.b": {"starts_with": "x"}}}],
+                                "within": "1h",
+                                "then_not": {"event": "B", "where": {"properties.c": 5}, "for": "5m"},
+                            }
+                        ]
+                    }
+                }
+            },
+        }
+    )
+    assert rules.expectations.skipped("A", message(0, "A", a="?", b=5, c=[5])) == [
+        ("no_number", "scores.s", "properties.a"),
+        ("other_type", "segments.t", "properties.b"),
+    ]
+    assert rules.expectations.skipped("B", message(0, "B", a="?", b=5, c=[5])) == [
+        ("other_type", "segments.t", "properties.c")
+    ]
