@@ -72,7 +72,12 @@ NUMBERS: dict[str, dict[str, float]] = {
         "MAX_PIPELINED_BYTES": 64 * KIB,
         "RESPONSE_SECONDS": 5,
     },
-    "services.collector.memory_budget": {"MAX_ARRIVING_BYTES": 48 * MIB, "MAX_PENDING_BYTES": 24 * MIB},
+    "services.collector.memory_budget": {
+        "MAX_ARRIVING_BYTES": 48 * MIB,
+        "MAX_PENDING_BYTES": 24 * MIB,
+        "MEMORY_PER_PENDING_BYTE": 5,
+        "COPIES": 4,
+    },
     "services.collector.publisher": {
         "GATHER_SECONDS": 0.005,
         "MAX_CALL_MESSAGES": 1000,
