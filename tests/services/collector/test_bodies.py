@@ -19,7 +19,7 @@ from services.collector.bodies import (
 )
 from services.collector.errors import RefusedRequest
 from services.collector.memory_budget import ArrivingBodies
-from tests.services.collector.virtual_time import run
+from tests.services.collector.virtual_time import others_have_run, run
 
 EMPTY = gzip.compress(b"", mtime=0)
 
@@ -242,3 +242,28 @@ def test_a_batch_has_no_more_than_so_many_events():
 
     assert len(open_batch(batch(MAX_EVENTS))) == MAX_EVENTS
     assert refusal(open_batch, batch(MAX_EVENTS + 1)) == (413, "too_many_events")
+
+
+def test_a_body_that_gives_way_ends_at_once_however_fast_it_came():
+    """It is not read on: neither for another window, nor to let the client send the rest."""
+
+    async def displaced():
+        arriving = ArrivingBodies(300_000)
+        reader = BodyReader(receiver(b"x" * 90_000, then_silent=True))
+        first = asyncio.create_task(reader.read(None, arriving, "a"))
+        await others_have_run()
+        others = [
+            asyncio.create_task(
+                BodyReader(receiver(b"x" * 90_000, then_silent=True)).read(None, arriving, name)
+            )
+            for name in "bcd"
+        ]
+        with pytest.raises(RefusedRequest) as refused:
+            await first
+        assert refused.value.code == "too_busy"
+        assert not await reader.discard()
+        seconds = asyncio.get_running_loop().time()
+        await asyncio.gather(*others, return_exceptions=True)
+        return seconds
+
+    assert run(displaced()) == pytest.approx(0, abs=1e-3)

@@ -398,8 +398,10 @@ def test_a_response_that_is_not_read_is_dropped() -> None:
     async def play(connection: Connection) -> None:
         await connection.send(GET)
         connection.protocol.pause_writing()
+        assert connection.protocol.flow.write_paused, "the application waits"
         await asyncio.sleep(RESPONSE_SECONDS - 1)
         connection.protocol.resume_writing()
+        assert not connection.protocol.flow.write_paused
         await asyncio.sleep(2 * RESPONSE_SECONDS)
         assert connection.closed_at is None
         begun = asyncio.get_running_loop().time()

@@ -12,6 +12,7 @@ from segmentation.identifiers import parse_ignored_ids
 from segmentation.timestamps import parse_timestamp
 from services.collector import intake
 from services.collector.bodies import GRACE_SECONDS, MAX_BODY_BYTES, MAX_EVENTS, open_object
+from services.collector.completion import Received
 from services.collector.errors import RefusedRequest, Unavailable
 from services.collector.fields import Fields
 from services.collector.intake import Answer, Intake
@@ -576,3 +577,21 @@ def test_every_end_of_a_request_makes_room_for_another(end: str) -> None:
             assert collector.intake.memory.held_bytes == collector.intake.arriving.size_bytes == 0
 
     run(end_many(Collector(FakePublisher(UNAVAILABLE))))
+
+
+def test_no_proxy_is_trusted_unless_told() -> None:
+    collector = Collector()
+    collector.take(request_of(batch(EVENT), x_forwarded_for="198.51.100.2"))
+    assert collector.events.taken[0]["context"] == {"ip": "203.0.113.77"}
+
+
+@pytest.mark.parametrize(
+    "user_agent, added_bytes", [(None, 0), ("agent", 5), ("x" * 1024, 1024), ("x" * 50_000, 1024)]
+)
+def test_of_a_user_agent_as_much_memory_is_expected_as_is_stored(
+    user_agent: str | None, added_bytes: int
+) -> None:
+    def expected(agent: str | None) -> int:
+        return intake._expected_bytes([b"{}"] * 3, Received(NOON_MS, None, "keep", agent))
+
+    assert expected(user_agent) - expected(None) == 3 * COPIES * added_bytes
