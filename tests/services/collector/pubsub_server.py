@@ -1,4 +1,4 @@
-"""A server that speaks Pub/Sub's protocol and keeps nothing: it accepts what is published, or says nothing."""
+"""A server that speaks Pub/Sub's protocol and keeps no message: it accepts what is published, or says nothing."""
 
 import threading
 from concurrent import futures
@@ -19,6 +19,8 @@ class PubSubServer(grpc.GenericRpcHandler):
     def __init__(self) -> None:
         self.speaks = threading.Event()
         self.speaks.set()
+        self.accepted: list[tuple[str, list[int]]] = []
+        """The topic of each accepted call, and the bytes of its messages."""
         options = [("grpc.max_receive_message_length", -1)]
         self._server = grpc.server(futures.ThreadPoolExecutor(32), handlers=[self], options=options)
         self.host = f"127.0.0.1:{self._server.add_insecure_port('127.0.0.1:0')}"
@@ -39,4 +41,5 @@ class PubSubServer(grpc.GenericRpcHandler):
 
     def _accept(self, request: Any, context: Any) -> Any:
         self.speaks.wait(HANGS_AFTER_SECONDS)
+        self.accepted.append((request.topic, [len(message.data) for message in request.messages]))
         return _Response(message_ids=["1"] * len(request.messages))
