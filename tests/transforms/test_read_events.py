@@ -3,19 +3,21 @@
 import gzip
 import zlib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import apache_beam as beam
 import pytest
 from apache_beam.io.filesystems import FileSystems
+from apache_beam.io.gcp.pubsub import PubsubMessage
 from apache_beam.testing.test_pipeline import TestPipeline as BeamPipeline
 from apache_beam.testing.util import assert_that, equal_to
 from google.cloud.exceptions import RequestRangeNotSatisfiable
 from google.cloud.storage.fileio import BlobReader
 
 from segmentation.messages import Message
-from transforms.read_events import ReadLog, is_packed_file, read_head, read_lines
+from transforms.read_events import ReadLog, is_packed_file, read_head, read_lines, to_message
 
 LOCAL_RUNNER = "apache_beam.runners.direct.direct_runner.BundleBasedDirectRunner"
 
@@ -219,3 +221,12 @@ def test_a_file_that_cannot_be_read_fails_the_run(log: Path, tmp_path: Path) -> 
     log.write_bytes(b"one\n")
     with pytest.raises(Exception, match="nowhere"):
         read_log(log, tmp_path / "nowhere.jsonl")
+
+
+@pytest.mark.parametrize("attributes, kept", [({"a": "b"}, {"a": "b"}), ({}, {}), (None, {})])
+def test_a_message_of_pubsub_keeps_its_bytes_attributes_and_publish_time(
+    attributes: dict[str, str] | None, kept: dict[str, str]
+) -> None:
+    published_at = datetime(2026, 3, 2, 12, 0, 0, 250_000, tzinfo=UTC)
+    pulled = PubsubMessage(b"{}", attributes, publish_time=published_at)
+    assert to_message(pulled) == Message(b"{}", 1_772_452_800_250, kept)
