@@ -7,6 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants import Reached, interval
+from tests.mutations import mutants_of
+
 ROOT = Path(__file__).parents[1]
 CODE = """
 LIMIT = 10
@@ -71,3 +74,24 @@ def test_what_no_test_notices_is_listed(tmp_path: Path) -> None:
         "segmentation/limits.py: 11 of 11 mutants, 5 killed, 3 survived, 3 unreached: "
         "45% killed, of all 21% to 72%"
     )
+
+
+def test_a_mutant_meets_the_tests_that_reach_its_line_and_the_fastest_first() -> None:
+    first, second, third = "t.py::first", "t.py::second", "t.py::third"
+    found = Reached(
+        seconds={first: 2.0, second: 1.0, third: 0.5},
+        reach={"a.py": {"2": [first, second], "3": [third]}, "b.py": {"2": [third]}},
+    )
+    (inside, *_) = mutants_of("def f(a):\n    a.pop()\n", "a.py")
+    assert found.tests(inside) == [second, first]
+    (at_import, *_) = mutants_of("class A:\n    pass\n    b = 5\n", "b.py")
+    assert found.tests(at_import) == [third]
+    (elsewhere, *_) = mutants_of("def f(a):\n    a.pop()\n", "c.py")
+    assert found.tests(elsewhere) == []
+
+
+def test_the_interval_narrows_with_the_sample() -> None:
+    assert [round(bound, 3) for bound in interval(84, 120)] == [0.613, 0.775]
+    assert [round(bound, 3) for bound in interval(8400, 12000)] == [0.692, 0.708]
+    least, most = interval(10, 10)
+    assert (round(least, 3), round(most, 3)) == (0.722, 1)
