@@ -43,6 +43,7 @@ NUMBERS: dict[str, dict[str, float]] = {
         "DELETED_TTL_MS": 60 * MINUTE_MS,
         "DEFAULT_IDLE_TTL_MS": 7 * DAY_MS,
     },
+    "stores.tracking_plan": {"_MAX_FILES": 1000, "_MAX_BYTES": MIB},
     "stores.private_files": {"PRIVATE_FILE": 0o600, "PRIVATE_FOLDER": 0o700, "PRIVATE_UMASK": 0o077},
     "transforms.timers": {"DRAIN_MS": 5 * MINUTE_MS},
     "transforms.clock_checks": {"PAUSE_SECONDS": 600},

@@ -117,6 +117,7 @@ def test_the_command_makes_a_log_of_it(name: str) -> None:
 
 
 OTHERS = {
+    "UTF-32 without a mark": LINES.encode("utf-32-le"),
     "messages": LINES.encode(),
     "messages after a mark": b"\xef\xbb\xbf" + LINES.encode(),
     "one message": joined(MESSAGES[0]),

@@ -72,6 +72,8 @@ def test_a_folder_with_too_many_files_is_refused(tmp_path: Path, monkeypatch: py
     for name in ("order.yaml", "view.yaml"):
         (tmp_path / name).write_text(ORDER)
     assert mistake(tmp_path) == f"{tmp_path} has 2 files; the limit is 1"
+    (tmp_path / "view.yaml").unlink()
+    assert len(read_tracking_plan(str(tmp_path)).texts) == 1
 
 
 def test_a_file_that_cannot_be_read_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
