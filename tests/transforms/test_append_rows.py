@@ -15,6 +15,7 @@ from tests import storage_write_stub
 from tests.storage_write_stub import StorageWriteStub
 from tests.stores.samples import DAY_MS, NOON_MS, change
 from transforms.append_rows import AppendRows, textual_row, typed_row
+from transforms.step_metrics import reset_totals, total_counts
 
 TABLE = "project-x:shop.segment_changes"
 TIMESTAMPS = ("event_time", "processed_at", "expires_at")
@@ -83,8 +84,10 @@ def test_a_refused_row_becomes_one_dead_letter_whole(service: StorageWriteStub) 
     dead_letters = [
         DeadLetter(orjson.dumps(row), "WriteHistory", "row_refused", message, NOON_MS) for row in rows[2:4]
     ]
+    reset_totals()
     append(service, rows, dead_letters)
     assert len(storage_write_stub.taken) == 3
+    assert total_counts()["rows_refused"] == 2
 
 
 @pytest.mark.parametrize(
