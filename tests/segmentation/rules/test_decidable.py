@@ -95,6 +95,10 @@ STEP = "sequence: [{event: A}], within: 1h"
         ),
         (f"{{{STEP}, then_not: {{event: B}}}}", "then_not: neither for: nor during:; give exactly one"),
         (
+            f"{{{STEP}, same: properties.a, then_not: {{event: B, where: {{properties.b: 1}}, same: properties.c}}}}",
+            "then_not: neither for: nor during:; give exactly one",
+        ),
+        (
             f"{{{STEP}, then_not: [{{event: B, for: 1m}}, {{event: C}}]}}",
             "then_not[1]: neither for: nor during:",
         ),
