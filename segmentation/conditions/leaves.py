@@ -2,7 +2,7 @@
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from itertools import compress, groupby, pairwise
+from itertools import accumulate, groupby, pairwise
 
 from segmentation.conditions.tree import Future, Leaf
 from segmentation.matching.predicates import Predicate, tolerance
@@ -33,21 +33,26 @@ class CountLeaf(Leaf):
     def __init__(self, key: int, kind: Count | Distinct, passes: Predicate) -> None:
         assert kind.limit is not None
         self._window_ms = kind.window_ms
-        self._limit = kind.limit
         self._passes = [passes(count) for count in range(kind.limit + 1)]
-        # for each count from the limit down to 1, whether the next smaller count has the other verdict
-        self._differs = [less != more for less, more in pairwise(self._passes)][::-1]
+        differs = [less != more for less, more in pairwise(self._passes)]
+        # the counts whose verdict differs from that of the next smaller count, descending; and how many are at most n
+        self._turns = [count for count in range(kind.limit, 0, -1) if differs[count - 1]]
+        self._turns_until = [0, *accumulate(differs)]
         super().__init__(key, kind)
 
     def future_of_memory(self, memory: Memory, t_ms: int) -> Future:
-        window_ms = self._window_ms
         times = memory[0]
-        if times and times[0] <= t_ms - window_ms:
-            times = times[bisect_right(times, t_ms - window_ms) :]
+        window_ms = self._window_ms
         count = len(times)
-        differs = self._differs[self._limit - count :]
-        changes = [expiring_ms + window_ms for expiring_ms in compress(times, differs)]
-        if len(set(changes)) < len(changes):
+        if times and times[0] <= t_ms - window_ms:
+            count -= bisect_right(times, t_ms - window_ms)
+        turns = self._turns_until[count]
+        if not turns:
+            return self._passes[count], ()
+        if turns == 1:  # such as every `at_least`
+            return self._passes[count], (times[-self._turns[-1]] + window_ms,)
+        changes = [times[-turn] + window_ms for turn in self._turns[-turns:]]
+        if len(set(changes)) < turns:
             # rows that share a timestamp expire together, so that an even number of changes is none
             changes = [change for change, same in groupby(changes) if len(list(same)) & 1]
         return self._passes[count], changes

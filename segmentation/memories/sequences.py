@@ -181,16 +181,16 @@ def _insert_values(columns: Memory, time_ms: int, values: set[Any]) -> None:
     known[after:after] = values
 
 
-def _times_and_values(columns: Memory) -> tuple[list[int], list[Any]]:
+def _times_and_values(columns: Memory) -> Memory:
     """Returns the columns of a part; without `same`, all events share the value None."""
-    times = columns[0]
-    return times, columns[1] if len(columns) > 1 else [None] * len(times)
+    return columns if len(columns) > 1 else [columns[0], [None] * len(columns[0])]
 
 
 def _times_by_value(columns: Memory) -> dict[Any, list[int]]:
-    times, values = _times_and_values(columns)
+    if len(columns) == 1:
+        return {None: columns[0]}
     by_value: dict[Any, list[int]] = {}
-    for time_ms, value in zip(times, values, strict=True):
+    for time_ms, value in zip(*columns, strict=True):
         by_value.setdefault(value, []).append(time_ms)
     return by_value
 
