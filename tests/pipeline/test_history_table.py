@@ -18,7 +18,6 @@ from pipeline.graph import build
 from pipeline.main import LOCAL_RUNNER, main
 from segmentation.messages import Message
 from segmentation.profile.profile import DEFAULT_PROFILE_TTL_MS
-from stores.history.streaming_inserts import InsertError
 from stores.history.table_schemas import table_schema
 from stores.redis.access import RedisTarget
 from tests.bigquery_stub import BigQueryStub, Table
@@ -143,11 +142,13 @@ def test_a_live_job_tells_the_table_of_exits_by_time_alone(
 
 
 def test_a_table_that_is_not_there_ends_the_run(
-    bigquery: BigQueryStub, flags: list[str], tmp_path: Path
+    bigquery: BigQueryStub, flags: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Its rows are no dead letters: they can be had again."""
-    with pytest.raises(InsertError, match=f"{TABLE} took 0 of .* HTTP 404 notFound; create the table"):
-        main([*flags, f"--history_table={TABLE}"])
+    assert main([*flags, f"--history_table={TABLE}"]) == 1
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert last.startswith(f"segments run: the run failed: {TABLE} took 0 of ")
+    assert "HTTP 404 notFound; create the table" in last
     assert lines_of(tmp_path, "dead") == []
 
 

@@ -397,11 +397,14 @@ def test_a_body_before_the_response_to_the_request_before_it_is_small() -> None:
 def test_a_response_that_is_not_read_is_dropped() -> None:
     async def play(connection: Connection) -> None:
         await connection.send(GET)
+        flow = connection.protocol.flow
+        waits = []
         connection.protocol.pause_writing()
-        assert connection.protocol.flow.write_paused, "the application waits"
+        waits.append(flow.write_paused)
         await asyncio.sleep(RESPONSE_SECONDS - 1)
         connection.protocol.resume_writing()
-        assert not connection.protocol.flow.write_paused
+        waits.append(flow.write_paused)
+        assert waits == [True, False], "the application waits while the client does not read"
         await asyncio.sleep(2 * RESPONSE_SECONDS)
         assert connection.closed_at is None
         begun = asyncio.get_running_loop().time()
