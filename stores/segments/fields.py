@@ -9,8 +9,8 @@ from segmentation.timestamps import MAX_MS, MIN_MS, format_timestamp
 from stores.segments.keys import utf8
 
 _JSON = msgspec.json.Encoder()
-_JSON_INTEGER_BITS = 1024
-"""The longest integer that is written. Readers' floating-point numbers are infinite above it."""
+_JSON_INTEGER_BITS = 14_000
+"""The longest integer that is written. The encoder writes up to 4,300 digits; this is about 4,200."""
 
 
 Fields = tuple[str | bytes | int, ...]

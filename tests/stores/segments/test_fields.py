@@ -22,13 +22,19 @@ class TestValues:
         assert fields["measures"] == {"m": [None]}
         assert fields["traits"] == {"t": {"a": None}}
 
-    def test_integers_keep_their_digits_as_long_as_a_number_can_be_so_great(self, store, redis_client):
+    def test_integers_keep_their_digits_up_to_about_4200_of_them(self, store, redis_client):
         store.write_snapshots([snapshot(measures={"long": 2**70, "endless": 10**5000, "least": -(2**63)})])
         assert strict_json(redis_client.hget(KEY, "measures")) == {
             "long": 2**70,
             "endless": None,
             "least": -(2**63),
         }
+
+    def test_an_integer_stays_whole_beside_half_a_character(self, store, redis_client):
+        longest, longer = (1 << 14_000) - 1, 1 << 14_000
+        store.write_snapshots([snapshot(measures={"half": "\ud800", "longest": longest, "longer": longer})])
+        stored = redis_client.hget(KEY, "measures")
+        assert json.loads(stored) == {"half": "\ufffd", "longest": longest, "longer": None}
 
     def test_half_a_character_is_replaced(self, store, redis_client):
         store.write_snapshots([snapshot(traits={"a\ud800": ["\udc00b"], "whole": "\U0001f600"})])
