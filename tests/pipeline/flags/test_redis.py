@@ -211,7 +211,12 @@ def test_a_cluster_answers(tmp_path: Path) -> None:
 def test_a_clock_far_ahead_of_redis_is_refused(
     flags: list[str], redis_url: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    ahead = RedisClockCheck(RedisTarget(redis_url), lambda: system_clock_ms() + 3_660_000, lambda: None)
+    almost_62_minutes_ms = (
+        3_719_000  # Redis's answer comes later than this clock is read, so that it is less ahead
+    )
+    ahead = RedisClockCheck(
+        RedisTarget(redis_url), lambda: system_clock_ms() + almost_62_minutes_ms, lambda: None
+    )
     monkeypatch.setattr("pipeline.main.redis_clock_check", lambda target: ahead)
     assert main([*flags, f"--redis_url={redis_url}"]) == 2
     assert (
